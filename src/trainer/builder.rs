@@ -113,8 +113,8 @@ impl Builder {
         self
     }
 
-    /// Clips the gradients: if their global norm exceeds `norm`, all are scaled so that it equals `norm`, as in PyTorch's
-    /// `clip_grad_norm_`. Off by default.
+    /// Clips the gradients: if their global norm exceeds `norm`, all gradients are scaled so that the norm equals
+    /// `norm`, as in PyTorch's `clip_grad_norm_`. Off by default.
     ///
     /// # Examples
     /// ```
@@ -130,8 +130,9 @@ impl Builder {
 
     /// Sets the batch size, default 64: the number of rows that pass through the network at once.
     ///
-    /// A step has one batch, or several with [gradient accumulation](Builder::accumulate). If the data set has fewer rows than
-    /// a batch, memory is allocated for these rows only. [`Trainer::step`] always allocates memory for a full batch.
+    /// A step has one batch, or several with [gradient accumulation](Builder::accumulate). If the data set has fewer
+    /// rows than a batch, memory is allocated for these rows only. [`Trainer::step`] always allocates memory for a full
+    /// batch.
     ///
     /// # Examples
     /// ```
@@ -147,11 +148,12 @@ impl Builder {
         self
     }
 
-    /// Sets the number of batches per step, default 1, at most 1024. This is gradient accumulation: the gradients of these
-    /// batches are added up before the optimizer uses them.
+    /// Sets the number of batches per step, default 1, at most 1024. This is gradient accumulation: the gradients of
+    /// these batches are added up before the optimizer uses them.
     ///
-    /// A step with n batches gives the same result as one with an n times larger batch, including dropout, except for rounding.
-    /// It needs memory for the activations of one batch only. The last step of an epoch may have fewer batches.
+    /// A step with n batches gives the same result as a step with one n times larger batch, including dropout, except
+    /// for rounding. It needs memory for the activations of one batch only. The last step of an epoch may have fewer
+    /// batches.
     ///
     /// # Examples
     /// ```
@@ -182,8 +184,8 @@ impl Builder {
         self
     }
 
-    /// Sets the scaling of inputs. All functions of the trainer take raw inputs and scale them. Fit the scaling on the training
-    /// set alone.
+    /// Sets the scaling of inputs. All functions of the trainer take raw inputs and scale them. Fit the scaling on the
+    /// training set alone.
     ///
     /// # Examples
     /// ```
@@ -200,12 +202,12 @@ impl Builder {
 
     /// Scales target columns to mean 0 and standard deviation 1 for training with mean squared error. Off by default.
     ///
-    /// Prices in the hundred thousands then train as well as sizes in meters. The scaling is fitted on the first data set that
-    /// is trained on. The model stores it.
+    /// Prices in the hundred thousands then train as well as sizes in meters. The scaling is fitted on the first data
+    /// set that the trainer trains on. The model stores the scaling.
     ///
-    /// Predictions, evaluations and the losses of a [`Fit`](crate::Fit) are in the targets' units. With several target columns,
-    /// training losses are means over the scaled columns instead. [`Trainer::step`], [`Trainer::advance`] and gradients use the
-    /// loss on scaled targets.
+    /// Predictions, evaluations and the losses of a [`Fit`](crate::Fit) are in the targets' units. With several target
+    /// columns, training losses are means over the scaled columns instead. [`Trainer::step`], [`Trainer::advance`] and
+    /// gradients use the loss on scaled targets.
     ///
     /// # Examples
     /// ```
@@ -222,7 +224,7 @@ impl Builder {
         self
     }
 
-    /// Scales targets like [`Builder::scale_targets`], with a scaling that is known already.
+    /// Scales targets like [`Builder::scale_targets`], with this scaling instead of a fitted one.
     ///
     /// # Examples
     /// ```
@@ -239,9 +241,9 @@ impl Builder {
 
     /// Sets the number of steps per submission: the steps that are sent to the device at once.
     ///
-    /// By default, the inputs of these steps take at most a few megabytes. On a GPU a submission also lasts at most about a
-    /// tenth of a second: the first one has one step, and its measured time determines the size of the next. The results have
-    /// the same bits for any number.
+    /// By default, the inputs of these steps take at most a few megabytes. On a GPU a submission also lasts at most
+    /// about a tenth of a second. The first submission has one step, and its measured time determines the size of the
+    /// next. The results have the same bits for any number.
     ///
     /// # Examples
     /// ```
@@ -259,8 +261,8 @@ impl Builder {
 
     /// Measures the time of each op; see [`Trainer::profile`].
     ///
-    /// Ops then run one after another. Training takes longer and gives the same bits. On a GPU the device's clock measures each
-    /// op; the GPU is reopened, since this needs timestamps. On the CPU the host's clock measures each op.
+    /// Ops then run one after another. Training takes longer and gives the same bits. On a GPU the device's clock
+    /// measures each op. The GPU is reopened for this, with timestamps. On the CPU the host's clock measures each op.
     ///
     /// # Examples
     /// ```
@@ -278,11 +280,11 @@ impl Builder {
         self
     }
 
-    /// Uses the tile sizes of a tuning for a GPU's matrix multiplications. A heuristic chooses the tile sizes that the tuning
-    /// does not contain. An entry that the device or the shapes do not allow is an error of [`Builder::build`].
+    /// Uses the tile sizes of a tuning for a GPU's matrix multiplications. A heuristic chooses the tile sizes that the
+    /// tuning does not contain. An entry that the device or the shapes do not allow is an error of [`Builder::build`].
     ///
-    /// The library never searches for a tuning file by itself, so results depend only on the tuning that a program passes.
-    /// Checkpoints store the tile sizes.
+    /// The library never searches for a tuning file by itself, so results depend only on the tuning that a program
+    /// passes. Checkpoints store the tile sizes.
     ///
     /// # Examples
     /// ```
@@ -297,8 +299,8 @@ impl Builder {
         self
     }
 
-    /// Uses the tile sizes of a tuning where the device and the shapes allow them. [`Trainer::tuned`] returns the entries that
-    /// are ignored. On the CPU, which has no tile sizes, this has no effect.
+    /// Uses the tile sizes of a tuning, except those that the device or the shapes do not allow. [`Trainer::tuned`]
+    /// returns the ignored entries. On the CPU this has no effect, since it has no tile sizes.
     ///
     /// # Examples
     /// ```
@@ -330,11 +332,12 @@ impl Builder {
 
     /// Checks all settings, allocates parameters and optimizer state on `device`, and draws the initial parameters.
     ///
-    /// The memory for steps depends on the number of rows. [`Trainer::load`] or the first [`Trainer::step`] allocates it.
+    /// The memory for steps depends on the number of rows. [`Trainer::load`] or the first [`Trainer::step`] allocates
+    /// it.
     ///
     /// # Errors
-    /// Settings that are missing, wrong or in conflict; a device that cannot hold the parameters, measure times for a profile, or
-    /// use a pinned tuning; sizes beyond the device's limits.
+    /// Settings that are missing, wrong or in conflict; a device that cannot hold the parameters, measure times for a
+    /// profile, or use the tile sizes of [`Builder::tuning`]; sizes beyond the device's limits.
     ///
     /// # Examples
     /// ```
@@ -358,7 +361,7 @@ impl Builder {
         check_columns("preprocessing", self.preprocessing.as_ref(), "input", self.network.inputs())?;
         check_columns("target scaling", self.target_scaling.as_ref(), "output", self.network.outputs())?;
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
-        // Checked before the sizes of its layers are used.
+        // Checked here, before the sizes of the network's layers are used.
         self.network.check()?;
         let spec = TrainingSpec {
             clip_norm: self.clip_norm,
@@ -418,7 +421,7 @@ pub(super) fn check_columns(place: &str, scaling: Option<&Standardization>, what
     })
 }
 
-/// Returns the initial tensors.
+/// Returns the parameters of a new network: random weights, and constants.
 fn initial_parameters(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut parameters = Vec::new();
     for (number, tensor) in network.tensors() {

@@ -7,8 +7,8 @@ use crate::model::{Evaluation, InputRows, Wanted, classes, evaluate, forward, pr
 use crate::trainer::Trainer;
 
 impl Trainer {
-    /// Returns loss and metrics on a data set, without dropout, as [`Model::evaluate`](crate::Model::evaluate). This does not affect
-    /// the training.
+    /// Returns loss and metrics on a data set, without dropout, like [`Model::evaluate`](crate::Model::evaluate). This
+    /// does not affect the training.
     ///
     /// # Errors
     /// Columns or targets that do not fit the network and the loss; a loss that is not finite.
@@ -26,7 +26,7 @@ impl Trainer {
         self.evaluate_wanted(data, Wanted::All)
     }
 
-    /// Returns the loss and these metrics on a data set, as [`Model::evaluate_with`](crate::Model::evaluate_with).
+    /// Returns the loss and these metrics on a data set, like [`Model::evaluate_with`](crate::Model::evaluate_with).
     ///
     /// # Errors
     /// As [`Trainer::evaluate`]; a metric that does not suit the loss function, or is undefined for the data.
@@ -53,7 +53,8 @@ impl Trainer {
         evaluate(self.executor.as_mut(), self.spec.loss, scaling, &input, &target, wanted)
     }
 
-    /// Returns probabilities, or numbers for a regression, for rows of raw inputs; see [`Model::predict`](crate::Model::predict).
+    /// Returns the predictions for rows of raw inputs: probabilities, or numbers for a regression. See
+    /// [`Model::predict`](crate::Model::predict).
     ///
     /// # Errors
     /// A number of values that is not a multiple of the network's inputs; values that are not finite.

@@ -1,4 +1,4 @@
-//! Epochs, validation, early stopping, history.
+//! Training over epochs, with validation, early stopping and a history.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -40,7 +40,7 @@ type EpochCallback<'a> = Box<dyn FnMut(&Epoch, &mut Trainer) -> ControlFlow<()> 
 
 type Listener<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
 
-/// Callbacks are left out.
+/// Leaves out callbacks.
 impl fmt::Debug for Fit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fit")
@@ -63,11 +63,11 @@ pub struct Progress {
     pub epoch: usize,
     /// Total number of epochs.
     pub epochs: usize,
-    /// Steps of this epoch that are done.
+    /// Steps of this epoch whose losses have arrived.
     pub step: usize,
     /// Steps per epoch.
     pub steps: usize,
-    /// Mean loss over the epoch's rows so far.
+    /// Mean training loss over the epoch's rows so far.
     pub loss: f64,
 }
 
@@ -79,7 +79,7 @@ pub struct Epoch {
     pub epoch: usize,
     /// Steps since training began.
     pub steps: u64,
-    /// Mean training loss over the epoch's rows, each before its step's update.
+    /// Mean training loss over the epoch's rows. The loss of a row is computed before the update of its step.
     pub loss: f64,
     /// Learning rate of the epoch's last step, with the schedule's factor.
     pub learning_rate: f64,
@@ -179,8 +179,9 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Stops training once the validation loss, or the [metric](Fit::metric), has not become better for `epochs` epochs (early
-    /// stopping). This needs a [validation set](Fit::validate). At the end, the best parameters are restored as by [`Fit::restore_best`].
+    /// Stops training once the validation loss, or the [metric](Fit::metric), has not improved for `epochs` epochs
+    /// (early stopping). This needs a [validation set](Fit::validate). At the end, the best parameters are restored as
+    /// by [`Fit::restore_best`].
     ///
     /// # Examples
     /// ```
@@ -197,9 +198,10 @@ impl<'a> Fit<'a> {
         self.restore_best()
     }
 
-    /// Chooses the best epoch by a metric of the validation set instead of the loss, for [`Fit::patience`] and
-    /// [`Fit::restore_best`], and restores it at the end. This needs a [validation set](Fit::validate). It is an error if the metric
-    /// does not suit the loss function or is undefined for the set, such as `roc_auc` if a class has no rows.
+    /// Chooses the best epoch by a metric on the validation set instead of the loss. This implies
+    /// [`Fit::restore_best`], and also applies to [`Fit::patience`]. It needs a [validation set](Fit::validate). A
+    /// metric that does not suit the loss function is an error, and so is one that is undefined for the set, such as
+    /// `roc_auc` if a class has no rows.
     ///
     /// # Examples
     /// ```
@@ -219,8 +221,9 @@ impl<'a> Fit<'a> {
         self.restore_best()
     }
 
-    /// Sets the number of batches per step from this fit on: gradient accumulation, as
-    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate). On a GPU this may compile a shader when the fit begins.
+    /// Sets the number of batches per step from this fit on (gradient accumulation), like
+    /// [`Builder::accumulate`](crate::trainer::Builder::accumulate). On a GPU this may compile a shader when the fit
+    /// begins.
     ///
     /// # Examples
     /// ```
@@ -256,10 +259,11 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Sets a callback that is called after each submission: a group of steps that is sent to the device at once. It may stop
-    /// training.
+    /// Sets a callback that is called after each submission: a group of steps that is sent to the device at once. It
+    /// may stop training.
     ///
-    /// On a GPU, one or two later submissions are already running at that time. They are finished before training stops.
+    /// On a GPU, one or two later submissions are already running when the callback is called. They are finished before
+    /// training stops.
     ///
     /// # Examples
     /// ```
@@ -280,10 +284,10 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Writes checkpoints during training, and may resume from one.
+    /// Writes checkpoints during training, and resumes from a checkpoint if [`Checkpoints::resume`] is set.
     ///
-    /// If a callback stops training within an epoch, that epoch is left out of the history. The resumed training run completes
-    /// it.
+    /// If a callback stops training within an epoch, the history leaves this epoch out. The training run that resumes
+    /// completes it.
     ///
     /// # Examples
     /// ```
@@ -319,11 +323,12 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Sets a callback that is called if training should resume, but there is no checkpoint with the same settings and data. It
-    /// receives the folders that belong to training runs with other settings, each with the first setting that differs.
+    /// Sets a callback that is called if training should resume, but there is no checkpoint with the same settings and
+    /// data. It receives one text per folder that belongs to a training run with other settings: the folder, and the
+    /// first setting that differs.
     ///
-    /// The list is empty except for [numbered folders](Checkpoints::in_numbered_folder). In any other folder, a checkpoint with
-    /// other settings is an error.
+    /// The list is empty except for [numbered folders](Checkpoints::in_numbered_folder). In any other folder, a
+    /// checkpoint with other settings is an error.
     ///
     /// # Examples
     /// ```
@@ -342,8 +347,8 @@ impl<'a> Fit<'a> {
 
     /// Sets a callback that is called after each epoch, with the trainer.
     ///
-    /// It may stop training, set the learning rate, read or replace parameters, predict, and evaluate other data sets. It must
-    /// not train, restore a checkpoint or load a data set. Evaluations do not change the training.
+    /// The callback may stop training, set the learning rate, read or replace parameters, predict, and evaluate other
+    /// data sets. It must not train, restore a checkpoint or load a data set. Evaluations do not change the training.
     ///
     /// # Examples
     /// ```
@@ -374,9 +379,9 @@ impl Trainer {
     /// Trains on a data set.
     ///
     /// # Errors
-    /// Zero epochs or patience; data that does not fit; [`Error::NotFinite`], with parameters as before the bad step;
-    /// [`Error::StateNotFinite`] if an update overflows, even the last one; a checkpoint that cannot be written or resumed from;
-    /// a callback that trains.
+    /// Zero epochs or patience; data that does not fit; [`Error::NotFinite`], with the parameters from before the bad
+    /// step; [`Error::StateNotFinite`] if an update overflows, even the last one; a checkpoint that cannot be written
+    /// or resumed from; a callback that trains.
     ///
     /// # Examples
     /// ```
@@ -396,7 +401,7 @@ impl Trainer {
                 "add `.validate(…)`",
             ));
         }
-        // Otherwise nothing would be trained, without an error.
+        // With 0, training would do nothing, and return no error.
         for (name, epochs) in [("epochs", Some(fit.epochs)), ("patience", fit.patience)] {
             if epochs == Some(0) {
                 return Err(Error::value("fit", name, 0, "at least 1"));
@@ -405,7 +410,7 @@ impl Trainer {
         self.fit_target_scaling(data)?;
         fit.validation.map_or(Ok(()), |validation| self.check(validation))?;
         if let (Some(metric), Some(validation)) = (fit.metric, fit.validation) {
-            // A metric that cannot be computed shall not end training after the first epoch.
+            // A metric that cannot be computed is an error now, not after the first epoch.
             self.evaluate_with(validation, &[metric])?;
         }
         if let Some(batches) = fit.accumulate {
@@ -433,7 +438,8 @@ impl Trainer {
         Ok(History { epochs: state.epochs, best: best.transpose()?, stopped })
     }
 
-    /// Returns the folder that the last [`Trainer::fit`] wrote checkpoints to or resumed from; `None` if it did neither.
+    /// Returns the folder to which the last [`Trainer::fit`] wrote checkpoints, or from which it resumed; `None` if it
+    /// did neither.
     ///
     /// # Examples
     /// ```
@@ -449,7 +455,7 @@ impl Trainer {
         self.checkpoint_folder.as_deref()
     }
 
-    /// Returns the state to start from, and the writer of checkpoints; `None` if none are written.
+    /// Returns the state to start from, and the writer of checkpoints; `None` if the fit writes no checkpoints.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(FitState, Option<CheckpointWriter>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((FitState::default(), None)) };
         let (writer, beginning) = CheckpointWriter::begin(
@@ -471,8 +477,8 @@ impl Trainer {
         Ok((state, Some(writer)))
     }
 
-    /// Takes the remaining steps of an epoch, unless a callback stops training. Returns true if the epoch is complete, and the
-    /// callback's decision.
+    /// Takes the remaining steps of an epoch, unless a callback stops training. Returns `true` if the epoch is
+    /// complete, and the callback's decision to continue or stop.
     fn epoch(
         &mut self,
         state: &mut FitState,
@@ -513,8 +519,8 @@ impl Trainer {
         }
     }
 
-    /// Evaluates the validation set, keeps the parameters if they are the best so far, and calls `on_epoch`. Returns true if
-    /// the parameters are the best so far.
+    /// Evaluates the validation set, stores the parameters in `state` if they are the best so far, and calls
+    /// `on_epoch`. Sets `flow` if `on_epoch` stops training. Returns `true` if the parameters are the best so far.
     fn end_epoch(&mut self, state: &mut FitState, fit: &mut Fit<'_>, flow: &mut ControlFlow<()>) -> Result<bool> {
         let running = std::mem::take(&mut state.running);
         let epoch = state.epochs.len() + 1;
@@ -551,7 +557,8 @@ impl Trainer {
         Ok(is_best)
     }
 
-    /// Returns the part of the state that a callback must not change: step, epoch, batches per step, and position in the data.
+    /// Returns the part of the state that a callback must not change: step, epoch, batches per step, and position in
+    /// the data.
     fn position(&self) -> (u64, u32, usize, Option<(usize, Fingerprint)>) {
         let loaded = self.loaded.as_ref().map(|loaded| (loaded.used(), loaded.fingerprint()));
         (self.step, self.epoch, self.accumulate, loaded)

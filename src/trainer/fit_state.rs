@@ -1,4 +1,4 @@
-//! State of a [`Trainer::fit`](crate::Trainer::fit) that a checkpoint must hold for it to resume.
+//! State of a [`Trainer::fit`](crate::Trainer::fit). A checkpoint must contain it, so that the fit can resume.
 
 use serde::{Deserialize, Serialize};
 
@@ -55,13 +55,14 @@ impl Running {
 }
 
 impl FitState {
-    /// Returns true if no epoch was the best for `patience` epochs; false if there is no patience.
+    /// Returns `true` if none of the last `patience` epochs was the best so far; `false` if there is no patience.
     pub(super) fn is_out_of(&self, patience: Option<usize>) -> bool {
         let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
         patience.is_some_and(|patience| since >= patience && !self.epochs.is_empty())
     }
 
-    /// Returns true if an evaluation is the first, or the best so far: by a metric, or else by the loss.
+    /// Returns `true` if the evaluation `found` is the first, or better than the best so far. The metric decides;
+    /// without one, the loss does.
     pub(super) fn is_best(&self, found: &Evaluation, metric: Option<Metric>) -> Result<bool> {
         let best = self.best.as_ref().and_then(|best| self.epochs.get(best.epoch - 1)?.validation.as_ref());
         let Some(best) = best else { return Ok(true) };
@@ -104,13 +105,13 @@ impl FitStateHeader {
         [self.running.steps, self.running.rows]
     }
 
-    /// Returns true if there are parameters of a best epoch.
+    /// Returns `true` if the checkpoint has the parameters of a best epoch.
     pub(super) fn has_best(&self) -> bool {
         self.best.is_some()
     }
 
-    /// Checks that the complete epochs agree with the training's number of steps, number of begun epochs and validation set,
-    /// and that the best epoch is one of them.
+    /// Checks that the complete epochs agree with the number of steps (`step`), the number of epochs that were begun,
+    /// and the validation set. Also checks that the best epoch is a complete epoch.
     pub(super) fn check(&self, step: u64, begun: u32, validation: Option<Validation>) -> Result<()> {
         let count = self.epochs.len();
         ensure(count <= begun as usize, || format!("{count} epochs are complete, but {begun} were begun"))?;
@@ -135,7 +136,7 @@ impl FitStateHeader {
         })
     }
 
-    /// Returns the state with the parameters of the best epoch.
+    /// Returns the fit's state, given the parameters of the best epoch.
     pub(super) fn with(self, parameters: Vec<Tensor>) -> FitState {
         let best = self.best.map(|BestHeader { epoch, step, loss }| Best { epoch, step, loss, parameters });
         FitState { epochs: self.epochs, best, running: self.running }

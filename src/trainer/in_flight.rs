@@ -1,9 +1,10 @@
-//! Submissions in flight: groups of steps that were sent to the device, and whose outcome the host does not know yet.
+//! Submissions in flight: groups of steps that were sent to the device, and whose losses and errors the host does not
+//! know yet.
 //!
-//! A GPU receives the next submissions before the last ones are done. [`Executor::in_flight`] returns the number of submissions
-//! that may be unfinished. The host starts to read a submission's losses, and its flag for numbers that are not finite, but
-//! waits for them only after it has made newer submissions. The number of submissions in flight affects only when the host
-//! receives losses and errors, not the results.
+//! A GPU receives the next submissions before the last ones are done. [`Executor::in_flight`] returns the number of
+//! submissions that may be unfinished. After each submission, the host starts to read the losses, and the flag that
+//! reports numbers that are not finite. It waits for these only after it has made newer submissions. The number of
+//! submissions in flight affects only when the host receives losses and errors, not the results.
 //!
 //! [`Executor::in_flight`]: crate::exec::Executor::in_flight
 
@@ -16,28 +17,28 @@ use crate::trainer::Trainer;
 
 /// Submission in flight.
 pub(super) struct InFlight {
-    /// Records of its steps, one per batch.
+    /// Step records of the submission, one per batch.
     pub(super) steps: Vec<Step>,
-    /// Index of its first step since training began.
+    /// Index of the submission's first step, counted since training began.
     pub(super) first: u64,
-    /// Words that the host wrote for it.
+    /// Words that the host wrote for the submission.
     pub(super) host_writes: Vec<HostWrite>,
     /// Time of the submission.
     at: Instant,
     flag: Ticket,
-    /// Readback of the losses; `None` if the caller of [`Trainer::step`] has it.
+    /// Readback of the losses; `None` if the caller of [`Trainer::step`] receives the loss.
     losses: Option<Ticket>,
 }
 
 /// Words that the host writes for a submission: name of the view, index of the batch in the submission, and the words.
 pub(super) type HostWrite = (&'static str, usize, Vec<u32>);
 
-/// Returns the loss of a step, the mean over all its rows: the sum of its batches' contributions.
+/// Returns the loss of a step, the mean over all its rows, by adding up the contributions of its batches.
 pub(super) fn step_loss(losses: &[f32]) -> f32 {
     losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() as f32
 }
 
-/// Losses that the host has received but not returned to the caller yet, and the number of rows of each step.
+/// Losses of steps that the host has received but not returned to the caller yet, and the number of rows of each step.
 #[derive(Default)]
 pub(super) struct PendingLosses {
     pub(super) losses: Vec<f32>,
@@ -54,8 +55,8 @@ pub(super) enum Losses {
 }
 
 impl Trainer {
-    /// Writes the host's words, and submits the steps: the section `window`, then the gradients and the update of each step,
-    /// then `report`. Then waits until no more submissions are in flight than the executor allows.
+    /// Writes the host's words, and submits the steps: the section `window`, then the gradients and the update of each
+    /// step, then `report`. Then waits until no more submissions are in flight than the executor allows.
     pub(super) fn submit(&mut self, steps: Vec<Step>, host_writes: Vec<HostWrite>, losses: Losses) -> Result<()> {
         self.write_from_host(&host_writes)?;
         let at = Instant::now();
@@ -86,7 +87,8 @@ impl Trainer {
             .try_for_each(|(name, batch_index, words)| self.executor.write(self.view(name)?, *batch_index, words))
     }
 
-    /// Waits until at most `most` submissions are in flight, and keeps the losses of the others.
+    /// Waits until at most `most` submissions are in flight, and adds the losses of finished ones to the pending
+    /// losses.
     ///
     /// # Errors
     /// A device that does not answer; a number that is not finite.

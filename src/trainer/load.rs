@@ -13,8 +13,8 @@ use crate::trainer::builder::check_columns;
 use crate::trainer::checkpoint::Fingerprint;
 use crate::trainer::{PendingLosses, Trainer};
 
-/// Largest size in bytes of the inputs in a window, which holds the rows of all steps of a submission. It does not apply if the
-/// user sets the number of steps.
+/// Largest size in bytes of the inputs in a window (the buffer for the rows of all steps of a submission). It does not
+/// apply if the user sets the number of steps per submission.
 const WINDOW_BYTES: usize = 4 << 20;
 
 /// Largest number of steps per window on the CPU, where a submission has hardly any overhead.
@@ -28,15 +28,16 @@ struct Fitting {
     held: InputStorage,
     /// Inputs as numbers or as packed bytes.
     input: Vec<u32>,
-    /// Scaled number for each byte; empty if the inputs are numbers.
+    /// Lookup tables from bytes to scaled numbers; empty if the inputs are numbers.
     table: Vec<f32>,
     target: Vec<u32>,
 }
 
-/// Largest absolute value of a scaled target. Even errors ten times as large can be squared and summed in an `f32`.
+/// Largest absolute value of a scaled target. Squares of errors that are ten times as large can still be summed in an
+/// `f32`.
 const FARTHEST: f64 = 1e17;
 
-/// Checks that the squared errors of scaled targets cannot overflow, so that the problem shows before training.
+/// Checks that the squared errors of scaled targets cannot overflow. So such a target is an error before training.
 fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     let (values, columns) = (data.target_values().unwrap_or_default(), data.target_columns());
     let distance = |at: usize| {
@@ -54,14 +55,16 @@ fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     Err(Error::data(place, problem, "correct the value, or remove the row"))
 }
 
-/// Packs rows of `width` bytes into rows of words, the first byte lowest. The last word of a row is padded with zeros.
+/// Packs rows of `width` bytes into rows of words. The first byte is the lowest byte of a word. The last word of a row
+/// is padded with zeros.
 fn packed(bytes: &[u8], width: usize) -> Result<Vec<u32>> {
     let word = |four: &[u8]| four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
     let words = bytes.chunks(width).flat_map(|row| row.chunks(4).map(word));
     collected("inputs", bytes.len() / width * width.div_ceil(4), words)
 }
 
-/// Position in the loaded data set. The order of its rows is on the device.
+/// Loaded data set: its fingerprint, and the position in the current epoch. The data and the order of the rows are on
+/// the device.
 pub(super) struct Loaded {
     rows: usize,
     fingerprint: Fingerprint,
@@ -82,7 +85,7 @@ impl Loaded {
         first..self.used
     }
 
-    /// Sets the position back to just after the first `used` rows of the epoch.
+    /// Sets the position to just after the first `used` rows of the epoch.
     pub(super) fn go_back(&mut self, used: usize) {
         self.used = used.min(self.rows);
     }
@@ -151,11 +154,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// Begins the next epoch: waits for all earlier steps, shuffles the rows by the seed and the number of the epoch, and
-    /// writes their order to the device.
+    /// Begins the next epoch: waits for all earlier steps, shuffles the rows by the seed and the number of the epoch,
+    /// and writes the order of the rows to the device.
     ///
     /// # Errors
-    /// A device that does not answer; a number that is not finite, in the epoch before.
+    /// A device that does not answer; a number that became infinite or NaN in the epoch before.
     pub(super) fn begin_epoch(&mut self) -> Result<()> {
         self.settle(0)?;
         self.write_order(self.epoch)?;
@@ -194,7 +197,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Returns the largest size in bytes of the inputs in a window. On a GPU they must also fit into one binding.
+    /// Returns the largest size in bytes of the inputs in a window. On a GPU these inputs must also fit into one
+    /// binding.
     fn window_bytes(&self) -> usize {
         match self.executor.target() {
             DeviceLimits::Cpu => WINDOW_BYTES,
@@ -202,8 +206,8 @@ impl Trainer {
         }
     }
 
-    /// Returns the largest number of steps per window. On a GPU, all their step records must fit into one binding, after a
-    /// record that holds their number.
+    /// Returns the largest number of steps per window. On a GPU, all step records of a window must fit into one
+    /// binding, after a record that holds their number.
     fn window_steps(&self, accumulate: usize) -> usize {
         match self.executor.target() {
             DeviceLimits::Cpu => WINDOW_STEPS,
@@ -214,8 +218,8 @@ impl Trainer {
         }
     }
 
-    /// Checks that a data set fits network and loss, as [`Trainer::fit`] does. This finds problems of a test set before training
-    /// rather than after it.
+    /// Checks that a data set fits the network and the loss, as [`Trainer::fit`] does. Called with the test set before
+    /// training, it finds problems that would otherwise show only after training.
     ///
     /// # Errors
     /// As [`Trainer::load`].
@@ -253,7 +257,7 @@ impl Trainer {
         Ok(Fitting { held, input: packed(bytes, network.inputs())?, table, target })
     }
 
-    /// Fits the scaling of targets on the first data set, if targets are scaled.
+    /// Fits the scaling of targets on `data`, if targets are scaled and the scaling is not known yet.
     pub(super) fn fit_target_scaling(&mut self, data: &Dataset) -> Result<()> {
         if self.scale_targets && self.target_scaling.is_none() && data.target_values().is_some() {
             let scaling = Standardization::fit_targets(data)?;
@@ -263,8 +267,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Returns the factor that converts the loss on scaled targets to the units of the raw targets: a power of the scale. It is
-    /// 1 if targets are not scaled, and for several columns, whose scales differ.
+    /// Returns the factor that converts the loss on scaled targets to the units of the raw targets: a power of the
+    /// scale. It is 1 if targets are not scaled, and if there are several target columns, since their scales differ.
     pub(super) fn loss_factor(&self) -> f64 {
         match (self.target_scaling.as_ref().map(Standardization::scale), self.spec.loss.unit_power()) {
             (Some([scale]), Some(power)) => scale.powi(power),
@@ -272,8 +276,8 @@ impl Trainer {
         }
     }
 
-    /// Returns the scaled number for each byte, \[tables, 256\]. There is one table for all columns if they have the same
-    /// scaling, and otherwise one per column.
+    /// Returns the lookup tables from bytes to scaled numbers, \[tables, 256\]. There is one table if all columns have
+    /// the same scaling, and otherwise one per column.
     fn table(&self) -> Result<(InputStorage, Vec<f32>)> {
         let (preprocessing, columns) = (self.preprocessing.as_ref(), self.spec.network.inputs());
         // Row i has the byte i in every column.
@@ -285,8 +289,8 @@ impl Trainer {
         Ok((if uniform { InputStorage::Bytes } else { InputStorage::BytesByColumn }, table))
     }
 
-    /// Unloads the data set, and allocates memory for a full step on rows that the caller passes. Does nothing if that memory
-    /// is already allocated.
+    /// Unloads the data set, and allocates memory for full steps on rows that the caller passes. Does nothing if this
+    /// memory is already allocated.
     pub(super) fn unload(&mut self) -> Result<()> {
         if self.spec.data_rows.is_none() && !self.at_rest {
             return Ok(());
@@ -303,7 +307,7 @@ impl Trainer {
         TrainingSpec { micro_batch: batch, accumulate, data_rows: None, data_inputs, steps: 1, ..self.spec.clone() }
     }
 
-    /// Makes sure that the executor has a plan with steps.
+    /// Makes sure that the executor has a plan that can run steps.
     pub(super) fn ensure_steps(&mut self) -> Result<()> {
         if self.at_rest { self.unload() } else { Ok(()) }
     }

@@ -1,11 +1,11 @@
 //! Training of a network on a device.
 //!
-//! [`Trainer`] owns an executor, which holds the parameters on the device. [`Trainer::advance`] makes one submission: it sends
-//! a few steps on the loaded data set to the device at once. [`Trainer::fit`] makes submissions in a loop, with validation,
-//! early stopping and a history. [`Trainer::step`] is for custom training loops.
+//! [`Trainer`] owns an executor, which holds the parameters on the device. [`Trainer::advance`] makes one submission:
+//! it sends a few steps on the loaded data set to the device at once. [`Trainer::fit`] makes submissions in a loop,
+//! with validation, early stopping and a history. [`Trainer::step`] is for custom training loops.
 //!
-//! The random numbers of a step depend only on the seed and the step's index. The same seed on the same device therefore gives
-//! the same bits, however the steps are grouped into submissions.
+//! The random numbers of a step depend only on the seed and the step's index. The same seed on the same device
+//! therefore gives the same bits, however the steps are grouped into submissions.
 
 mod builder;
 mod checkpoint;
@@ -60,17 +60,17 @@ use tuned::Planner;
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub struct Trainer {
-    /// Specification of the executor's current plan. The batch size and the number of steps are no larger than the loaded data
-    /// set needs. The optimizer has the current learning rate; no plan depends on it.
+    /// Specification of the executor's current plan. The batch size and the number of steps are no larger than the
+    /// loaded data set needs. The optimizer in it has the current learning rate, on which no plan depends.
     spec: TrainingSpec,
     /// Batch size that the user has set.
     batch: usize,
     /// Batches per step that the user has set.
     accumulate: usize,
-    /// Learning rate that the trainer was built with. Checkpoints are compared by this rate, not by the current one.
+    /// Learning rate that the trainer was built with. Checkpoints are compared by this rate, not by the current rate.
     built_learning_rate: f64,
-    /// True if the executor needs another plan before it can run steps: after the trainer is built, and after the number of
-    /// batches per step has changed.
+    /// True if the executor needs another plan before it can run steps: after the trainer is built, and after the
+    /// number of batches per step has changed.
     at_rest: bool,
     planner: Planner,
     schedule: Schedule,
@@ -93,7 +93,7 @@ pub struct Trainer {
     /// Epochs begun since training began.
     epoch: u32,
     loaded: Option<Loaded>,
-    /// Submissions whose outcome the host does not know yet, oldest first.
+    /// Submissions whose losses and errors the host does not know yet, oldest first.
     in_flight: VecDeque<InFlight>,
     pending_losses: PendingLosses,
     sizer: SubmissionSizer,
@@ -150,8 +150,9 @@ impl StepLoss {
 
 /// Losses that [`Trainer::advance`] has received.
 ///
-/// On the CPU these are the losses of the steps that the call ran. On a GPU they belong to the steps of an earlier call, so
-/// that the host does not wait; the first calls return none. The last [`Advance`] of an epoch has all remaining losses.
+/// On the CPU these are the losses of the steps that the call ran. On a GPU they are the losses of an earlier call's
+/// steps, so that the host does not wait; the first calls return no losses. The last [`Advance`] of an epoch has all
+/// remaining losses.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Advance {
@@ -205,7 +206,7 @@ impl Trainer {
         &self.device
     }
 
-    /// Returns the number of submissions, transfers and dispatches so far. All are zero on the CPU.
+    /// Returns the number of submissions, transfers and dispatches so far. All counts are zero on the CPU.
     ///
     /// # Examples
     /// ```
@@ -219,7 +220,7 @@ impl Trainer {
         self.executor.counters()
     }
 
-    /// Returns the time that each op took so far; `None` unless [profiling](Builder::profile) is on.
+    /// Returns the total time of each op so far; `None` unless [profiling](Builder::profile) is on.
     ///
     /// # Examples
     /// ```
@@ -292,14 +293,14 @@ impl Trainer {
         Ok(())
     }
 
-    /// Takes one step on the given rows. Their number is at most the batch size times the number of
-    /// [accumulated](Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales them. A data set that was
-    /// [loaded](Trainer::load) is unloaded.
+    /// Takes one step on the given rows, of which there may be at most the batch size times the number of
+    /// [accumulated](Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales them. A data set
+    /// that was [loaded](Trainer::load) is unloaded.
     ///
     /// # Errors
-    /// Rows, columns or targets that do not fit; targets whose scaling is not known yet; [`Error::NotFinite`], with parameters
-    /// as before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU the last two errors may concern one
-    /// of the two previous steps.
+    /// Rows, columns or targets that do not fit; targets whose scaling is not known yet; [`Error::NotFinite`], with the
+    /// parameters from before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU the last two
+    /// errors may concern one of the two previous steps.
     ///
     /// # Examples
     /// ```
@@ -353,15 +354,15 @@ impl Trainer {
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
     }
 
-    /// Takes the next steps on the loaded data set. They are sent to the device at once, as one submission. After the last step
-    /// of an epoch, the next call begins a new epoch, with the rows in a new order.
+    /// Takes the next steps on the loaded data set. These steps are sent to the device at once, as one submission.
+    /// After the last step of an epoch, the next call begins a new epoch, with the rows in a new order.
     ///
-    /// [`Builder::steps_per_submission`] sets the number of steps per call. By default a submission on a GPU lasts about a
-    /// tenth of a second.
+    /// [`Builder::steps_per_submission`] sets the number of steps per call. By default a submission on a GPU lasts
+    /// about a tenth of a second.
     ///
     /// # Errors
-    /// No data set is loaded; [`Error::NotFinite`], with parameters as before the bad step; [`Error::StateNotFinite`] if an
-    /// update overflows. On a GPU a later call may return these two errors.
+    /// No data set is loaded; [`Error::NotFinite`], with the parameters from before the bad step;
+    /// [`Error::StateNotFinite`] if an update overflows. On a GPU a later call may return these two errors.
     ///
     /// # Examples
     /// ```
@@ -382,7 +383,7 @@ impl Trainer {
         self.advance_by(usize::MAX)
     }
 
-    /// [`Trainer::advance`] with at most `most` steps.
+    /// Like [`Trainer::advance`], with at most `most` steps.
     fn advance_by(&mut self, most: usize) -> Result<Advance> {
         if self.loaded.as_ref().is_some_and(Loaded::at_end) {
             self.begin_epoch()?;
@@ -407,7 +408,8 @@ impl Trainer {
         Ok(Advance { losses, rows, epoch_done })
     }
 
-    /// Returns the records, one per batch, of the step with index `ahead` in the next submission. The step has `rows` rows.
+    /// Returns the records, one per batch, of the step with index `ahead` in the next submission. The step has `rows`
+    /// rows.
     fn records(&self, ahead: usize, rows: usize) -> impl Iterator<Item = Step> + use<> {
         let batch_index = ahead * self.spec.accumulate;
         self.spec.records(&self.schedule, self.seed, self.step + ahead as u64, batch_index, rows)
@@ -416,7 +418,7 @@ impl Trainer {
     /// Returns the parameters, in the order of the layers.
     ///
     /// # Errors
-    /// A device that does not answer; a number that is not finite, in a step or in an updated tensor.
+    /// A device that does not answer; a number that became infinite or NaN, in a step or in an updated tensor.
     ///
     /// # Examples
     /// ```

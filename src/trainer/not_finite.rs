@@ -1,12 +1,12 @@
 //! Handling of numbers that become infinite or NaN.
 //!
-//! A word on the device, the flag, holds the index of the first bad step. The kernels of losses, gradients and the gradient
-//! norm write their step's index there if a result is not finite. From then on the optimizers change nothing, so parameters and
-//! optimizer state stay as they were before the bad step. The host then replays that step op by op, to find the op with the
-//! first bad number.
+//! A word on the device, the flag, holds the index of the first bad step. The kernels of losses, gradients and the
+//! gradient norm write the index of the current step to the flag if a result is not finite. From then on the optimizers
+//! change nothing, so parameters and optimizer state stay as they were before the bad step. The host then replays that
+//! step op by op, to find the op with the first bad number.
 //!
-//! An update that overflows writes the index of the next step. The bad number is then in the updated parameters or optimizer
-//! state, where the host searches for it. `Trainer::finite` checks all tensors that leave the trainer.
+//! An update that overflows writes the index of the next step to the flag. The host then searches for the bad number in
+//! the updated parameters and optimizer state. `Trainer::finite` checks all tensors that leave the trainer.
 
 use crate::error::{Error, Result};
 use crate::exec::Run;
@@ -18,10 +18,10 @@ use crate::trainer::checkpoint::stored;
 use crate::trainer::{InFlight, Trainer};
 
 impl Trainer {
-    /// Returns the error of a submission that recorded `bad` in the flag.
+    /// Returns the error of a submission after which the flag holds the step index `bad`.
     ///
-    /// The trainer's position is set back to just before the bad step, except that the step's rows count as used. If an update
-    /// has overflowed, the position is just after that step.
+    /// Sets the trainer back to just before the bad step, except that the step's rows count as used. If an update has
+    /// overflowed, the trainer is set to just after that step.
     pub(super) fn not_finite(&mut self, submission: &InFlight, bad: u32) -> Result<Error> {
         let InFlight { steps, first, .. } = submission;
         let overflow = first_not_finite(&self.state()?);
@@ -33,13 +33,13 @@ impl Trainer {
             self.step += 1;
             self.state_error(overflow)
         } else {
-            // Later submissions have filled the window with other rows, so it is filled again. The device still has the row
-            // order of this epoch.
+            // Later submissions have filled the window with other rows, so the window is filled again. The device still
+            // has the row order of this epoch.
             self.write_from_host(&submission.host_writes)?;
             self.executor.submit(steps, &[Run { section: Section::Window, batch_index: 0 }])?;
             self.replay(steps, index)?
         };
-        // Training may continue from the state before the step, with other settings.
+        // The flag is cleared, since training may continue from the state before the step, with other settings.
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_step as usize + 1);
         if let (Some(loaded), Some(used)) = (&mut self.loaded, batches.max()) {
@@ -57,8 +57,8 @@ impl Trainer {
         Ok(tensors)
     }
 
-    /// Returns the given parameters or optimizer state if all numbers are finite. Every function that returns them calls this
-    /// one.
+    /// Returns `tensors` if all their numbers are finite. Every function that returns parameters or optimizer state
+    /// calls this function.
     ///
     /// # Errors
     /// [`Error::StateNotFinite`].
@@ -73,9 +73,9 @@ impl Trainer {
         Error::StateNotFinite { step: self.step.saturating_sub(1), view, row, column, value }
     }
 
-    /// Runs the ops of one step one by one, until an output is not finite. Returns the error that names this op. A fused step
-    /// is replayed with its [traced build](traced), which stores the results of each stage, so that the error can name the
-    /// stage.
+    /// Runs the ops of one step one by one, until an output is not finite. Returns the error that names this op. A
+    /// fused step is replayed with its [traced build](traced), which stores the results of each stage, so that the
+    /// error can name the stage.
     fn replay(&mut self, steps: &[Step], index: u32) -> Result<Error> {
         let plan = self.executor.plan().clone();
         let traced = match traced(&plan)? {
@@ -115,7 +115,7 @@ impl Trainer {
         let op = &plan.ops(section)[index];
         for (id, layer) in outputs(plan, op) {
             let view = plan.get(id);
-            // Rows beyond those of the step have values of earlier steps.
+            // Rows of the view beyond those of the batch have values of earlier steps.
             let [first, rows] = match op.most_rows() {
                 Some(batch) if batch == view.shape.rows => [step.first_row as usize, step.rows as usize],
                 _ => [0, view.shape.rows],
@@ -151,7 +151,8 @@ struct Overflow {
     value: f32,
 }
 
-/// Returns the first number that is not finite. Optimizer states are searched before parameters, since they may be the cause.
+/// Returns the first number that is not finite. Optimizer states are searched before parameters, since a bad state may
+/// be the cause of a bad parameter.
 fn first_not_finite(tensors: &[Tensor]) -> Option<Overflow> {
     let (parameters, states): (Vec<_>, Vec<_>) = tensors.iter().partition(|tensor| tensor.name.starts_with("layer"));
     states.into_iter().chain(parameters).find_map(not_finite_in)
@@ -164,8 +165,8 @@ fn not_finite_in(tensor: &Tensor) -> Option<Overflow> {
     Some(Overflow { view: tensor.name.clone(), row: at / columns, column: at % columns, value: tensor.values[at] })
 }
 
-/// Returns the remedy for the error message. In the first step, neither the learning rate nor clipping can be the cause.
-/// Clipping is not suggested if the norm is clipped already.
+/// Returns the remedy for the error message. In the first step, the learning rate cannot be the cause, and clipping
+/// would not help. Clipping is not suggested if the norm is clipped already.
 fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     match (step, clip_norm) {
         (0, _) => "check the inputs and targets, and scale large ones".into(),
@@ -177,10 +178,10 @@ fn remedy(step: u64, clip_norm: Option<f64>) -> Box<str> {
     }
 }
 
-/// View, and the layer whose op writes it in a plan without a fused step, if there is one.
+/// View, and the layer whose op writes the view in a plan without a fused step, if there is such a layer.
 type Output = (ViewId, Option<usize>);
 
-/// Returns the `f32` views that an op writes, in the order in which it computes them.
+/// Returns the `f32` views that an op writes, in the order in which the op computes them.
 fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     let computed = |access| matches!(access, Access::Write | Access::Accumulate);
     let written = op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| computed(binding.access));
@@ -189,16 +190,17 @@ fn outputs(plan: &Plan, op: &Op) -> Vec<Output> {
     let mut others: Vec<Output> = others.into_iter().map(|(_, id)| (*id, op.layer)).collect();
     let Some((_, trace)) = traces.first() else { return others };
     let [mut all, backward] = stages(plan, **trace);
-    // The last of the others is the rows' loss, between forward and backward. Sums over rows come at the end.
+    // The last of `others` is the loss per row, which is computed between forward and backward pass. Sums over rows
+    // come at the end.
     all.extend(others.pop());
     all.extend(backward);
     all.extend(others);
     all
 }
 
-/// Returns the views that store the stages of a fused step, first of the forward pass, then of the backward pass. Forward, each
-/// dense layer has the output of its activation. Backward, from the last dense layer to the first, each has the gradient of its
-/// output before the activation.
+/// Returns the views that store the stages of a fused step: those of the forward pass, and those of the backward pass.
+/// The forward views hold the activated output of each dense layer. The backward views go from the last dense layer to
+/// the first, and hold the gradient of each layer's output before the activation.
 fn stages(plan: &Plan, trace: ViewId) -> [Vec<Output>; 2] {
     let views = plan.within(trace);
     let (outputs, gradients) = views.split_at(views.len() / 2);

@@ -10,7 +10,7 @@ use crate::exec::Span;
 use crate::plan::{Plan, Rates, Section, Work, roofline_cells};
 use crate::text::table;
 
-/// Largest number of spans in a trace. The totals of each op include later spans.
+/// Largest number of spans in a trace. The total time of each op includes later spans, too.
 const MOST_SPANS: usize = 200_000;
 
 /// Total time of one op of the plan during training.
@@ -21,11 +21,11 @@ pub struct OpTime {
     pub section: Section,
     /// Index in the section.
     pub op: usize,
-    /// Name of its kernel.
+    /// Name of the op's kernel.
     pub kernel: &'static str,
-    /// Layer that it belongs to, if any.
+    /// Layer that the op belongs to, if any.
     pub layer: Option<usize>,
-    /// Floating-point operations of one run on a full batch, and a lower bound on the bytes that it moves.
+    /// Floating-point operations of one run on a full batch, and a lower bound on the bytes that a run moves.
     pub work: Work,
     /// Number of runs.
     pub calls: u64,
@@ -47,7 +47,7 @@ pub struct OpTime {
 #[derive(Clone)]
 pub struct Profile {
     ops: Vec<OpTime>,
-    /// Index of the op, and the span with seconds since `began`.
+    /// For each run of an op: the index in `ops`, and the span, whose start is counted from `began`.
     spans: Vec<(usize, Span)>,
     began: Instant,
 }
@@ -68,7 +68,7 @@ impl Profile {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// Adds the spans of a submission. `at` is its time in seconds since the profile began.
+    /// Adds the spans of a submission that was made `at` seconds after the profile began.
     pub(super) fn add(&mut self, plan: &Plan, at: f64, spans: &[Span]) {
         for span in spans {
             let index = self.index(plan, span);
@@ -80,7 +80,8 @@ impl Profile {
         }
     }
 
-    /// Returns the index in `ops` of a span's op, which is added if it is new. With another data set, sizes and ops may change.
+    /// Returns the index in `ops` of a span's op, and adds the op if it is new. Sizes and ops may change with the data
+    /// set.
     fn index(&mut self, plan: &Plan, span: &Span) -> usize {
         let op = &plan.ops(span.section)[span.op];
         let new = OpTime {
@@ -115,8 +116,8 @@ impl Profile {
         &self.ops
     }
 
-    /// Returns a table of the ops, the longest time first. Given the device's rates, it includes the roofline: the lower bound of
-    /// each op's time.
+    /// Returns a table of the ops, the longest time first. If `rates` has the device's peak rates, the table includes
+    /// the roofline: lower bounds on the time of each op.
     ///
     /// # Examples
     /// ```

@@ -1,9 +1,10 @@
-//! Number of steps per submission, the group of steps that is sent to a GPU at once, unless the user sets it.
+//! Choice of the number of steps per submission (a group of steps that is sent to a GPU at once), unless the user sets
+//! this number.
 //!
-//! A submission must not be too long: it cannot be stopped, and the operating system resets a GPU after some seconds. It must
-//! not be too short either, since each one has some overhead. The target is a tenth of a second. The first submission has one
-//! step, and each finished one shows how long a step takes. The measured times affect only the size of submissions, not the
-//! results.
+//! A submission must not be too long: it cannot be stopped, and the operating system resets a GPU after some seconds.
+//! It must not be too short either, since each submission has some overhead. The target is a tenth of a second. The
+//! first submission has one step, and each finished submission shows how long a step takes. The measured times affect
+//! only the size of submissions, not the results.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,9 @@ const SUBMISSION: Duration = Duration::from_millis(100);
 /// Measured duration of steps.
 #[derive(Default)]
 pub(super) struct SubmissionSizer {
-    /// Upper bound of the duration of a step, once one is known.
+    /// Upper bound on the duration of a step; `None` before the first submission has ended.
     step: Option<Duration>,
-    /// Time at which the last submission ended, if the host waited for it. The next one cannot start earlier.
+    /// Time at which the last submission ended, if the host waited for it. The next submission cannot start earlier.
     over: Option<Instant>,
 }
 
@@ -26,8 +27,9 @@ impl SubmissionSizer {
         self.step.map_or(1, |step| usize::try_from(fitting(step)).unwrap_or(capacity)).min(capacity).max(1)
     }
 
-    /// Records at time `now` that a submission of `steps` steps, made at `submitted`, has ended. Unless the host `waited` for
-    /// it, it may have ended long before `now`. The resulting duration of a step is therefore an upper bound.
+    /// Records at time `now` that a submission of `steps` steps, made at `submitted`, has ended. If the host has not
+    /// `waited` for the end, the submission may have ended long before `now`. The computed duration of a step is
+    /// therefore an upper bound.
     pub(super) fn note(&mut self, submitted: Instant, now: Instant, waited: bool, steps: usize) {
         let began = self.over.map_or(submitted, |over| over.max(submitted));
         self.step = Some(now.saturating_duration_since(began) / steps.max(1) as u32);
@@ -60,7 +62,7 @@ mod tests {
     #[test]
     fn a_host_that_polls_late_does_not_underestimate_steps() {
         let (mut sizer, start) = (SubmissionSizer::default(), Instant::now());
-        // Two submissions of 50 ms, which the host polls after a second.
+        // Two submissions of 50 ms, whose end the host notices only after a second.
         sizer.note(start, start + millis(1000), false, 1);
         assert_eq!(sizer.steps(32), 1);
         sizer.note(start, start + millis(1001), false, 1);

@@ -1,5 +1,5 @@
-//! Tile sizes of the matrix multiplications in training. The heuristic chooses them, or they come from a tuning or from the
-//! checkpoint that training resumes from.
+//! Tile sizes of the matrix multiplications in training. They come from the heuristic, from a tuning, or from the
+//! checkpoint from which training resumes.
 
 use crate::error::{Error, Result};
 use crate::lower::{TrainingSpec, lower};
@@ -7,7 +7,7 @@ use crate::plan::{Plan, Section};
 use crate::specialize::{Choice, DeviceLimits, Tuning, TuningPolicy, with_fused_step};
 use crate::trainer::Trainer;
 
-/// Makes plans with tiled matrix multiplications.
+/// Makes plans whose matrix multiplications have the tile sizes of a tuning.
 #[derive(Clone, Debug)]
 pub(super) struct Planner {
     /// True if ops are fused.
@@ -22,13 +22,13 @@ pub(super) struct Planner {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Tuned {
-    /// Number of matrix multiplications per step, without those of a fused step. Those with the same kernel and the
-    /// same shapes count once.
+    /// Number of matrix multiplications per step. Those with the same kernel and the same shapes count once, and those
+    /// of a fused step do not count.
     pub matmuls: usize,
-    /// Number of those with tile sizes in the tuning.
+    /// Number of these matrix multiplications that have tile sizes in the tuning.
     pub tuned: usize,
-    /// Entries of the tuning that are ignored, with reasons. Empty for a [pinned](crate::trainer::Builder::tuning) tuning,
-    /// where such an entry is an error.
+    /// Entries of the tuning that are ignored, with reasons. Empty for a tuning that was set by
+    /// [`Builder::tuning`](crate::trainer::Builder::tuning), for which such an entry is an error.
     pub ignored: Vec<String>,
 }
 
@@ -41,17 +41,17 @@ impl Planner {
         Ok(planner)
     }
 
-    /// Returns the training plan before it is specialized for the device. Only its fused step and its tiles depend on the
-    /// device.
+    /// Returns the training plan before it is specialized for the device. Only its fused step and its tiles depend on
+    /// the device.
     pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
         let mut plan = with_fused_step(self.untiled(spec)?, &self.target)?;
         self.tuning.cut(&mut plan, &self.target)?;
         Ok(plan)
     }
 
-    /// Returns a plan that can evaluate but not train, for the time until the number of rows per step is known. Parameters,
-    /// gradients and optimizer state have the same names and sizes as in the plans that train, so they are kept when the plan
-    /// changes.
+    /// Returns a plan that can evaluate but not train, for the time before the number of rows per step is known.
+    /// Parameters, gradients and optimizer state have the same names and sizes as in the plans that train. So they are
+    /// kept when the plan changes.
     pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
         let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
         let mut plan = self.untiled(&spec)?.only(&[Section::Evaluate, Section::Score])?;
@@ -74,7 +74,7 @@ impl Trainer {
     /// ignored.
     ///
     /// # Errors
-    /// None that [`Builder::build`](crate::trainer::Builder::build) would not have returned.
+    /// None are expected: [`Builder::build`](crate::trainer::Builder::build) has made the same checks.
     ///
     /// # Examples
     /// ```
@@ -89,11 +89,12 @@ impl Trainer {
         Ok(Tuned { matmuls, tuned, ignored: self.planner.ignored.clone() })
     }
 
-    /// Returns the tile sizes of all matrix multiplications on a GPU, chosen by the heuristic or by a tuning; empty on the CPU.
-    /// A trainer that [pins](crate::trainer::Builder::tuning) them reproduces the bits of this one.
+    /// Returns the tile sizes of all matrix multiplications on a GPU, chosen by the heuristic or by a tuning; empty on
+    /// the CPU. Another trainer reproduces the bits of this trainer if it is built with [these tile
+    /// sizes](crate::trainer::Builder::tuning).
     ///
     /// # Errors
-    /// None that [`Builder::build`](crate::trainer::Builder::build) would not have returned.
+    /// None are expected: [`Builder::build`](crate::trainer::Builder::build) has made the same checks.
     ///
     /// # Examples
     /// ```
@@ -107,14 +108,14 @@ impl Trainer {
         self.planner.tiles(&self.spec)
     }
 
-    /// Changes to the tile sizes of a checkpoint that was made on the same device. Returns the number of matrix multiplications
-    /// whose tile changes; 0 if these tiles cannot be used.
+    /// Changes to the tile sizes of a checkpoint that was made on the same device. Returns the number of matrix
+    /// multiplications whose tile changes; 0 if the checkpoint's tiles cannot be used.
     ///
     /// # Errors
     /// A pinned tuning with other tile sizes.
     pub(super) fn take_tiles(&mut self, made: &Tuning) -> Result<usize> {
         let now = self.tiles()?;
-        // Matrix multiplications that exist now, with another tile.
+        // Returns `true` if `tuning` has another tile for the matrix multiplication of `choice`.
         let other = |tuning: &Tuning, choice: &&Choice| {
             tuning.choices().iter().any(|own| own.same_matmul(choice) && own.tile != choice.tile)
         };
@@ -131,7 +132,8 @@ impl Trainer {
             return Err(Error::conflict("checkpoint", problem, remedy));
         }
         let planner = Planner { tuning: made.clone(), ..self.planner.clone() };
-        // Another build of the same version may have other tiles. The plan then differs, which `Restored` reports.
+        // Another build of the same version may have other tiles. Then the plan differs, and `Restored::differences`
+        // reports this.
         let plan = match planner.plan(&self.spec) {
             Ok(plan) => plan,
             Err(Error::Conflict { problem, .. }) => {
