@@ -17,7 +17,7 @@ pub type CpuKernel = fn(Call<'_>);
 /// `matmul.rs` has one per transposition.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    /// Name in plans and messages; begins with the stem of its files.
+    /// Name in plans and messages; begins with the stem of the kernel's files.
     pub name: &'static str,
     /// Bindings, in the order of the WGSL bindings (which start at 2, after parameters and step).
     pub bindings: &'static [Binding],
@@ -163,7 +163,7 @@ pub enum Access {
     Fill,
     /// Changed in place.
     ReadWrite,
-    /// Overwritten by the first batch of a step, whose [`Step::first_row`] is 0; added to by the other batches.
+    /// Overwritten by the first batch of a step, whose [`Step::first_row`] is 0; added to by later batches.
     Accumulate,
     /// Lowered by `atomicMin`, from any item.
     Atomic,

@@ -27,7 +27,7 @@ pub struct Tile {
     /// another op adds.
     pub parts: u32,
     /// Rows of tiles per band. Workgroups walk a band column by column, so that those that run at the same time read
-    /// the same few rows and columns of the operands. With 1 they walk row by row.
+    /// the same few rows and columns of the operands. If `band` is 1, they walk row by row.
     pub band: u32,
 }
 

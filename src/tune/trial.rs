@@ -26,7 +26,7 @@ const RUN: Run = Run { section: Section::Gradients, batch_index: 0 };
 /// Matrix multiplication on a device, and its expected results.
 pub(super) struct Trial<'a> {
     plans: &'a Plans,
-    /// Index of the op in the section of gradients.
+    /// Index of the op in the section `gradients`.
     op: usize,
     executor: Box<dyn Executor>,
     /// Step records of a full batch and a short one.

@@ -21,7 +21,7 @@ const ROWS: RangeInclusive<usize> = 32..=256;
 const WEIGHT_ROWS: RangeInclusive<usize> = 48..=240;
 
 /// Number of columns that a matrix multiplication processes together. The number of columns per task is a multiple of
-/// this one.
+/// this constant.
 const COLUMNS: usize = 64;
 
 /// Tasks of a weight gradient per thread, if there are several threads. With many small tasks, no thread waits long for
@@ -143,8 +143,8 @@ fn bound<'a>(plan: &'a Plan, op: &'a Op) -> impl Iterator<Item = (&'static Bindi
     op.kernel.bindings.iter().zip(op.views.iter().map(|view| plan.get(*view)))
 }
 
-/// Estimates the work of an op, in floating-point operations of a matrix multiplication. Operations of other kernels
-/// count double, and each written number counts eight.
+/// Estimates the work of an op, in floating-point operations of a matrix multiplication. An operation of any other
+/// kernel counts as two, and each written number as eight.
 fn work(plan: &Plan, op: &Op) -> u64 {
     if op.kernel.shader.tiles.is_some() {
         return plan.flops(op);
@@ -249,7 +249,7 @@ mod tests {
             for task in stage.tasks {
                 match task {
                     Task::Items { op, items } => see(op, items),
-                    // All rows of these columns, one task after the other.
+                    // The tasks must cover all columns in order. The items of the op are counted at the last column.
                     Task::Columns { op, columns } => {
                         let count = super::columns(plan, &ops[op]).expect("it can be cut by columns");
                         assert_eq!(columns.start, seen_columns[op]);
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!(rows_of(&waits), [vec![0], vec![1]]);
     }
 
-    /// A sum over all rows waits for them, and its readers wait for it. Ops that do not depend on it go first.
+    /// A sum over all rows waits for the rows, and readers of the sum wait for the sum.
     #[test]
     fn rows_wait_for_what_is_put_off() {
         let plan = by_hand(|plan, view| {

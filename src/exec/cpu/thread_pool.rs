@@ -145,9 +145,9 @@ impl ThreadPool {
         let shared = &*self.shared;
         assert!(queues.len() <= shared.queues.len(), "more queues than threads");
         debug_assert!(self.in_own_process(), "workers of another process take no tasks");
-        // SAFETY: all tasks of the last stage were done when it returned, and none is left to take. The borrow that is
-        // extended to `'static` is used only by threads that have taken a task; all of these tasks are done before this
-        // function returns.
+        // SAFETY: all tasks of the last stage were done when its `run` returned, and none is left to take. The borrow
+        // that is extended to `'static` is used only by threads that have taken a task; all of these tasks are done
+        // before this function returns.
         unsafe { *shared.work.get() = Some(std::mem::transmute::<Work<'_>, Work<'static>>(work)) };
         shared.left.store(queues.iter().map(Range::len).sum(), Ordering::Relaxed);
         for (queue, tasks) in shared.queues.iter().zip(queues) {
@@ -211,7 +211,8 @@ impl Shared {
         for other in 0..threads {
             let queue = &self.queues[(thread_index + other) % threads];
             while let Some(task) = queue.take(other == 0) {
-                // SAFETY: `ThreadPool::run` wrote it before this task, and changes it only when all tasks are done.
+                // SAFETY: `ThreadPool::run` wrote `work` before it queued this task, and changes it only when all tasks
+                // are done.
                 let work = unsafe { *self.work.get() };
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(task)))) {
                     let mut first = self.lock();
@@ -299,7 +300,7 @@ mod tests {
         pool.pretend_forked();
         assert_eq!((pool.threads(), pool.size()), (1, 3));
         let shared = pool.shared.clone();
-        // A lock that a thread of the parent held when it forked.
+        // A lock that a thread of the parent process held at the fork.
         let _held = shared.lock();
         drop(pool);
         assert!(!shared.ended.load(Ordering::SeqCst), "nobody was told anything");

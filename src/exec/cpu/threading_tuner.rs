@@ -2,7 +2,8 @@
 //!
 //! Threads exchange data through their caches, and the time for that depends on the cores that the operating system
 //! chooses. A step of the digits example took two threads 50 µs on nearby cores and 110 µs on distant ones, and one
-//! thread 65 µs. So both ways are tried now and then, and the faster one is used. No bit of the results depends on it.
+//! thread 65 µs. So both ways are tried now and then, and the faster one is used. No bit of the results depends on this
+//! choice.
 
 use std::time::Duration;
 

@@ -41,8 +41,8 @@ impl DiskCache {
         let data = read(&path);
         let kept = AtomicU32::new(data.as_deref().map_or(0, crc32fast::hash));
         let (label, fallback) = (Some("wgrad"), true);
-        // SAFETY: `get_data` made the data, as magic and checksum show, and wgpu compares its adapter and driver with
-        // this device's before the driver sees it.
+        // SAFETY: `get_data` made the data, as magic and checksum show, and wgpu compares the adapter and driver named
+        // in the data with this device's before the driver sees the data.
         let cache = unsafe {
             device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label, data: data.as_deref(), fallback })
         };

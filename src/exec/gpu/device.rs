@@ -28,7 +28,7 @@ pub struct GpuOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checks {
     All,
-    /// All except those of plans that this crate made itself ([`Plan::is_trusted`]).
+    /// All shaders, except in plans that this crate made itself ([`Plan::is_trusted`]).
     Foreign,
     None,
 }
@@ -60,7 +60,7 @@ impl GpuOptions {
     }
 
     /// Enables timestamps, by which the device measures when ops begin and end. Opening the device then fails if the
-    /// adapter has none.
+    /// adapter has no timestamps.
     pub const fn timestamps(mut self) -> Self {
         self.timestamps = true;
         self
@@ -237,7 +237,7 @@ impl GpuDevice {
     /// Returns the same adapter, opened with this use of the fused step.
     ///
     /// # Errors
-    /// Returns an error if the driver fails to open it.
+    /// Returns an error if the driver fails to open the adapter.
     pub fn with_fused_step(&self, choice: FusedStep) -> Result<Self> {
         if self.0.options.fused_step == choice {
             return Ok(self.clone());

@@ -61,7 +61,7 @@ impl Dispatch {
         Ok(Self { pipeline, group, grid, strides, bound: bound_bytes })
     }
 
-    /// Records the op for batch `batch_index` of the submission; returns `false` if its grid is empty.
+    /// Records the op for batch `batch_index` of the submission; returns `false` if the op's grid is empty.
     pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, batch_index: usize) -> bool {
         if self.grid.contains(&0) {
             return false;

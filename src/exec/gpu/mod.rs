@@ -70,8 +70,8 @@ impl Gpu {
     /// Allocates memory and compiles pipelines for `plan`.
     ///
     /// # Errors
-    /// Returns an error if an op exceeds the device's limits (with both numbers), if there is too little memory, if the
-    /// driver rejects a shader, or if the device was lost.
+    /// Returns an error if an op exceeds a limit of the device (with the needed and the allowed number), if there is
+    /// too little memory, if the driver rejects a shader, or if the device was lost.
     pub fn new(device: &GpuDevice, plan: Plan) -> Result<Self> {
         let mut counters = Counters::default();
         let state = State::new(device, plan, None, &mut counters)?;

@@ -67,7 +67,7 @@ impl<'a> Matrix<'a> {
         &self.values[row * self.row_stride..][..self.columns]
     }
 
-    /// Returns all elements in order, as slices that are contiguous in memory: one per row, or a single one.
+    /// Returns all elements in order, as contiguous slices: one per row, or a single slice if the rows are adjacent.
     ///
     /// # Panics
     /// If the matrix is transposed.
@@ -92,13 +92,13 @@ impl<'a> Matrix<'a> {
 pub struct MatrixMut<'a> {
     pub(super) start: *mut f32,
     pub(super) rows: usize,
-    /// Range of these columns in the matrix.
+    /// Range of the view's columns in the whole matrix.
     columns: Range<usize>,
     pub(super) row_stride: usize,
     lent: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it is an exclusive borrow of all its elements.
+// SAFETY: a view is an exclusive borrow of all its elements.
 unsafe impl Send for MatrixMut<'_> {}
 
 impl<'a> MatrixMut<'a> {
@@ -124,7 +124,7 @@ impl<'a> MatrixMut<'a> {
     /// numbers apart.
     ///
     /// # Safety
-    /// These elements are in memory, and nothing else accesses them during the lifetime of the view.
+    /// All elements of the view are in memory, and nothing else accesses them during the lifetime of the view.
     pub unsafe fn lent(start: *mut f32, rows: usize, columns: Range<usize>, row_stride: usize) -> Self {
         Self { start: start.wrapping_add(columns.start), rows, columns, row_stride, lent: PhantomData }
     }
@@ -134,7 +134,7 @@ impl<'a> MatrixMut<'a> {
         self.rows
     }
 
-    /// Returns the range of these columns in the whole matrix.
+    /// Returns the range of the view's columns in the whole matrix.
     pub fn columns(&self) -> Range<usize> {
         self.columns.clone()
     }
@@ -146,7 +146,7 @@ impl<'a> MatrixMut<'a> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.row_stride), self.columns.len()) }
     }
 
-    /// Returns all elements in order, as slices that are contiguous in memory: one per row, or a single one.
+    /// Returns all elements in order, as contiguous slices: one per row, or a single slice if the rows are adjacent.
     pub fn slices(&mut self) -> impl Iterator<Item = &mut [f32]> {
         let (count, len) = match self.columns.len() {
             columns if columns == self.row_stride => (1, self.rows * columns),

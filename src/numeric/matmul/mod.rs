@@ -1,4 +1,5 @@
-//! Matrix multiplication of one block, on the calling thread.
+//! Matrix multiplication of one block, on the calling thread. a is the left operand, b the right one. The terms of an
+//! output element are the products a\[i, t\]·b\[t, j\] that are added.
 //!
 //! Every element of the output is summed by fused multiply-adds, from its first term to its last, whatever other
 //! elements are computed at the same time. So its bits depend only on the terms, and neither on the tile sizes nor on

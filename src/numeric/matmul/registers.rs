@@ -1,5 +1,5 @@
-//! Arrays of SIMD vectors that stay in registers: load, multiply-add and store. They are not iterated over by value,
-//! which would move them through memory.
+//! Arrays of SIMD vectors that stay in registers: load, multiply-add and store. Loops do not iterate over these arrays
+//! by value, which would move them through memory.
 
 use pulp::{MemMask, Simd};
 

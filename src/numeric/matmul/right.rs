@@ -1,4 +1,4 @@
-//! The right operand: its parts, and how each is packed.
+//! The right operand, b: its parts, and their packing.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::{BLOCK, FAR, Line, Matrix, PANEL, PART, cuts, even, pack, room, tile}
 pub(super) enum Right<'a> {
     /// Unpacked, as it is in memory.
     Matrix(Matrix<'a>),
-    /// Packed panels of [`PANEL`] columns each, one after the other; within each, row after row.
+    /// Packed panels of [`PANEL`] columns each, one after the other. A panel is stored row after row.
     Panels { values: &'a [f32], terms: usize, columns: usize },
 }
 
@@ -32,8 +32,8 @@ impl<'a> Right<'a> {
         matches!(self, Self::Matrix(b) if b.column_stride == 1 && rows < tile::ROWS)
     }
 
-    /// Returns the parts of a block of terms: panel by panel, and within each from the first term to the last, in
-    /// multiples of a chunk.
+    /// Returns the parts of a block of terms: panel by panel, and in a panel from the first term to the last. The
+    /// number of terms per part is a multiple of `chunk`.
     pub fn parts(self, block: Range<usize>, chunk: Option<usize>) -> impl Iterator<Item = Part> {
         let most = match self {
             // With such a stride, the rows of a part map to the same few sets of a cache.

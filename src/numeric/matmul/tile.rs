@@ -82,7 +82,7 @@ pub(super) struct Panel {
     pub rows: usize,
     pub columns: usize,
     pub terms: usize,
-    /// Number of terms per chunk. Each chunk is summed from zero, then added to the sum of the previous ones. If
+    /// Number of terms per chunk. Each chunk is summed from zero, then added to the sum of the previous chunks. If
     /// `None`, all terms are added one by one to the initial value.
     pub chunk: Option<usize>,
 }
