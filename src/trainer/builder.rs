@@ -243,7 +243,7 @@ impl Builder {
     ///
     /// By default, the inputs of these steps take at most a few megabytes. On a GPU a submission also lasts at most
     /// about a tenth of a second. The first submission has one step, and its measured time determines the size of the
-    /// next. The results have the same bits for any number.
+    /// next. The results have the same bits for any number of steps per submission.
     ///
     /// # Examples
     /// ```
@@ -300,7 +300,7 @@ impl Builder {
     }
 
     /// Uses the tile sizes of a tuning, except those that the device or the shapes do not allow. [`Trainer::tuned`]
-    /// returns the ignored entries. On the CPU this has no effect, since it has no tile sizes.
+    /// returns the ignored entries. On the CPU this has no effect, since the CPU needs no tile sizes.
     ///
     /// # Examples
     /// ```

@@ -259,8 +259,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Sets a callback that is called after each submission: a group of steps that is sent to the device at once. It
-    /// may stop training.
+    /// Sets a callback that is called after each submission: a group of steps that is sent to the device at once. The
+    /// callback may stop training.
     ///
     /// On a GPU, one or two later submissions are already running when the callback is called. They are finished before
     /// training stops.
@@ -345,7 +345,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Sets a callback that is called after each epoch, with the trainer.
+    /// Sets a callback that is called after each epoch, with the epoch's results and the trainer.
     ///
     /// The callback may stop training, set the learning rate, read or replace parameters, predict, and evaluate other
     /// data sets. It must not train, restore a checkpoint or load a data set. Evaluations do not change the training.
@@ -380,8 +380,8 @@ impl Trainer {
     ///
     /// # Errors
     /// Zero epochs or patience; data that does not fit; [`Error::NotFinite`], with the parameters from before the bad
-    /// step; [`Error::StateNotFinite`] if an update overflows, even the last one; a checkpoint that cannot be written
-    /// or resumed from; a callback that trains.
+    /// step; [`Error::StateNotFinite`] if an update overflows, even in the last step; a checkpoint that cannot be
+    /// written or resumed from; a callback that trains.
     ///
     /// # Examples
     /// ```

@@ -1,7 +1,7 @@
 //! Submissions in flight: groups of steps that were sent to the device, and whose losses and errors the host does not
 //! know yet.
 //!
-//! A GPU receives the next submissions before the last ones are done. [`Executor::in_flight`] returns the number of
+//! A GPU receives the next submissions before earlier ones are done. [`Executor::in_flight`] returns the number of
 //! submissions that may be unfinished. After each submission, the host starts to read the losses, and the flag that
 //! reports numbers that are not finite. It waits for these only after it has made newer submissions. The number of
 //! submissions in flight affects only when the host receives losses and errors, not the results.

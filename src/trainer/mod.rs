@@ -265,7 +265,7 @@ impl Trainer {
         self.spec.optimizer.learning_rate()
     }
 
-    /// Sets the learning rate of all later steps. The schedule's factor multiplies it.
+    /// Sets the learning rate of all later steps. It is multiplied by the schedule's factor.
     ///
     /// Steps that were already sent to the device keep their rate. [Checkpoints](Checkpoint) store the rate. See
     /// [`Fit::on_epoch`] for a change during [`Trainer::fit`].
@@ -299,8 +299,8 @@ impl Trainer {
     ///
     /// # Errors
     /// Rows, columns or targets that do not fit; targets whose scaling is not known yet; [`Error::NotFinite`], with the
-    /// parameters from before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU the last two
-    /// errors may concern one of the two previous steps.
+    /// parameters from before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU these last two
+    /// errors may come from one of the two previous steps.
     ///
     /// # Examples
     /// ```

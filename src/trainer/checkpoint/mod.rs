@@ -208,7 +208,8 @@ impl Trainer {
     ///
     /// # Errors
     /// Settings or data that differ (the message has the old and the new value); a number that is not finite; tile
-    /// sizes that differ from a [pinned](crate::trainer::Builder::tuning) tuning; a device that does not answer.
+    /// sizes that differ from those of [`Builder::tuning`](crate::trainer::Builder::tuning); a device that does not
+    /// answer.
     ///
     /// # Examples
     /// ```

@@ -204,8 +204,8 @@ impl Difference {
     }
 }
 
-/// Settings that follow from others and are therefore compared last: the seed splits the data, and the data determines
-/// the scaling and the length of a cosine.
+/// Settings that follow from other settings and are therefore compared last: the seed splits the data, and the data
+/// determines the scaling and the length of a cosine.
 const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 
 /// Returns the path of the first setting that differs, such as `optimizer.learning_rate`, and its values in `made` and
