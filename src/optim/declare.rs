@@ -194,7 +194,8 @@ macro_rules! optimizers {
         }
 
         impl Optimizer {
-            /// Names that [`Optimizer::from_str`] parses. `sgd_momentum` is SGD with momentum 0.9.
+            /// Names that [`Optimizer::from_str`](std::str::FromStr::from_str) parses. `sgd_momentum` is SGD with
+            /// momentum 0.9.
             pub const NAMES: &'static [&'static str] = &[$($name,)* SGD_MOMENTUM];
 
             /// Returns all optimizers with their defaults.
