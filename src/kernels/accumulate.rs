@@ -6,7 +6,7 @@
 //! ```text
 //! s ← g, c ← 0                            for the first micro-batch of a step, whose first_row is 0
 //! y = g − c, t = s + y
-//! c ← (t − s) − y, s ← t                  for the others
+//! c ← (t − s) − y, s ← t                  for each later micro-batch
 //! flag = min(flag, index of the step) if any s is not finite
 //! ```
 //!
@@ -17,10 +17,10 @@
 //! | 4 | compensation | 1×(64·blocks) | accumulate |
 //! | 5 | flag | 1 | atomic |
 //!
-//! Each gradient was scaled by 1 / rows of the step, so the sum over its micro-batches is the gradient of the mean over
-//! its rows. The sum may overflow even if no gradient did, hence the flag; c is then 0. Without compensation, a sum
-//! over a thousand similar micro-batches would be off by 1.5e-5. Rounding: the first micro-batch is copied. Each later
-//! one adds one rounded sum of three terms, and c holds its rounding error.
+//! Each gradient was scaled by 1 / rows of the step, so the sum over the micro-batches of a step is the gradient of the
+//! mean over the rows of the step. The sum may overflow even if no gradient did, hence the flag; c is then 0. Without
+//! compensation, a sum over a thousand similar micro-batches would be off by 1.5e-5. Rounding: the first micro-batch is
+//! copied. Each later one adds one rounded sum of three terms, and c holds its rounding error.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

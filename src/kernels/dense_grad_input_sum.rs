@@ -88,7 +88,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_input from partial. `lower` is drop(f(x)), or x if f′ is computed from it.
+/// grad_input from partial. `lower` is drop(f(x)), or x if f′ is computed from x.
 pub fn op(plan: &Plan, activation: Activation, mask: Mask, partial: ViewId, lower: ViewId, grad_input: ViewId) -> Op {
     let (parts, shape) = (plan.shape(partial), plan.shape(grad_input));
     let [alpha, beta] = activation.parameters();

@@ -125,7 +125,7 @@ pub fn drop_all(threshold: u32, scale: f32, step: &Step, layer: u32, first: usiz
 const DRAWS: usize = 16;
 
 widest! {
-    /// Applies dropout to one row. `counter` is the Philox counter of its first four elements.
+    /// Applies dropout to one row. `counter` is the Philox counter of the first four elements of the row.
     fn drop_row(threshold: u32, scale: f32, step: &Step, counter: [u32; 4], row: &mut [f32]) {
         let drop = |group: usize, values: &mut [f32; 4 * DRAWS]| {
             let mut counters = counter.map(|word| [word; DRAWS]);

@@ -10,7 +10,7 @@
 //! | 3 | targets | rows×columns | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
-//! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
+//! | 6 | flag | 1 | atomic min with the step's index if the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
 //! Rounding: [`Rounded`], from the declaration of l, and the roundings of a sum of n terms, which the reference sums in

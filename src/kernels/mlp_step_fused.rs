@@ -14,7 +14,7 @@
 //! | 4 | targets | rows×outputs, or for softmax ×1 | read |
 //! | 5 | partial | workgroups×parameters | write |
 //! | 6 | row_loss | rows×1 | write |
-//! | 7 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
+//! | 7 | flag | 1 | atomic min with the step's index if the loss of a row is not finite |
 //! | 8 | trace | all x_l, then all d_l | write, only in [`TRACED`] |
 //!
 //! Together with `mlp_step_sum`, which adds the gradients of the workgroups, it replaces the ops of forward pass, loss

@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | 2 | partial | 1×blocks | read |
 //! | 3 | norm | 1×1 | write |
-//! | 4 | flag | 1 | atomic min with the step's index where the norm is not finite |
+//! | 4 | flag | 1 | atomic min with the step's index if the norm is not finite |
 //!
 //! For gradient clipping, the optimizers multiply the gradients by [`clip`]. Squares neither overflow nor underflow:
 //! the reference sums in f64, the shader scales by a power of two. Rounding: positive terms in blocks, relative; a

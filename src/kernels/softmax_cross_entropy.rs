@@ -16,7 +16,7 @@
 //! | 3 | targets | rows×1 | read |
 //! | 4 | row_loss | rows×1 | write |
 //! | 5 | grad | rows×columns | write |
-//! | 6 | flag | 1 | atomic min with the step's index where the loss of a row is not finite |
+//! | 6 | flag | 1 | atomic min with the step's index if the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
 //! Rounding: n positive terms, which the reference sums in f64; e and ln(1 + x) are relative, see `numeric::rounding`.

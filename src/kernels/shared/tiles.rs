@@ -31,9 +31,9 @@ const TERMS_OF_A_PART: usize = 256;
 /// Maximum number of parts for speed. More parts need more memory than they are worth.
 const MOST_PARTS: usize = 8;
 
-/// Maximum number of batch rows per part. They are summed in blocks of 64. At most 32 block sums are added one by one,
-/// and parts in four levels of sixteen. More parts would cost more to write and add than they gain in accuracy. A part
-/// has more rows only if one binding cannot hold the sums of that many parts.
+/// Maximum number of batch rows per part. The rows are summed in blocks of 64. At most 32 block sums are added one by
+/// one, and parts in four levels of sixteen. More parts would cost more to write and add than they gain in accuracy. A
+/// part has more rows only if one binding cannot hold the sums of that many parts.
 const ROWS_OF_A_PART: usize = 2048;
 
 /// Number of batch rows per block. Each block is summed from zero, then added: `BLOCK` in
@@ -106,8 +106,8 @@ pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }
 
-/// Maximum number of rounded additions per term, on any device, for parts of `rows` rows: those within a block, and one
-/// for each block.
+/// Maximum number of rounded additions per term, on any device, for parts of `rows` rows: one for each row of a block,
+/// and one for each block.
 pub fn depth(rows: usize) -> usize {
     SUM_DEPTH.max(BLOCK + rows.div_ceil(BLOCK))
 }
@@ -284,7 +284,7 @@ mod tests {
         let parts = |binding_bytes| candidates_with_parts(matmul, &Limits { binding_bytes, ..Limits::default() });
         let most = |binding_bytes| parts(binding_bytes).iter().map(|tile| tile.parts).max();
         assert_eq!([128 << 20, 512 << 10, 511 << 10].map(most), [Some(8), Some(2), Some(1)]);
-        // The sums of a's rows, stored after those of each part, need memory too.
+        // The sums of a's rows, which follow the sums of each part, need memory too.
         let over_rows = Matmul { over_rows: true, ..matmul };
         let parts_over_rows = |binding_bytes| {
             let tiles = candidates_with_parts(over_rows, &Limits { binding_bytes, ..Limits::default() });
