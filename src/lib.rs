@@ -1,5 +1,5 @@
 //! Trains dense neural networks (multi-layer perceptrons, MLPs) on the CPU and on any GPU (Vulkan, Metal, DX12) through
-//! WGSL compute shaders, and checks every gradient against a plain reference implementation.
+//! WGSL compute shaders. [`verify`] checks every gradient against a reference implementation.
 //!
 //! Five types are enough for most programs:
 //!

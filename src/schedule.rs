@@ -111,7 +111,7 @@ pub enum Schedule {
     },
     /// Schedules one after the other, each from its own step 0 (`SequentialLR`).
     Chain {
-        /// Number of steps of each schedule, and the schedule. The last one continues after its steps.
+        /// Number of steps of each schedule, and the schedule. The last schedule continues after its steps.
         parts: Vec<(u64, Schedule)>,
     },
     /// One factor per step. Later steps have the last factor.

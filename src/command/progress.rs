@@ -56,7 +56,7 @@ struct Resumed<'a> {
     event: &'static str,
     step: u64,
     epochs: usize,
-    /// Number of matrix multiplications that have the checkpoint's tile sizes instead of others.
+    /// Number of matrix multiplications whose tile sizes were changed to those in the checkpoint.
     #[serde(skip_serializing_if = "is_zero")]
     restored_tiles: usize,
     /// Problems of damaged checkpoints that were skipped, all newer than the one used.

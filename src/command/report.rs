@@ -68,7 +68,7 @@ impl Output {
         }
     }
 
-    /// Prints notes on how columns are read: the first five, and the number of others.
+    /// Prints notes on how columns are read: the first five, and the number of further notes.
     pub fn notes(&self, notes: &[String]) {
         notes.iter().take(MOST_NOTES).for_each(|note| self.note(note));
         if let Some(more) = notes.len().checked_sub(MOST_NOTES).filter(|more| *more > 0) {

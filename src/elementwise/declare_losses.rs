@@ -5,8 +5,8 @@
 /// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a readable
 /// formula, the meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss
 /// `l(z, t)` and its derivative `d(z, t)` by z, or the kernel of a loss that needs the whole row. The constructor takes
-/// all parameters. If `with NAME` follows the parameters, it uses their defaults, and a second constructor `NAME` takes
-/// them.
+/// all parameters. If `with NAME` follows the parameters, this constructor uses their defaults, and a second
+/// constructor, `NAME`, takes them.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*

@@ -6,13 +6,13 @@ use super::{Declaration, Parameter, losses, statements};
 /// Declared loss function, with up to two parameters.
 #[derive(Debug)]
 pub struct LossFunction {
-    /// Name.
+    /// Name, such as `huber`.
     pub name: &'static str,
     /// Abbreviations of the name.
     pub aliases: &'static [&'static str],
     /// Formula as readable text.
     pub formula: &'static str,
-    /// Parameters.
+    /// Parameters, at most two.
     pub parameters: &'static [Parameter],
     /// Meaning of an output.
     pub output: Meaning,
@@ -149,9 +149,9 @@ impl LossFunction {
         }
     }
 
-    /// Returns the WGSL functions `element_loss` and `element_derivative`. A loss that needs the whole row has none of
-    /// its own, and gets those of the first element-wise loss. Shaders that contain both kinds of losses need them,
-    /// though they call only one kind.
+    /// Returns the WGSL functions `element_loss` and `element_derivative`. For a loss that needs the whole row, they
+    /// are the functions of the first element-wise loss. Shaders with code for both kinds of losses must define them,
+    /// even if they do not call them.
     pub fn wgsl(&self) -> String {
         let all = std::iter::once(self).chain(Self::ALL).filter_map(|function| Some((function, function.element()?)));
         let function = |(function, element): (&Self, &ElementLoss)| {

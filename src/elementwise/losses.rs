@@ -1,4 +1,4 @@
-//! The loss functions of an output z and its target t. Formulas and defaults are PyTorch's where it has the function.
+//! The loss functions of an output z and its target t. Formulas and defaults are PyTorch's if PyTorch has the function.
 //!
 //! Each declaration states the meaning of outputs and the valid targets. The rest of the library reads both from it.
 //! The rules of [`activations`](super::activations) hold: `exponential` is called only with arguments of at most 0, and

@@ -1,5 +1,5 @@
-//! Element-wise functions and losses. Each is declared once. The macros `functions!` and `losses!` generate every form
-//! of it from this text.
+//! Element-wise functions and losses. Each is declared once, as one text. The macros `functions!` and `losses!`
+//! generate every form of the function or loss from this text.
 //!
 //! A body of `let` statements, `+ - * /` and calls is valid Rust and valid WGSL. The Rust form is compiled for several
 //! kinds of numbers ([`numbers`]):
@@ -39,13 +39,13 @@ pub struct Function {
     pub name: &'static str,
     /// Formula as readable text.
     pub formula: &'static str,
-    /// Parameters.
+    /// Parameters, at most two.
     pub parameters: &'static [Parameter],
     /// Input or output of the function: the number from which the derivative is computed.
     pub derivative_from: Side,
     /// Gain for initialization, from the parameters; see [`Activation::gain`](crate::network::Activation::gain).
     pub gain: fn([f64; 2]) -> f64,
-    /// `true` if the default initialization of the layer before it is the same as before ReLU.
+    /// `true` if the default initialization of a layer before the function is the same as before ReLU.
     pub rectifies: bool,
     /// Bodies of function and derivative, in WGSL.
     bodies: [&'static str; 2],
@@ -67,9 +67,9 @@ pub struct Function {
 /// Parameter of a function.
 #[derive(Debug)]
 pub struct Parameter {
-    /// Name.
+    /// Name in the text of a function, as in `huber(delta=2)`.
     pub name: &'static str,
-    /// Default.
+    /// Default value.
     pub default: f32,
     /// Smallest allowed value.
     pub least: f32,

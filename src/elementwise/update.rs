@@ -36,9 +36,9 @@ pub type Fast = fn(&mut [f32], &[f32], [&mut [f32]; MAX_STATES], &Shared<f32>, f
 /// Declared update of an optimizer.
 #[derive(Debug)]
 pub struct Update {
-    /// Name.
+    /// Name, such as `adamw`.
     pub name: &'static str,
-    /// Name of its kernel.
+    /// Name of the kernel of this update.
     pub kernel: &'static str,
     /// Names of the states, each of which has one number per parameter. They are 0 at first.
     pub states: &'static [&'static str],
@@ -50,7 +50,7 @@ pub struct Update {
     pub scalars: &'static [&'static str],
     /// Floating-point operations per element.
     pub flops: u64,
-    /// WGSL of its kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`,
+    /// WGSL of the kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`,
     /// and `shaders/update.wgsl`.
     pub wgsl: &'static str,
     /// In f32, for the reference implementation.

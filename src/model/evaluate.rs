@@ -117,7 +117,7 @@ impl Model {
     }
 }
 
-/// Metrics that an evaluation computes, besides those that it always has.
+/// Metrics that an evaluation computes in addition to [`ALWAYS`].
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     /// All metrics that suit the loss function and are defined for the data.

@@ -85,7 +85,7 @@ pub struct Tensor {
     pub name: String,
     /// Shape: `[outputs, inputs]` for a weight, `[outputs]` for a bias.
     pub shape: Vec<usize>,
-    /// Values.
+    /// Elements, row-major.
     pub values: Vec<f32>,
 }
 
@@ -95,7 +95,7 @@ pub struct Tensor {
 pub struct Metadata {
     /// Version of the file format, at most [`FORMAT_VERSION`].
     pub format: u32,
-    /// Network.
+    /// Network: number of input columns, and layers.
     pub network: Network,
     /// Loss function of training, which defines the meaning of the outputs.
     pub loss: Loss,

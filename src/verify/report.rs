@@ -16,7 +16,7 @@ use crate::verify::passes::OpChecks;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Header {
-    /// Device.
+    /// Name of the device.
     pub device: String,
     /// Driver of the device, if it has one.
     pub driver: Option<String>,
@@ -30,8 +30,8 @@ pub struct Header {
     pub inputs: &'static str,
     /// Seed of the random numbers.
     pub seed: u64,
-    /// Number of matrix multiplications per step, without those of a fused step. Those with the same kernel and the
-    /// same shapes count once. 0 for the standard set of networks.
+    /// Number of matrix multiplications per step, except those in a fused step. Matrix multiplications with the same
+    /// kernel and the same shapes count once. 0 for the standard set of networks.
     pub matmuls: usize,
     /// Number of these matrix multiplications that have tile sizes of the tuning.
     pub tuned: usize,
@@ -56,7 +56,7 @@ pub struct OpReport {
     pub plan: Option<PlanKind>,
     /// Section and number of the op, or the number of ops that are reported together.
     pub op: String,
-    /// Kernel.
+    /// Name of the kernel.
     pub kernel: &'static str,
     /// Tile of a matrix multiplication, on a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,7 +145,7 @@ pub struct Report {
     pub ops: Vec<OpReport>,
     /// Correct free runs.
     pub free_runs: Vec<FreeRun>,
-    /// Totals.
+    /// Totals of all ops and free runs.
     pub summary: Summary,
     /// First wrong result, which ended the verification.
     pub failure: Option<Failure>,

@@ -50,7 +50,7 @@ pub struct Measurement {
     pub steps_per_submission: f64,
     pub samples_per_second: f64,
     pub gflop_per_second: f64,
-    /// Bytes copied between host and device per step, in both directions; `None` on the CPU, where nothing is copied.
+    /// Bytes copied between host and device per step, in both directions; `None` on the CPU, which copies nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_bytes_per_step: Option<f64>,
 }

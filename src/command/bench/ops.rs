@@ -90,7 +90,7 @@ pub fn measure(
     let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
-    // First the tiles that training uses (`None`), then all others by number.
+    // First the tiles that training uses (`None`), then all candidates by their number.
     let ways = if settings.tiles { ways(&plan, device) } else { 0 };
     for way in std::iter::once(None).chain((0..ways).map(Some)) {
         if let Some(number) = way {

@@ -87,7 +87,7 @@ struct StepEvent {
     dispatches: usize,
     /// Number of serial levels. Dispatches of one level do not depend on each other.
     levels: usize,
-    /// Dispatches per submission (several steps sent at once), in addition to those of its steps.
+    /// Dispatches per submission (several steps sent at once), in addition to the dispatches of its steps.
     dispatches_per_submission: usize,
 }
 

@@ -172,7 +172,7 @@ pub fn normal(x: Rounded) -> Rounded {
 }
 
 /// √x. An interval that reaches below 0 is cut there. WGSL computes 1 / inverseSqrt(x), with 2 and 2.5 ULP, so 9 units.
-/// The reference is within one.
+/// The reference is within one unit.
 pub fn sqrt(x: Rounded) -> Rounded {
     x.mapped(|x| x.max(0.0).sqrt()).widened(10.0)
 }
@@ -186,7 +186,7 @@ pub fn tanh_of(x: impl Into<Rounded>) -> Rounded {
 
 /// erf x. Near 0, `erf` is x + x·p(x²) with |p| ≤ 0.13, at most 3 units. Elsewhere it is 1 − e^−q with e^−q ≤ 0.19: q
 /// has at most 12 units relative to |q|, of which q·e^−q ≤ 0.32 reach the result, the exponential 4 and the difference
-/// one, 7 units in all relative to 0.8. The reference is within one.
+/// one, 7 units in all relative to 0.8. The reference is within one unit.
 pub fn erf(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(erf_f64).widened(8.0)
 }

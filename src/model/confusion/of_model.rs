@@ -88,7 +88,7 @@ fn actual(kind: TargetKind, data: &Dataset, words: Vec<u32>) -> Result<Vec<u32>>
     words.iter().enumerate().map(class).collect()
 }
 
-/// Returns the names of the classes: those of the data set, else those of the model, else numbers.
+/// Returns the names of the classes: from the data set, else from the model, else numbers.
 fn names(metadata: &Metadata, data: &Dataset, class_count: usize) -> Vec<String> {
     let own = match data.targets() {
         Targets::Classes { names, .. } => Some(names),
