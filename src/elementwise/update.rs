@@ -3,7 +3,7 @@
 /// Largest number of states per parameter.
 pub const MAX_STATES: usize = 4;
 
-/// Largest number of settings.
+/// Largest number of settings per optimizer.
 pub const MAX_SETTINGS: usize = 8;
 
 /// Largest number of values that an optimizer computes for each step.

@@ -59,7 +59,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// sum = sum of the gradients of the step so far, including gradient; compensation = its rounding error.
+/// sum = sum of the gradients of the step so far, including gradient; compensation = the rounding error of sum.
 pub fn op(plan: &Plan, gradient: ViewId, sum: ViewId, compensation: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, sum, compensation, flag], &(), plan.shape(sum).elements() / TENSOR_ALIGNMENT)
 }

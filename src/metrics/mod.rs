@@ -63,7 +63,8 @@ pub struct Metric {
     values: [f64; 2],
 }
 
-/// Kind of predictions that a metric needs. Scores also suffice for metrics of classes, and probabilities for both.
+/// Kind of predictions that a metric needs. Scores also suffice for a metric of classes. Probabilities also suffice for
+/// a metric of classes or scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Needs {

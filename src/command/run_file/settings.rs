@@ -27,7 +27,7 @@ pub enum Value {
     Words(Vec<String>),
 }
 
-/// All settings of a file, in its order.
+/// Reads all settings of a file, in the order of the file.
 pub fn read(path: &Path) -> Result<Vec<Setting>> {
     let text = text(path)?;
     let table = DeTable::parse(&text).map_err(|error| broken(path, &text, &error))?;

@@ -74,7 +74,7 @@ plain! {
     double, f64
 }
 
-/// Implements an operator between a type and itself, and between it and constants.
+/// Implements an operator for two numbers of a type, and for a number and a constant.
 macro_rules! operator {
     ($type:ident, $trait:ident, $method:ident, |$a:ident, $b:ident| $result:expr) => {
         impl std::ops::$trait for $type {
