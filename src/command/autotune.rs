@@ -9,7 +9,7 @@ use wgrad::plan::Plan;
 use wgrad::specialize::{Tuning, with_fused_step};
 use wgrad::trainer::Builder;
 use wgrad::verify::Verify;
-use wgrad::{Device, Result};
+use wgrad::{Device, Error, Result};
 
 /// Values of `--autotune` and `WGRAD_TUNING` that select the default tile sizes.
 const NONE: [&str; 2] = ["none", "off"];
@@ -61,6 +61,15 @@ pub struct Followed {
 }
 
 impl TuningOptions {
+    /// Returns an error if `--autotune` is given, for a command without a device.
+    pub fn check_unused(&self) -> Result<()> {
+        if self.autotune.is_some() {
+            let problem = "no device is named, and only a GPU has tile sizes";
+            return Err(Error::conflict("`--autotune`", problem, "add `--device NAME`"));
+        }
+        Ok(())
+    }
+
     /// Chooses the tile sizes for a device: from `--autotune`, else from `WGRAD_TUNING`, else from the file that
     /// `wgrad tune` stored. An unreadable file is an error only if the user named it.
     pub fn choose(&self, device: &Device) -> Result<Chosen> {

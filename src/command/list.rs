@@ -1,5 +1,7 @@
 //! `wgrad list`: the names that options take, with their formulas.
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use wgrad::metrics::Metric;
 use wgrad::{Activation, Loss, Optimizer, Schedule};
 
@@ -15,31 +17,32 @@ EXAMPLES
   wgrad train prices.csv --loss \"huber(delta=0.5)\"
   wgrad list metrics
 
+Each name has its parameters with their defaults, and its formula.
 In formulas of metrics, t is the actual class or target, p the predicted class,
-s a score, q a probability, y an output, P precision and R recall. Parameters
-have their defaults. `evaluate --json` has all metrics that suit the model.
+s a score, q a probability, y an output, P precision and R recall.
+`evaluate --json` has all metrics that suit the model.
 ";
 
 /// Kind of names.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Kind of names to list
+    /// Kind of names to list; without it, the kinds are listed
     #[arg(value_enum, ignore_case = true)]
-    kind: Kind,
+    kind: Option<Kind>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Kind {
-    /// Activation functions, with the defaults of their parameters, and formulas
+    /// Activation functions
     Activations,
-    /// Loss functions, with the defaults of their parameters and their tasks; z is an output, t its target
+    /// Loss functions, with their tasks; z is an output, t its target
     Losses,
     /// Optimizers
     Optimizers,
-    /// Learning rate schedules, with their options
+    /// Learning rate schedules
     Schedules,
-    /// Metrics, with the defaults of their parameters
+    /// Metrics of predictions
     Metrics,
 }
 
@@ -49,13 +52,23 @@ pub fn run(arguments: &Arguments, output: &mut Output) {
     let optimizer = |o: Optimizer| vec![o.name().to_string(), o.formula().to_string()];
     let metric = |m: Metric| vec![m.signature(), m.formula().to_string()];
     let loss = |f: Loss| format!("{}: {}\n  {}\n", f.signature(), tasks(f), f.formula());
-    output.text(&match arguments.kind {
+    let Some(kind) = arguments.kind else { return output.text(&table(&kinds(), 2, 2)) };
+    output.text(&match kind {
         Kind::Activations => table(&Activation::all().map(activation).collect::<Vec<_>>(), 2, 2),
         Kind::Optimizers => table(&Optimizer::all().map(optimizer).collect::<Vec<_>>(), 2, 2),
         Kind::Schedules => table(&Schedule::KINDS.iter().map(schedule).collect::<Vec<_>>(), 2, 2),
         Kind::Metrics => table(&Metric::all().map(metric).collect::<Vec<_>>(), 2, 2),
         Kind::Losses => Loss::all().map(loss).collect(),
     });
+}
+
+/// Returns the command for each kind, and its description.
+fn kinds() -> Vec<Vec<String>> {
+    let values = Kind::value_variants().iter().filter_map(Kind::to_possible_value);
+    let row = |value: PossibleValue| {
+        vec![format!("wgrad list {}", value.get_name()), value.get_help().map(ToString::to_string).unwrap_or_default()]
+    };
+    values.map(row).collect()
 }
 
 /// Returns the tasks of networks with one output and with several.

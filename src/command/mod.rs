@@ -61,7 +61,7 @@ EXAMPLES
   wgrad tune digits                           finds fast tile sizes for a GPU
   wgrad plan digits --hidden \"256 relu\"       operations of training
   wgrad list activations                      activation functions for --hidden
-  wgrad list losses                           also optimizers, schedules, metrics
+  wgrad list                                  what else can be listed
   wgrad devices                               GPUs and the CPU
   wgrad completions bash                      completes words in your shell
 
@@ -106,7 +106,7 @@ enum Command {
     Plot(plot::Arguments),
     /// Shows the operations (ops) of training and evaluation
     Plan(plan::Arguments),
-    /// Lists the activation functions for `--hidden`
+    /// Lists activation functions, losses, optimizers, schedules or metrics
     List(list::Arguments),
     /// Lists the devices to compute on
     Devices(devices::Arguments),

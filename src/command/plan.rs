@@ -51,7 +51,7 @@ pub struct Arguments {
     /// Shows the ops as this device runs them [default: none]
     ///
     /// auto, cpu, gpu, or a GPU's name or number. Without it, the ops are those before they are adapted to a device,
-    /// --autotune has no effect, and --fused-step is an error. The environment variable WGRAD_DEVICE has no effect.
+    /// --autotune and --fused-step are errors. The environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Option<Device>,
@@ -75,7 +75,10 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
             followed.iter().flat_map(Followed::lines).for_each(|line| heading += &(wrapped("", "  ", &line) + "\n"));
             device.specialize(plan)?
         }
-        None => plan,
+        None => {
+            arguments.tuning.check_unused()?;
+            plan
+        }
     };
     output.line(heading);
     output.folded(&plan.to_string(), "views");

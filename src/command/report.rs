@@ -68,6 +68,11 @@ impl Output {
         }
     }
 
+    /// Prints a warning on standard error, also if the output is quiet. Control characters are escaped.
+    pub fn warning(&self, text: impl AsRef<str>) {
+        writeln!(std::io::stderr(), "{}", wrapped("warning: ", "  ", &shown(text.as_ref()))).ok();
+    }
+
     /// Prints notes on how columns are read: the first five, and the number of further notes.
     pub fn notes(&self, notes: &[String]) {
         notes.iter().take(MOST_NOTES).for_each(|note| self.note(note));

@@ -7,7 +7,7 @@ use clap::ValueHint;
 use serde::Serialize;
 use wgrad::data::{quoted, shown};
 use wgrad::model::check_replaceable;
-use wgrad::specialize::Machine;
+use wgrad::specialize::{Machine, Tuning};
 use wgrad::tune::{Event, Report, Tune};
 use wgrad::{Device, Error, Result};
 
@@ -41,6 +41,11 @@ sizes of its checkpoint. If you stop the command by Ctrl-C, nothing is stored.
 A fused step has no separate matrix multiplications to tune. If you train with
 --fused-step never, give that option here, too.
 ";
+
+/// Result without any matrix multiplication.
+const NOTHING_TO_TUNE: &str = "\
+nothing to tune: the device runs this network as a fused step, without separate
+  matrix multiplications; `--fused-step never` tunes those of its layers";
 
 /// Network, device and time of autotuning.
 #[derive(clap::Args)]
@@ -119,6 +124,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     let tune = Tune::network(&spec)?.budget(Duration::from_millis(arguments.milliseconds));
     let device = arguments.fused_step.of(Device::named(&arguments.device)?)?;
+    arguments.check_storage(&device)?;
     let start =
         Start { event: "start", network: spec.network.to_string(), batch: spec.micro_batch, machine: device.machine() };
     if arguments.json {
@@ -144,15 +150,20 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 impl Arguments {
+    /// Returns an error if the tile sizes would be lost: no file is named, and the cache is off.
+    fn check_storage(&self, device: &Device) -> Result<()> {
+        if self.out.is_none() && device.machine().is_some_and(|machine| Tuning::storage(&machine).is_none()) {
+            let problem = "nothing would be stored, since `WGRAD_PIPELINE_CACHE` is off or there is no folder";
+            return Err(Error::conflict("tune", problem, "name a file with `--out`"));
+        }
+        Ok(())
+    }
+
     fn finish(&self, report: &Report, output: &mut Output) -> Result<()> {
         if let Some(path) = &self.out {
             report.tuning.save(path)?;
         }
-        let kept = report.tuning.keep()?;
-        if kept.is_none() && self.out.is_none() {
-            let problem = "nothing is stored, since `WGRAD_PIPELINE_CACHE` is off or there is no folder";
-            return Err(Error::conflict("tune", problem, "name a file with `--out`"));
-        }
+        let kept = if report.matmuls.is_empty() { None } else { report.tuning.keep()? };
         let [kept, out] = [&kept, &self.out].map(|path| path.as_ref().map(|path| path.display().to_string()));
         if self.json {
             let [heuristic_seconds, chosen_seconds] = report.secs();
@@ -169,6 +180,10 @@ impl Arguments {
                 kept,
                 out,
             });
+            return Ok(());
+        }
+        if report.matmuls.is_empty() {
+            output.line(NOTHING_TO_TUNE);
             return Ok(());
         }
         output.folded(&report.to_string(), SHAPE);

@@ -81,7 +81,7 @@ impl Tuning {
     /// # Errors
     /// As [`Tuning::load`]; also if the tuning was measured on another machine.
     pub fn cached(machine: &Machine) -> Result<Option<(PathBuf, Self)>> {
-        let Some(path) = path(machine).filter(|path| path.exists()) else { return Ok(None) };
+        let Some(path) = Self::storage(machine).filter(|path| path.exists()) else { return Ok(None) };
         let tuning = Self::load(&path)?;
         match &tuning.machine {
             Some(other) if other == machine => Ok(Some((path, tuning))),
@@ -101,7 +101,7 @@ impl Tuning {
     /// Returns an error if the folder or file cannot be written.
     pub fn keep(&self) -> Result<Option<PathBuf>> {
         let Some(machine) = &self.machine else { return Ok(None) };
-        let Some(path) = path(machine) else { return Ok(None) };
+        let Some(path) = Self::storage(machine) else { return Ok(None) };
         let mut all = match Self::cached(machine) {
             Ok(Some((_, all))) => all,
             // A damaged or outdated file is replaced.
@@ -115,15 +115,15 @@ impl Tuning {
         all.save(&path)?;
         Ok(Some(path))
     }
-}
 
-/// Returns the path of a machine's tuning file; `None` if the cache on disk is turned off.
-fn path(machine: &Machine) -> Option<PathBuf> {
-    #[cfg(feature = "gpu")]
-    let folder = crate::exec::gpu::cache_folder();
-    #[cfg(not(feature = "gpu"))]
-    let folder: Option<PathBuf> = None;
-    let key = crc32fast::hash(format!("{machine:?}").as_bytes());
-    let Machine { vendor, device, interface, .. } = machine;
-    Some(folder?.join(format!("tuning-{interface}-{vendor:04x}-{device:04x}-{key:08x}.json")))
+    /// Returns the path of a machine's tuning file; `None` if the cache on disk is turned off.
+    pub fn storage(machine: &Machine) -> Option<PathBuf> {
+        #[cfg(feature = "gpu")]
+        let folder = crate::exec::gpu::cache_folder();
+        #[cfg(not(feature = "gpu"))]
+        let folder: Option<PathBuf> = None;
+        let key = crc32fast::hash(format!("{machine:?}").as_bytes());
+        let Machine { vendor, device, interface, .. } = machine;
+        Some(folder?.join(format!("tuning-{interface}-{vendor:04x}-{device:04x}-{key:08x}.json")))
+    }
 }

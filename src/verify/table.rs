@@ -97,7 +97,9 @@ impl Report {
                 }
             }
         }
-        writeln!(f, "{}", table(&rows, 2))
+        writeln!(f, "{}", table(&rows, 2))?;
+        writeln!(f, "free run: steps of training, compared bit for bit with the same ops run one by one;")?;
+        writeln!(f, "words: numbers compared; parameters changed: those that training changed")
     }
 }
 

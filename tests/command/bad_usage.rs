@@ -56,6 +56,7 @@ fn unknown_names_suggest_the_nearest() {
         ("train iris --schedule cosin", &["--schedule", "cosine"]),
         ("trian iris", &["trian", "train"]),
         ("plan digts", &["did you mean `digits`"]),
+        ("plan iris --autotune tiles.json", &["`--autotune`", "no device is named", "add `--device NAME`"]),
         ("train iris --optimizer sgd_momentun", &["did you mean `sgd_momentum`", "known: adamw, adam, nadam, radam, "]),
         ("train iris --hidden dense(8,int=zeros)", &["unknown option `int`", "did you mean `init`"]),
         ("train iris --hidden dense(8,init=xavier_unifrm)", &["did you mean `xavier_uniform`"]),

@@ -71,6 +71,7 @@ fn output_is_in_lines_of_80_columns() {
         &["evaluate", "many.safetensors", "many.csv"],
         &["show", "many.safetensors"],
         &["devices"],
+        &["list"],
         &["list", "activations"],
         &["list", "losses"],
         &["list", "optimizers"],

@@ -237,6 +237,7 @@ fn a_tuning_must_go_somewhere() {
     let refused = run(&[]);
     let message = stderr(&refused);
     assert!(refused.status.code() == Some(2) && message.contains("name a file with `--out`"), "{message}");
+    assert!(refused.stdout.is_empty(), "it is refused before anything is measured");
     assert_eq!(run(&["--out", "tuned.json"]).status.code(), Some(0));
     assert_eq!(folder.files(), ["tuned.json"]);
 }

@@ -98,7 +98,7 @@ impl<'a> Job<'a> {
         let kept = arguments.overwriting(&wanted, &origin, arguments.stopping.is_resumed());
         if let Some(problem) = kept.filter(|_| model != wanted && !arguments.json) {
             let [model, wanted] = [&model, &wanted].map(|path| path.display());
-            output.note(format!("{wanted} is kept: {problem}; this model will be {model}"));
+            output.warning(format!("{wanted} is kept: {problem}; this model will be {model}"));
         }
         let interrupt = Interrupt::listen()?;
         Ok(Self {
