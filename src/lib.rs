@@ -12,11 +12,11 @@
 //! | [`Device`] | The CPU or a GPU |
 //!
 //! ```
-//! use wgrad::{Adam, Dense, Device, Fit, Loss, Network, Split, Trainer, data};
+//! use wgrad::{Adam, Device, Fit, Loss, Network, Split, Trainer, data};
 //!
 //! # fn main() -> wgrad::Result<()> {
 //! let (train, validation, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
-//! let network = Network::input(64).dense(128).relu().dropout(0.1).layer(Dense::new(10));
+//! let network = Network::input(64).dense(128).relu().dropout(0.1).dense(10);
 //! let mut trainer = Trainer::builder(network)
 //!     .loss(Loss::softmax_cross_entropy())
 //!     .optimizer(Adam::new(1e-3).weight_decay(1e-4))
