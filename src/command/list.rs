@@ -17,10 +17,10 @@ EXAMPLES
   wgrad train prices.csv --loss \"huber(delta=0.5)\"
   wgrad list metrics
 
-Each name has its parameters with their defaults, and its formula.
-In formulas of metrics, t is the actual class or target, p the predicted class,
-s a score, q a probability, y an output, P precision and R recall.
-`evaluate --json` has all metrics that suit the model.
+Each name has its parameters with their defaults, and its formula. In formulas
+of losses, z is an output and t its target. In those of metrics, t is the actual
+class or target, p the predicted class, s a score, q a probability, y an output,
+P precision and R recall. `evaluate --json` has all metrics that suit the model.
 ";
 
 /// Kind of names.
@@ -36,7 +36,7 @@ pub struct Arguments {
 enum Kind {
     /// Activation functions
     Activations,
-    /// Loss functions, with their tasks; z is an output, t its target
+    /// Loss functions, with their tasks
     Losses,
     /// Optimizers
     Optimizers,
