@@ -20,7 +20,8 @@ EXAMPLES
 Each name has its parameters with their defaults, and its formula. In formulas
 of losses, z is an output and t its target. In those of metrics, t is the actual
 class or target, p the predicted class, s a score, q a probability, y an output,
-P precision and R recall. `evaluate --json` has all metrics that suit the model.
+P precision and R recall. Optimizers have their default learning rate.
+`evaluate --json` has all metrics that suit the model.
 ";
 
 /// Kind of names.
@@ -49,16 +50,16 @@ enum Kind {
 /// Prints the names.
 pub fn run(arguments: &Arguments, output: &mut Output) {
     let activation = |f: Activation| vec![f.to_string(), f.formula().to_string()];
-    let optimizer = |o: Optimizer| vec![o.name().to_string(), o.formula().to_string()];
+    let optimizer = |o: Optimizer| format!("{}: learning rate {}\n  {}\n", o.name(), o.learning_rate(), o.formula());
     let metric = |m: Metric| vec![m.signature(), m.formula().to_string()];
     let loss = |f: Loss| format!("{}: {}\n  {}\n", f.signature(), tasks(f), f.formula());
     let Some(kind) = arguments.kind else { return output.text(&table(&kinds(), 2, 2)) };
     output.text(&match kind {
         Kind::Activations => table(&Activation::all().map(activation).collect::<Vec<_>>(), 2, 2),
-        Kind::Optimizers => table(&Optimizer::all().map(optimizer).collect::<Vec<_>>(), 2, 2),
         Kind::Schedules => table(&Schedule::KINDS.iter().map(schedule).collect::<Vec<_>>(), 2, 2),
         Kind::Metrics => table(&Metric::all().map(metric).collect::<Vec<_>>(), 2, 2),
         Kind::Losses => Loss::all().map(loss).collect(),
+        Kind::Optimizers => Optimizer::all().map(optimizer).collect(),
     });
 }
 

@@ -41,14 +41,14 @@ pub struct Options {
     pub optimizer: Option<Optimizer>,
     /// Learning rate [default: by data set or optimizer]
     ///
-    /// With --optimizer, the default is 0.001 for adamw and adam, and 0.01 for the others. Without it, the default
-    /// suits the data: 0.002 for large tables and without data, 0.02 for tables of fewer than 2,000 rows.
+    /// With --optimizer, the default is the optimizer's own, which `wgrad list optimizers` prints. Without it, the
+    /// default suits the data: 0.002 for large tables and without data, 0.02 for tables of fewer than 2,000 rows.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
     ///
-    /// For adamw it is decoupled from the gradient. For all others it is L2 regularization: it is added to the
-    /// gradient.
+    /// For adamw, adan and lion it is decoupled from the gradient. For all others it is L2 regularization, added to the
+    /// gradient; nadam and radam have an option `decoupled`.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd or rmsprop [default: 0; sgd_momentum: 0.9]
