@@ -296,7 +296,12 @@ fn a_model_that_was_tampered_with() {
     type Change = fn(&mut Model);
     let format = |decimal, thousands| NumberFormat { decimal, thousands, ..NumberFormat::PLAIN };
     let table = move |header, format| {
-        Some(TableLayout { header, dropped: vec![], formats: std::iter::once(("a".into(), format)).collect() })
+        Some(TableLayout {
+            header,
+            weights: None,
+            dropped: vec![],
+            formats: std::iter::once(("a".into(), format)).collect(),
+        })
     };
     let tables = [
         (table(false, NumberFormat::PLAIN), "a table without a header, but no target is named"),

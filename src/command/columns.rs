@@ -58,6 +58,12 @@ pub struct Columns {
     /// in double quotes, as in '"a,b",c'.
     #[arg(long, value_name = "COLUMN", value_parser = names, help_heading = "Data")]
     pub drop: Vec<Names>,
+    /// Column of a table with the weight of each row [default: none]
+    ///
+    /// A weight is a number of at least 0. Losses and metrics are weighted means: a row of weight 2 counts as two rows. The
+    /// column is no input.
+    #[arg(long, value_name = "COLUMN", help_heading = "Data", hide_short_help = true)]
+    pub weights: Option<String>,
     #[command(flatten)]
     pub reading: Reading,
 }
@@ -65,14 +71,15 @@ pub struct Columns {
 impl Columns {
     /// Returns the options in the form that the library takes.
     pub fn form(&self) -> CsvOptions {
-        let form = CsvOptions { target: self.target.clone(), ..self.reading.form() };
+        let form = CsvOptions { target: self.target.clone(), weights: self.weights.clone(), ..self.reading.form() };
         self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
     }
 
     /// Returns the first option that is given of those for tables only, for error messages; `None` if none is.
     pub fn given(&self) -> Option<&'static str> {
         let dropped = (!self.drop.is_empty()).then_some("--drop");
-        self.target.as_ref().map(|_| "--target").or(dropped).or(self.reading.given())
+        let weights = self.weights.as_ref().map(|_| "--weights");
+        self.target.as_ref().map(|_| "--target").or(dropped).or(weights).or(self.reading.given())
     }
 }
 

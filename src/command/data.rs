@@ -141,8 +141,13 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
         columns.reading.header.map(|header| if header == YesNo::Yes { " --header yes" } else { " --header no" });
     let dropped = columns.form().drop;
     let dropped = if dropped.is_empty() { String::new() } else { format!(" {}", drop_words(&dropped)) };
+    let weights = columns.weights.as_ref().map(|weights| format!(" --weights={}", quoted(weights))).unwrap_or_default();
     let source = words(source, &columns.reading);
-    format!("wgrad inspect {source}{}{dropped}{} --all", target.unwrap_or_default(), header.unwrap_or_default())
+    format!(
+        "wgrad inspect {source}{}{dropped}{weights}{} --all",
+        target.unwrap_or_default(),
+        header.unwrap_or_default()
+    )
 }
 
 /// Returns the rows of a named data set on which a model is used: its test set, or else all rows. `None` if `source` is the
@@ -164,14 +169,16 @@ pub fn for_model(
     model: &Model,
     source: &str,
     target: Option<&str>,
+    weights: Option<&str>,
     reading: &Reading,
     output: &Output,
 ) -> Result<Dataset> {
     let head = &model.metadata;
-    let given = target.map(|_| "--target").or(reading.given());
+    let given = target.map(|_| "--target").or(weights.map(|_| "--weights")).or(reading.given());
     let Some(data) = by_name_for_model(model, source, reading, given)? else {
         let table = Table::read(table_path(source)?, &head.csv_options(reading.form()))?;
-        return table_for_model(head, &table, source, target, output);
+        let data = table_for_model(head, &table, source, target, output)?;
+        return weighted(head, data, &table, weights, output);
     };
     match (data.class_names(), &head.classes) {
         (Some(found), Some(known)) if found != known => {
@@ -215,6 +222,26 @@ fn table_for_model(
     Dataset::table(source, head.columns.clone(), input, targets)
 }
 
+/// Gives the rows their weights: those of the column `weights`, or else of the column that the model was trained with, if the
+/// table has it.
+fn weighted(head: &Metadata, data: Dataset, table: &Table, weights: Option<&str>, output: &Output) -> Result<Dataset> {
+    let known = head.table.as_ref().and_then(|table| table.weights.as_deref());
+    let has = |name: &&str| table.columns().iter().any(|column| column == name);
+    if let (None, Some(known)) = (weights, known.filter(|known| !has(known))) {
+        output.note(format!(
+            "all rows count alike, since there is no column `{known}`, which had the weights in training"
+        ));
+    }
+    match weights.or(known.filter(has)) {
+        Some(name) => data.weighted(row_weights(table, name)?),
+        None => Ok(data),
+    }
+}
+
+fn row_weights(table: &Table, column: &str) -> Result<Vec<f32>> {
+    Ok(table.numbers(&[column.to_string()])?.into_iter().map(|weight| weight as f32).collect())
+}
+
 /// Reads the targets of a table: as classes if the names of all classes are given, else as numbers.
 fn targets(table: &Table, column: &str, classes: Option<&[String]>) -> Result<Targets> {
     let columns = vec![column.to_string()];
@@ -224,10 +251,10 @@ fn targets(table: &Table, column: &str, classes: Option<&[String]>) -> Result<Ta
     })
 }
 
-/// Reads another table with the columns, target and classes of the training set. If `found` is the inspection of the training
+/// Reads another table with the columns, target, classes and column of weights of the training set. If `found` is the inspection of the training
 /// set's table, the other table is read with its header and number formats.
-pub fn like(train: &Dataset, found: Option<&Inspection>, reading: &Reading, path: &Path) -> Result<Dataset> {
-    let mut options = reading.form();
+pub fn like(train: &Dataset, found: Option<&Inspection>, columns: &Columns, path: &Path) -> Result<Dataset> {
+    let mut options = columns.reading.form();
     if let Some(found) = found {
         options.header = options.header.or(Some(found.header));
         options.formats =
@@ -241,7 +268,11 @@ pub fn like(train: &Dataset, found: Option<&Inspection>, reading: &Reading, path
         return Err(Error::data(path.display().to_string(), "it has no columns", "give a table with the same columns"));
     };
     let (input, targets) = (table.numbers(train.columns())?, targets(&table, target, train.class_names())?);
-    Dataset::table(path.display().to_string(), train.columns().to_vec(), input, targets)
+    let data = Dataset::table(path.display().to_string(), train.columns().to_vec(), input, targets)?;
+    match &columns.weights {
+        Some(name) => data.weighted(row_weights(&table, name)?),
+        None => Ok(data),
+    }
 }
 
 /// Loads the model of a command with the arguments MODEL and DATA. If they are swapped, the error states the correct command.

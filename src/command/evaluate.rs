@@ -51,6 +51,11 @@ pub struct Arguments {
     /// If the model does not name its target, the default is the last column.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
+    /// Column of a table with the weight of each row [default: as trained]
+    ///
+    /// By default, it is the column that had the weights in training, if the table has it.
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    weights: Option<String>,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -74,8 +79,8 @@ struct Event<'a> {
 /// Evaluates a model on all rows, or on the test set if the data come with one.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("evaluate", &arguments.model, &arguments.data, &arguments.reading)?;
-    let target = arguments.target.as_deref();
-    let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
+    let (target, weights) = (arguments.target.as_deref(), arguments.weights.as_deref());
+    let data = data::for_model(&model, &arguments.data, target, weights, &arguments.reading, output)?;
     let device = arguments.device.open()?;
     let evaluation = &model.evaluate_on(&device, &data)?;
     let confusion = confusion(&model, &device, &data, evaluation)?;

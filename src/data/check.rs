@@ -65,7 +65,12 @@ impl Dataset {
         let name = name.into();
         let rows = whole_rows(&place(&name), "columns", columns, "input", input.len())?;
         check_rows(&place(&name), rows)?;
-        same_rows(&place(&name), whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?, rows)?;
+        same_rows(
+            &place(&name),
+            "target",
+            whole_rows(&place(&name), "outputs", outputs, "targets", values.len())?,
+            rows,
+        )?;
         let values = collected(&place(&name), values.len(), values.iter().map(|value| f64::from(*value)))?;
         let targets = Targets::Numbers { values, columns: numbered("target", outputs) };
         let input = copied(&place(&name), input)?;
@@ -146,7 +151,7 @@ impl Dataset {
             Targets::Classes { indices, names } => check_classes(&place, rows, indices, names)?,
             Targets::Numbers { values, columns } => check_numbers(&place, rows, values, columns)?,
         }
-        Ok(Self { name, columns, input, targets, class_column: None })
+        Ok(Self { name, columns, input, targets, class_column: None, weights: None })
     }
 }
 
@@ -197,22 +202,22 @@ pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String
     ))
 }
 
-fn same_rows(place: &str, targets: usize, rows: usize) -> Result<()> {
-    if targets == rows {
+pub(super) fn same_rows(place: &str, what: &str, found: usize, rows: usize) -> Result<()> {
+    if found == rows {
         return Ok(());
     }
     Err(Error::Shape {
         place: place.into(),
-        found_what: "the number of targets is".into(),
-        found: targets,
+        found_what: format!("the number of {what}s is"),
+        found,
         wanted_what: "the number of input rows is".into(),
         wanted: rows,
-        remedy: "give every row one target".into(),
+        remedy: format!("give every row one {what}"),
     })
 }
 
 fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) -> Result<()> {
-    same_rows(place, indices.len(), rows)?;
+    same_rows(place, "target", indices.len(), rows)?;
     unique(place, "class", names, RENAME)?;
     let Some(row) = indices.iter().position(|&class| class as usize >= names.len()) else { return Ok(()) };
     Err(Error::data(
@@ -223,7 +228,7 @@ fn check_classes(place: &str, rows: usize, indices: &[u32], names: &[String]) ->
 }
 
 fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -> Result<()> {
-    same_rows(place, whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
+    same_rows(place, "target", whole_rows(place, "outputs", columns.len(), "targets", values.len())?, rows)?;
     unique(place, "target column", columns, RENAME)?;
     finite(place, columns, values)
 }

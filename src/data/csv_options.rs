@@ -24,6 +24,8 @@ pub struct CsvOptions {
     pub target: Option<String>,
     /// Delimiter between columns; `None`, the default, to detect it from the header.
     pub delimiter: Option<u8>,
+    /// Column with the weight of each row, which is no input; none by default.
+    pub weights: Option<String>,
     /// Columns that are dropped from the inputs; none by default.
     pub drop: Vec<String>,
     /// True if the target is read as numbers, even if it has few different whole numbers; false, the default, to detect it.
@@ -52,6 +54,20 @@ impl CsvOptions {
     /// ```
     pub fn target(self, column: impl Into<String>) -> Self {
         Self { target: Some(column.into()), ..self }
+    }
+
+    /// Sets the column with the [weight](crate::Dataset::weighted) of each row.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, data::CsvOptions};
+    /// let text = "area,count,price\n50,1,1.5\n80,3,2.1\n";
+    /// let houses = Dataset::from_csv_text("houses", text, CsvOptions::default().weights("count"))?;
+    /// assert_eq!((houses.inputs(), houses.weights()), (1, Some(&[1.0, 3.0][..])));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn weights(self, column: impl Into<String>) -> Self {
+        Self { weights: Some(column.into()), ..self }
     }
 
     /// Reads the target as numbers, for a regression. By default, few different whole numbers are classes.

@@ -131,7 +131,8 @@ fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
     let records = Text { header: false, ..text }.reader().into_records().map_while(std::result::Result::ok);
     let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();
     let Some((first, below)) = sample.split_first() else { return FirstRow::Names };
-    let named = form.target.iter().chain(&form.drop).any(|name| first.iter().any(|cell| cell == name));
+    let named =
+        form.target.iter().chain(&form.drop).chain(&form.weights).any(|name| first.iter().any(|cell| cell == name));
     if named || below.is_empty() {
         return FirstRow::Names;
     }

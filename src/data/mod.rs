@@ -31,6 +31,7 @@ mod split;
 mod standardization;
 mod table;
 mod text;
+mod weights;
 
 pub use crate::text::{quoted, shown, shown_json, shown_lines};
 pub use cells::Table;
@@ -47,6 +48,8 @@ pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardization::Standardization;
 pub use text::drop_words;
+pub use weights::ClassWeights;
+pub(crate) use weights::check_weights;
 
 use crate::error::{Error, Result};
 use inputs::Inputs;
@@ -71,6 +74,8 @@ pub struct Dataset {
     targets: Targets,
     /// Name of the column that the classes were read from.
     class_column: Option<String>,
+    /// Weight of each row.
+    weights: Option<Vec<f32>>,
 }
 
 /// Targets of a [`Dataset`]: classes or numbers.
@@ -189,7 +194,7 @@ impl Dataset {
         }
     }
 
-    /// CRC-32 of inputs and targets, which identifies the data in checkpoints.
+    /// CRC-32 of inputs, targets and weights, which identifies the data in checkpoints.
     ///
     /// # Examples
     /// ```
@@ -205,6 +210,7 @@ impl Dataset {
             // Converted to f32 if that is exact, so that data sets made from f32 keep their checksum.
             Targets::Numbers { values, .. } => checksum.update(Inputs::exact(values.clone()).raw_bytes()),
         }
+        checksum.update(bytemuck::cast_slice(self.weights.as_deref().unwrap_or_default()));
         checksum.finalize()
     }
 
@@ -250,6 +256,7 @@ impl Dataset {
             input: self.input.select(self.inputs(), rows),
             targets: self.targets.select(rows),
             class_column: self.class_column.clone(),
+            weights: self.weights.as_ref().map(|weights| gather(weights, 1, rows)),
         }
     }
 

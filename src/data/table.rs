@@ -73,7 +73,7 @@ impl Dataset {
 pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
     let text = header.text;
     header.check_written()?;
-    let (mut input, mut targets) = (vec![], vec![]);
+    let (mut input, mut targets, mut weights) = (vec![], vec![], vec![]);
     for record in text.reader().records() {
         let record = record.map_err(|error| text.broken(error))?;
         let start = record.position().map_or(0, Position::byte);
@@ -82,6 +82,8 @@ pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
                 targets.push(Found { start, cell: cell.into() });
             } else if header.is_input[column] {
                 input.push(header.input(start, column, cell)?);
+            } else if header.weights == Some(column) {
+                weights.push(header.input(start, column, cell)? as f32);
             }
         }
     }
@@ -90,7 +92,8 @@ pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
     }
     let targets = header.targets(&targets)?;
     let data = Dataset::checked(name.into(), header.inputs(), Inputs::exact(input), targets)?;
-    Ok(Dataset { class_column: Some(header.layout.columns[header.target].clone()), ..data })
+    let data = Dataset { class_column: Some(header.layout.columns[header.target].clone()), ..data };
+    if header.weights.is_some() { data.weighted(weights) } else { Ok(data) }
 }
 
 /// Error of a table that has only a header.
@@ -105,6 +108,8 @@ pub(super) struct Header<'a> {
     pub(super) target: usize,
     /// For each column, true if it is neither the target nor dropped.
     pub(super) is_input: Vec<bool>,
+    /// Column with the weights of rows.
+    pub(super) weights: Option<usize>,
     /// Kind of the target, if it is not to be detected.
     pub(super) read_as: Option<ReadAs>,
 }
@@ -123,7 +128,8 @@ impl<'a> Header<'a> {
             return Err(Error::format(text.path, format!("its only column is `{}`, the target", columns[0]), remedy));
         }
         let is_input = inputs(text, &layout, target, form)?;
-        Ok(Self { text, layout, target, is_input, read_as: form.numbers.then_some(ReadAs::Number) })
+        let weights = form.weights.as_ref().map(|name| position(&layout, name)).transpose()?;
+        Ok(Self { text, layout, target, is_input, weights, read_as: form.numbers.then_some(ReadAs::Number) })
     }
 
     fn inputs(&self) -> Vec<String> {
@@ -153,7 +159,9 @@ impl<'a> Header<'a> {
 
     /// Refuses columns with an ambiguous number format, unless they are dropped.
     fn check_written(&self) -> Result<()> {
-        let used = (0..self.is_input.len()).filter(|column| self.is_input[*column] || *column == self.target);
+        let is_used =
+            |column: &usize| self.is_input[*column] || [Some(self.target), self.weights].contains(&Some(*column));
+        let used = (0..self.is_input.len()).filter(is_used);
         used.into_iter().try_for_each(|column| self.layout.check(self.text, column))
     }
 
@@ -237,6 +245,15 @@ fn inputs(text: Text, layout: &Layout, target: usize, form: &CsvOptions) -> Resu
             ));
         }
         is_input[dropped] = false;
+    }
+    if let Some(name) = &form.weights {
+        let column = position(layout, name)?;
+        if !is_input[column] {
+            let problem = format!("column `{name}` cannot have the weights, since it is the target or is dropped");
+            let remedy = "name another column, or do not drop it";
+            return Err(Error::conflict(text.path.display().to_string(), problem, remedy));
+        }
+        is_input[column] = false;
     }
     if !is_input.contains(&true) {
         let problem = format!("0 inputs are left of {} columns", layout.columns.len());

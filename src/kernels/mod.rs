@@ -44,6 +44,7 @@ pub mod shared;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
 pub mod update;
+pub mod weigh_rows;
 
 /// All kernels.
 pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
@@ -58,7 +59,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
 };
 
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 37] = [
+static DIFFERENT: [&Kernel; 38] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -96,4 +97,5 @@ static DIFFERENT: [&Kernel; 37] = [
     &row_norm_grad_weight::KERNEL,
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
+    &weigh_rows::KERNEL,
 ];

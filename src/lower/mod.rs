@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
     accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, square_sum,
-    update,
+    update, weigh_rows,
 };
 use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
@@ -145,7 +145,10 @@ impl<'a> Lowering<'a> {
         let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(parts), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
         let inputs = self.spec.network.inputs();
-        for (name, dtype, columns) in [("input", Dtype::F32, inputs), ("target", target, columns)] {
+        let weight = self.spec.weighted.then_some(("weight", Dtype::F32, 1));
+        for (name, dtype, columns) in
+            [("input", Dtype::F32, inputs), ("target", target, columns)].into_iter().chain(weight)
+        {
             let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), parts, contents);
             let Some((rows, index)) = data_rows.zip(index) else { continue };
             let op = match (name, self.tables()) {
@@ -192,8 +195,21 @@ impl<'a> Lowering<'a> {
         let last = network.layers().len() - 1;
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
         let target = self.plan.named("target")?;
-        let op = row_loss::op(self.spec.loss, &self.plan, outputs[last + 1], target, row_loss, grad, flag);
+        let [own_loss, own_grad] = if self.spec.weighted {
+            [
+                self.computed("row_loss.unweighted", pass.rows, 1),
+                self.computed("grad.unweighted", pass.rows, network.outputs()),
+            ]
+        } else {
+            [row_loss, grad]
+        };
+        let op = row_loss::op(self.spec.loss, &self.plan, outputs[last + 1], target, own_loss, own_grad, flag);
         self.plan.push(Section::Gradients, op)?;
+        if self.spec.weighted {
+            let weight = self.plan.named("weight")?;
+            let op = weigh_rows::op(&self.plan, weight, [own_loss, own_grad], [row_loss, grad], flag);
+            self.plan.push(Section::Gradients, op)?;
+        }
         self.backward(&outputs, grad, prefix)?;
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
         if adds {

@@ -44,6 +44,8 @@ pub struct TrainingSpec {
     pub data_rows: Option<usize>,
     /// Storage of the inputs of the resident data set; without effect if no data set is resident.
     pub data_inputs: InputStorage,
+    /// True if each row has a weight.
+    pub weighted: bool,
     /// Rows per evaluation.
     pub evaluate_rows: usize,
 }
@@ -62,6 +64,7 @@ impl TrainingSpec {
             steps: 1,
             data_rows: None,
             data_inputs: InputStorage::Numbers,
+            weighted: false,
             evaluate_rows: micro_batch,
         }
     }

@@ -10,8 +10,10 @@ use crate::plan::{Plan, Section, Step, ViewId};
 /// Sums over all rows.
 #[derive(Default)]
 pub(super) struct Totals {
-    /// Sum of the losses.
+    /// Sum of the losses, times the weights of their rows.
     pub(super) loss: f64,
+    /// Sum of the weights; without weights the number of rows.
+    pub(super) weight: f64,
     /// Number of correct predictions; `None` if the device does not count them.
     pub(super) correct: Option<u64>,
 }
@@ -30,6 +32,7 @@ pub(super) fn run(
 ) -> Result<Totals> {
     let views = Views::of(executor.plan())?;
     let (batch_size, columns) = (executor.plan().shape(views.input).rows, executor.plan().shape(views.output).columns);
+    let weights = input.data.weights();
     let counted = views.correct.filter(|_| counts);
     let batches = Batch::all(target, target.len() / input.data.len(), batch_size);
     let mut totals = Totals { correct: counted.map(|_| 0), ..Totals::default() };
@@ -38,15 +41,18 @@ pub(super) fn run(
         submit(executor, &views, input, batch)?;
         let correct = counted.map(|view| executor.read(view, 0)).transpose()?;
         let outputs = receiver.is_some().then(|| executor.read(views.output, 0)).transpose()?;
-        in_flight.push_back((batch, executor.read(views.loss, 0)?, correct, outputs));
+        // With weights, the mean is computed here, in f64.
+        let losses = executor.read(if weights.is_some() { views.row_loss } else { views.loss }, 0)?;
+        in_flight.push_back((batch, losses, correct, outputs));
         let most = if number + 1 < batches.len() { executor.in_flight() } else { 0 };
         while in_flight.len() > most {
-            let Some((batch, loss, correct, outputs)) = in_flight.pop_front() else { break };
-            let mean = loss.wait_f32()?[0];
+            let Some((batch, losses, correct, outputs)) = in_flight.pop_front() else { break };
+            let (mean, weight) = batch.mean(&losses.wait_f32()?, weights);
             if !mean.is_finite() {
                 return Err(not_finite(executor, &views, input, batch, mean)?);
             }
-            totals.loss += f64::from(mean) * batch.rows as f64;
+            totals.loss += mean * weight;
+            totals.weight += weight;
             if let (Some(total), Some(correct)) = (&mut totals.correct, correct) {
                 *total += u64::from(correct.wait()?[0]);
             }
@@ -63,6 +69,7 @@ struct Views {
     input: ViewId,
     target: ViewId,
     output: ViewId,
+    row_loss: ViewId,
     loss: ViewId,
     correct: Option<ViewId>,
 }
@@ -73,6 +80,7 @@ impl Views {
             input: plan.named("evaluate.input")?,
             target: plan.named("evaluate.target")?,
             output: plan.named("evaluate.output")?,
+            row_loss: plan.named("evaluate.row_loss")?,
             loss: plan.named("evaluate.loss")?,
             correct: plan.find("evaluate.correct"),
         })
@@ -88,6 +96,17 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// Returns the mean loss and the weight of the rows. `losses` are those of the rows if they have weights, else the mean alone.
+    /// Rows whose weights are all 0 have the mean 0.
+    fn mean(&self, losses: &[f32], weights: Option<&[f32]>) -> (f64, f64) {
+        let Some(weights) = weights else { return (losses[0].into(), self.rows as f64) };
+        let weights = &weights[self.first..self.first + self.rows];
+        let product = |(loss, weight): (&f32, &f32)| f64::from(*loss) * f64::from(*weight);
+        let sum: f64 = losses.iter().zip(weights).map(product).sum();
+        let weight: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+        (if weight == 0.0 { sum } else { sum / weight }, weight)
+    }
+
     /// Splits targets of shape [rows, columns] into batches.
     fn all(target: &'a [u32], columns: usize, batch_size: usize) -> Vec<Self> {
         let parts = target.chunks(batch_size * columns).enumerate();
@@ -112,13 +131,12 @@ fn not_finite(
     views: &Views,
     input: &InputRows<'_>,
     batch: &Batch<'_>,
-    mean: f32,
+    mean: f64,
 ) -> Result<Error> {
     // A later batch may have overwritten the losses, so this batch runs again.
     submit(executor, views, input, batch)?;
     let (first, rows) = (batch.first, batch.rows);
-    let losses = executor.plan().named("evaluate.row_loss")?;
-    let losses = executor.read(losses, 0)?.wait_f32()?;
+    let losses = executor.read(views.row_loss, 0)?.wait_f32()?;
     let place = format!("evaluation on data set `{}`", input.data.name());
     let of = input.data.len();
     let (place, problem) = match losses.iter().take(rows).position(|loss| !loss.is_finite()) {

@@ -17,7 +17,8 @@ use crate::plan::Plan;
 /// They need the scores of all rows in memory, sorted.
 const MOST_RANKED_CLASSES: usize = 32;
 
-/// Metrics of every evaluation of numbers and of labels. The device counts the accuracy of classes.
+/// Metrics of every evaluation of numbers, of labels, and with weights. Without weights, the device counts the accuracy of
+/// classes.
 const ALWAYS: [&str; 6] = ["r2", "mae", "rmse", "accuracy", "exact_match", "f1"];
 
 impl Model {
@@ -42,9 +43,9 @@ impl Model {
     }
 
     /// Evaluates the model on a data set, on the CPU: the loss, and all [metrics](crate::metrics) that suit the loss
-    /// function and are defined for the data, with the default of each parameter. `roc_auc` and `pr_auc` are left out
-    /// for more than 32 classes. Metrics of classes need one class per row: softmax cross-entropy, or a binary loss
-    /// with one output and targets 0 and 1.
+    /// function and are defined for the data, with the default of each parameter. [Weights](Dataset::weighted) of rows
+    /// weigh loss and metrics. `roc_auc` and `pr_auc` are left out for more than 32 classes. Metrics of classes need one
+    /// class per row: softmax cross-entropy, or a binary loss with one output and targets 0 and 1.
     ///
     /// # Errors
     /// Columns or targets do not fit the network and the loss function; a loss is not finite.
@@ -127,15 +128,15 @@ pub(crate) enum Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Returns the metrics to compute from predictions of a kind, for a number of classes.
+    /// Returns the metrics to compute from predictions of a kind, for a number of classes, and perhaps with weights.
     ///
     /// # Errors
     /// One of the metrics needs predictions of another kind.
-    fn metrics(self, kind: Option<Needs>, class_count: usize) -> Result<Vec<Metric>> {
+    fn metrics(self, kind: Option<Needs>, class_count: usize, weighted: bool) -> Result<Vec<Metric>> {
         let suits = |metric: &Metric| kind.is_some_and(|kind| metric.suits(kind));
         let is_small = |metric: &Metric| class_count <= MOST_RANKED_CLASSES || !metric.is_of_ranking();
-        let is_always =
-            |metric: &Metric| matches!(kind, Some(Needs::Numbers | Needs::Labels)) && ALWAYS.contains(&metric.name());
+        let has_always = weighted || matches!(kind, Some(Needs::Numbers | Needs::Labels));
+        let is_always = |metric: &Metric| has_always && ALWAYS.contains(&metric.name());
         let metrics = match self {
             Self::All => return Ok(Metric::all().filter(suits).filter(is_small).collect()),
             Self::These(metrics) => metrics,
@@ -174,11 +175,12 @@ pub(crate) fn evaluate(
     let (data, columns) = (input.data, executor.plan().shape(executor.plan().named("evaluate.output")?).columns);
     let subject = Subject { data, loss, scaling, target, columns };
     let (kind, class_scores) = subject.kind();
-    let metrics = wanted.metrics(kind, class_scores.map_or(0, |scores| scores.class_count(columns)))?;
+    let metrics =
+        wanted.metrics(kind, class_scores.map_or(0, |scores| scores.class_count(columns)), data.weights().is_some())?;
     let mut scorer = subject.scorer(kind, class_scores, &metrics)?;
-    let mut add = |batch: &Batch<'_>, outputs: &[f32]| scorer.add(data.name(), batch, outputs);
+    let mut add = |batch: &Batch<'_>, outputs: &[f32]| scorer.add(data, batch, outputs);
     let receiver: Option<&mut Receiver<'_>> = if metrics.is_empty() { None } else { Some(&mut add) };
-    let totals = run(executor, input, target, class_scores.is_some(), receiver)?;
+    let totals = run(executor, input, target, class_scores.is_some() && data.weights().is_none(), receiver)?;
     let (loss, values) = subject.finish(&totals, scorer, &metrics);
     let mut values = wanted.named(&metrics, values)?;
     values.extend(totals.correct.map(|correct| ("accuracy".into(), correct as f64 / data.len() as f64)));
@@ -223,20 +225,23 @@ impl Subject<'_> {
 
     /// Returns the mean loss in the unit of the targets, and the values of the metrics.
     fn finish(&self, totals: &Totals, scorer: OutputScorer, metrics: &[Metric]) -> (f64, Vec<Result<f64>>) {
-        let mean = totals.loss / self.data.len() as f64;
+        let mean = totals.loss / totals.weight;
+        let weights: Option<Vec<f64>> =
+            self.data.weights().map(|weights| weights.iter().map(|weight| f64::from(*weight)).collect());
+        let weights = weights.as_deref();
         match scorer {
             OutputScorer::Classes(scorer) => (mean, scorer.scorer.finish()),
             OutputScorer::Kept { are_labels: true, outputs } => {
                 let actual: Vec<u32> = self.target.iter().map(|word| u32::from(f32::from_bits(*word) == 1.0)).collect();
                 let scores: Vec<f64> = outputs.iter().map(|output| f64::from(*output)).collect();
-                let labels = LabelScores { actual: &actual, scores: &scores, columns: self.columns, weights: None };
+                let labels = LabelScores { actual: &actual, scores: &scores, columns: self.columns, weights };
                 (mean, metrics.iter().map(|metric| labels.compute(*metric)).collect())
             }
             OutputScorer::Kept { are_labels: false, outputs } => {
                 let outputs = numbers(self.loss, self.scaling, self.columns, &outputs);
                 let targets = self.data.target_values().unwrap_or_default();
-                let raw = self.scaling.and_then(|scaling| raw_loss(self.loss, scaling, &outputs, targets));
-                (raw.unwrap_or(mean), of_numbers(metrics, targets, &outputs, self.columns, None))
+                let raw = self.scaling.and_then(|scaling| raw_loss(self.loss, scaling, &outputs, targets, weights));
+                (raw.unwrap_or(mean), of_numbers(metrics, targets, &outputs, self.columns, weights))
             }
         }
     }
@@ -251,7 +256,7 @@ enum OutputScorer {
 }
 
 impl OutputScorer {
-    fn add(&mut self, data: &str, batch: &Batch<'_>, outputs: &[f32]) -> Result<()> {
+    fn add(&mut self, data: &Dataset, batch: &Batch<'_>, outputs: &[f32]) -> Result<()> {
         match self {
             Self::Classes(scorer) => scorer.add(data, batch, outputs),
             Self::Kept { outputs: all, .. } => {
@@ -264,17 +269,25 @@ impl OutputScorer {
 
 /// Returns the mean loss in the units of the targets. In each column, outputs and targets are divided by the scale, and
 /// their loss is multiplied by a power of the scale. `None` if the loss has no such unit.
-fn raw_loss(loss: Loss, scaling: &Standardization, outputs: &[f64], targets: &[f64]) -> Option<f64> {
+fn raw_loss(
+    loss: Loss,
+    scaling: &Standardization,
+    outputs: &[f64],
+    targets: &[f64],
+    weights: Option<&[f64]>,
+) -> Option<f64> {
     let (power, element) = (loss.unit_power()?, loss.function().element()?);
     let parameters = loss.parameters().map(f64::from);
     let (columns, rows) = (scaling.columns(), targets.len() / scaling.columns());
+    let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+    let total: f64 = (0..rows).map(weight).sum();
     // Without parameters, no distance has to be divided.
     let is_scaled = power == 0 || !loss.function().parameters.is_empty();
     let of_column = |(column, scale): (usize, &f64)| {
         let scale = if is_scaled { *scale } else { 1.0 };
         let scaled = |at: usize| element.double[0]((outputs[at] - targets[at]) / scale, 0.0, parameters);
-        let sum: f64 = (0..rows).map(|row| scaled(row * columns + column)).sum();
-        sum / rows as f64 * scale.powi(power)
+        let sum: f64 = (0..rows).map(|row| weight(row) * scaled(row * columns + column)).sum();
+        sum / total * scale.powi(power)
     };
     Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
@@ -298,13 +311,14 @@ impl ClassScorer {
     ///
     /// # Errors
     /// [`Error::Output`].
-    fn add(&mut self, data: &str, batch: &Batch<'_>, outputs: &[f32]) -> Result<()> {
-        let place = format!("evaluation on data set `{data}`");
+    fn add(&mut self, data: &Dataset, batch: &Batch<'_>, outputs: &[f32]) -> Result<()> {
+        let place = format!("evaluation on data set `{}`", data.name());
         check_finite(&place, batch.first, self.columns, outputs.iter().copied())?;
-        for (word, outputs) in batch.target.iter().zip(outputs.chunks(self.columns)) {
+        for (row, (word, outputs)) in (batch.first..).zip(batch.target.iter().zip(outputs.chunks(self.columns))) {
             let class = if self.scores == ClassScores::Softmax { *word } else { f32::from_bits(*word) as u32 };
             self.scores.replace(&mut self.row, outputs);
-            self.scorer.add(class, &self.row, 1.0);
+            let weight = data.weights().map_or(1.0, |weights| weights[row].into());
+            self.scorer.add(class, &self.row, weight);
         }
         Ok(())
     }

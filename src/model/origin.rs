@@ -14,6 +14,9 @@ use crate::model::{Evaluation, Metadata};
 pub struct TableLayout {
     /// True if the first row holds the names of the columns; else they are called `column1`, `column2`, ….
     pub header: bool,
+    /// Column with the weight of each row, if rows had weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// Columns that were neither inputs nor the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,

@@ -70,7 +70,7 @@ impl<'a> InputRows<'a> {
     /// Checks that a data set fits the inputs of a network.
     ///
     /// # Errors
-    /// The number of columns differs from the network's, or there are no rows.
+    /// The number of columns differs from the network's, or there are no rows, or their weights are all 0.
     pub(crate) fn of(network: &Network, preprocessing: Option<&'a Standardization>, data: &'a Dataset) -> Result<Self> {
         if data.inputs() != network.inputs() {
             return Err(Error::Shape {
@@ -85,6 +85,7 @@ impl<'a> InputRows<'a> {
         if data.is_empty() {
             return Err(Error::data(format!("data set {}", data.name()), "it has no rows", "give at least one"));
         }
+        data.check_weights()?;
         Ok(Self { data, preprocessing })
     }
 

@@ -490,7 +490,7 @@ impl Trainer {
         loop {
             let most = writer.as_ref().map_or(u64::MAX, |writer| writer.steps_left(self.step));
             let advance = self.advance_by(usize::try_from(most).unwrap_or(usize::MAX))?;
-            state.running.add(&advance.losses, &advance.rows);
+            state.running.add(&advance.losses, &advance.rows, &advance.weights);
             let progress = Progress {
                 epoch,
                 epochs,
@@ -505,8 +505,8 @@ impl Trainer {
                 continue;
             }
             self.settle(0)?;
-            let PendingLosses { losses, rows } = std::mem::take(&mut self.pending_losses);
-            state.running.add(&losses, &rows);
+            let PendingLosses { losses, rows, weights } = std::mem::take(&mut self.pending_losses);
+            state.running.add(&losses, &rows, &weights);
             if advance.epoch_done {
                 return Ok((true, flow));
             }

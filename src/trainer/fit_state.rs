@@ -35,22 +35,31 @@ pub(super) struct Best {
 pub(super) struct Running {
     pub(super) steps: usize,
     rows: usize,
-    /// Sum of the losses of all rows.
+    /// Sum of the losses of all rows, times their weights.
     sum: f64,
+    /// Sum of the weights of all rows, if it is not their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<f64>,
 }
 
 impl Running {
-    pub(super) fn add(&mut self, losses: &[f32], rows: &[usize]) {
-        for (loss, rows) in losses.iter().zip(rows) {
-            self.sum += f64::from(*loss) * *rows as f64;
+    pub(super) fn add(&mut self, losses: &[f32], rows: &[usize], weights: &[f64]) {
+        for ((loss, rows), weight) in losses.iter().zip(rows).zip(weights) {
+            let weight_so_far = self.weight() + weight;
+            self.sum += f64::from(*loss) * weight;
             self.rows += rows;
+            self.weight = (weight_so_far != self.rows as f64).then_some(weight_so_far);
         }
         self.steps += losses.len();
     }
 
-    /// Returns the mean loss over the epoch's rows so far.
+    fn weight(&self) -> f64 {
+        self.weight.unwrap_or(self.rows as f64)
+    }
+
+    /// Returns the weighted mean loss over the epoch's rows so far; NaN if their weights are all 0.
     pub(super) fn loss(&self) -> f64 {
-        self.sum / self.rows as f64
+        self.sum / self.weight()
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct InFlight {
     pub(super) steps: Vec<Step>,
     /// Index of the submission's first step, counted since training began.
     pub(super) first: u64,
+    /// Sum of the weights of the rows of each step; without weights the number of rows.
+    pub(super) weights: Vec<f64>,
     /// Words that the host wrote for the submission.
     pub(super) host_writes: Vec<HostWrite>,
     /// Time of the submission.
@@ -38,11 +40,32 @@ pub(super) fn step_loss(losses: &[f32]) -> f32 {
     losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() as f32
 }
 
-/// Losses of steps that the host has received but not returned to the caller yet, and the number of rows of each step.
+/// Losses of steps that the host has received but not returned to the caller yet.
 #[derive(Default)]
 pub(super) struct PendingLosses {
     pub(super) losses: Vec<f32>,
+    /// Number of rows of each step.
     pub(super) rows: Vec<usize>,
+    /// Weight of each step in a mean of losses.
+    pub(super) weights: Vec<f64>,
+}
+
+/// Records of steps, and the sum of the weights of the rows of each step.
+#[derive(Default)]
+pub(super) struct WeightedSteps {
+    pub(super) steps: Vec<Step>,
+    pub(super) weights: Vec<f64>,
+}
+
+impl WeightedSteps {
+    /// Adds a step, given by the records of its batches and the number of its rows. If its rows have weights, the loss of the step
+    /// is their weighted mean: `loss_scale` becomes 1 / Σ weight, or 0 if all weights are 0.
+    pub(super) fn add(&mut self, batches: impl Iterator<Item = Step>, rows: usize, weights: Option<&[f32]>) {
+        let weight = weights.map_or(rows as f64, |weights| weights.iter().map(|weight| f64::from(*weight)).sum());
+        let loss_scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };
+        self.steps.extend(batches.map(|batch| Step { loss_scale, ..batch }));
+        self.weights.push(weight);
+    }
 }
 
 /// Receiver of the losses of a submission.
@@ -57,7 +80,8 @@ pub(super) enum Losses {
 impl Trainer {
     /// Writes the host's words, and submits the steps: the section `window`, then the gradients and the update of each
     /// step, then `report`. Then waits until no more submissions are in flight than the executor allows.
-    pub(super) fn submit(&mut self, steps: Vec<Step>, host_writes: Vec<HostWrite>, losses: Losses) -> Result<()> {
+    pub(super) fn submit(&mut self, steps: WeightedSteps, host_writes: Vec<HostWrite>, losses: Losses) -> Result<()> {
+        let WeightedSteps { steps, weights } = steps;
         self.write_from_host(&host_writes)?;
         let at = Instant::now();
         let runs = Run::submission(&steps);
@@ -76,7 +100,7 @@ impl Trainer {
         };
         let first = self.step;
         self.step += Step::groups(&steps).count() as u64;
-        self.in_flight.push_back(InFlight { steps, first, host_writes, at, flag, losses });
+        self.in_flight.push_back(InFlight { steps, first, weights, host_writes, at, flag, losses });
         self.settle(self.executor.in_flight())
     }
 
@@ -122,6 +146,7 @@ impl Trainer {
                 self.pending_losses.rows.push(batches.iter().map(|batch| batch.rows as usize).sum());
                 rest = others;
             }
+            self.pending_losses.weights.append(&mut submission.weights);
         }
         Ok(())
     }

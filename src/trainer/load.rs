@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::data::{Dataset, Standardization};
-use crate::error::{Error, Result, collected};
+use crate::error::{Error, Result, collected, copied};
 use crate::lower::{InputStorage, TrainingSpec};
 use crate::model::{InputRows, prepared, target_of};
 use crate::plan::STEP_BYTES;
@@ -31,6 +31,14 @@ struct Fitting {
     /// Lookup tables from bytes to scaled numbers; empty if the inputs are numbers.
     table: Vec<f32>,
     target: Vec<u32>,
+}
+
+/// Weights of the rows of a data set.
+struct Weights {
+    /// In the order of the data set.
+    all: Vec<f32>,
+    /// In the order of the current epoch.
+    ordered: Vec<f32>,
 }
 
 /// Largest absolute value of a scaled target. Squares of errors that are ten times as large can still be summed in an
@@ -70,6 +78,7 @@ pub(super) struct Loaded {
     fingerprint: Fingerprint,
     /// Number of rows used in this epoch.
     used: usize,
+    weights: Option<Weights>,
 }
 
 impl Loaded {
@@ -93,6 +102,11 @@ impl Loaded {
     /// Returns the number of rows used in this epoch.
     pub(super) fn used(&self) -> usize {
         self.used
+    }
+
+    /// Returns the weights of the rows at positions in the epoch's order; `None` if rows have no weights.
+    pub(super) fn weights(&self, positions: Range<usize>) -> Option<&[f32]> {
+        Some(&self.weights.as_ref()?.ordered[positions])
     }
 
     /// Returns the data set's fingerprint.
@@ -139,6 +153,7 @@ impl Trainer {
             accumulate,
             data_rows,
             data_inputs,
+            weighted: data.weights().is_some(),
             steps,
             ..self.spec.clone()
         })?;
@@ -147,10 +162,15 @@ impl Trainer {
             self.executor.write(self.view("data.table")?, 0, bytemuck::cast_slice(&table))?;
         }
         self.executor.write(self.view("data.target")?, 0, &target)?;
+        if let Some(weights) = data.weights() {
+            self.executor.write(self.view("data.weight")?, 0, bytemuck::cast_slice(weights))?;
+        }
         self.columns = Some(data.columns().to_vec());
         self.classes = data.class_names().map(<[String]>::to_vec);
         self.targets = data.target_columns().to_vec();
-        self.loaded = Some(Loaded { rows: data.len(), fingerprint: Fingerprint::of(data), used: data.len() });
+        let weights = data.weights().map(|weights| copied("weights", weights)).transpose()?;
+        let weights = weights.map(|all| Weights { ordered: all.clone(), all });
+        self.loaded = Some(Loaded { rows: data.len(), fingerprint: Fingerprint::of(data), used: data.len(), weights });
         Ok(())
     }
 
@@ -170,11 +190,14 @@ impl Trainer {
     }
 
     fn write_order(&mut self, epoch: u32) -> Result<()> {
-        let Some(loaded) = &self.loaded else { return Ok(()) };
+        let Some(loaded) = &mut self.loaded else { return Ok(()) };
         // The last batch may be incomplete.
         let places = loaded.rows.next_multiple_of(self.spec.micro_batch);
         let mut order = collected("the order of the rows", places, 0..loaded.rows as u32)?;
         Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
+        if let Some(Weights { all, ordered }) = &mut loaded.weights {
+            ordered.iter_mut().zip(&order).for_each(|(weight, row)| *weight = all[*row as usize]);
+        }
         order.resize(places, u32::MAX);
         self.executor.write(self.executor.plan().named("index")?, 0, &order)
     }
@@ -289,32 +312,33 @@ impl Trainer {
         Ok((if uniform { InputStorage::Bytes } else { InputStorage::BytesByColumn }, table))
     }
 
-    /// Unloads the data set, and allocates memory for full steps on rows that the caller passes. Does nothing if this
-    /// memory is already allocated.
-    pub(super) fn unload(&mut self) -> Result<()> {
-        if self.spec.data_rows.is_none() && !self.at_rest {
+    /// Unloads the data set, and allocates memory for full steps on rows that the caller passes, perhaps with weights.
+    /// Does nothing if this memory is already allocated.
+    pub(super) fn unload(&mut self, weighted: bool) -> Result<()> {
+        if self.spec.data_rows.is_none() && self.spec.weighted == weighted && !self.at_rest {
             return Ok(());
         }
         self.forget()?;
         self.loaded = None;
-        self.change(self.own_steps())
+        self.change(self.own_steps(weighted))
     }
 
     /// Returns the specification for steps on rows that the caller passes to [`Trainer::step`].
-    pub(super) fn own_steps(&self) -> TrainingSpec {
+    pub(super) fn own_steps(&self, weighted: bool) -> TrainingSpec {
         let Self { batch, accumulate, .. } = *self;
         let data_inputs = InputStorage::Numbers;
-        TrainingSpec { micro_batch: batch, accumulate, data_rows: None, data_inputs, steps: 1, ..self.spec.clone() }
+        let own = TrainingSpec { data_rows: None, data_inputs, weighted, steps: 1, ..self.spec.clone() };
+        TrainingSpec { micro_batch: batch, accumulate, ..own }
     }
 
     /// Makes sure that the executor has a plan that can run steps.
     pub(super) fn ensure_steps(&mut self) -> Result<()> {
-        if self.at_rest { self.unload() } else { Ok(()) }
+        if self.at_rest { self.unload(false) } else { Ok(()) }
     }
 
     /// Sets the number of batches per step, and unloads the data set.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
-        TrainingSpec { accumulate: batches, ..self.own_steps() }.check()?;
+        TrainingSpec { accumulate: batches, ..self.own_steps(false) }.check()?;
         self.forget()?;
         self.loaded = None;
         self.accumulate = batches;

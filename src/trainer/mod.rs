@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::data::Standardization;
+use crate::data::{Standardization, check_weights};
 use crate::device::Device;
 use crate::error::{Error, Result, copied};
 use crate::exec::{Counters, Executor, Ticket};
@@ -41,7 +41,7 @@ use crate::model::{
 use crate::network::Network;
 use crate::plan::{Step, ViewId};
 use crate::schedule::Schedule;
-use in_flight::{HostWrite, InFlight, Losses, PendingLosses, step_loss};
+use in_flight::{HostWrite, InFlight, Losses, PendingLosses, WeightedSteps, step_loss};
 use load::Loaded;
 use submission_size::SubmissionSizer;
 use tuned::Planner;
@@ -160,6 +160,8 @@ pub struct Advance {
     pub losses: Vec<f32>,
     /// Number of rows of each step.
     pub rows: Vec<usize>,
+    /// Sum of the weights of each step's rows; without [weights](crate::Dataset::weighted) the number of rows.
+    pub weights: Vec<f64>,
     /// True if the epoch is over. The losses of all its steps are then known.
     pub epoch_done: bool,
 }
@@ -314,9 +316,37 @@ impl Trainer {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn step<'a>(&mut self, features: &[f32], targets: impl Into<Labels<'a>>) -> Result<StepLoss> {
+        self.step_on(features, targets.into(), None)
+    }
+
+    /// [`Trainer::step`] with a weight per row, at least 0. The loss is the weighted mean Σ w·l / Σ w over the step's rows, as that of
+    /// [`Dataset::weighted`](crate::Dataset::weighted).
+    ///
+    /// # Errors
+    /// As [`Trainer::step`]; a number of weights that is not that of the rows; a weight that is negative or not finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// let loss = trainer.step_weighted(&[0.0, 0.0], &[1.0, 3.0], &[3.0, 1.0])?.value()?;
+    /// assert_eq!(loss, 3.0, "the first bias is 0, so the loss is (3 · 1² + 1 · 3²) / 4");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn step_weighted<'a>(
+        &mut self,
+        features: &[f32],
+        targets: impl Into<Labels<'a>>,
+        weights: &[f32],
+    ) -> Result<StepLoss> {
+        self.step_on(features, targets.into(), Some(weights))
+    }
+
+    fn step_on(&mut self, features: &[f32], targets: Labels<'_>, weights: Option<&[f32]>) -> Result<StepLoss> {
         let input = crate::model::prepared(&self.spec.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.spec.network.inputs();
-        let most = self.own_steps().batch_size();
+        let most = self.own_steps(false).batch_size();
         if rows > most {
             return Err(Error::Shape {
                 place: "step".into(),
@@ -327,8 +357,28 @@ impl Trainer {
                 remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
             });
         }
+        let target = self.step_targets(targets, rows)?;
+        weights.map_or(Ok(()), |weights| check_weights("step", weights, rows))?;
+        self.unload(weights.is_some())?;
+        let mut steps = WeightedSteps::default();
+        steps.add(self.records(0, rows), rows, weights);
+        let batches = steps.steps.len();
+        let mut host_writes: Vec<HostWrite> = Vec::new();
+        let weight = weights.map(|weights| ("weight", bytemuck::cast_slice(weights).to_vec()));
+        for (name, words) in [("input", bytemuck::cast_vec(input)), ("target", target)].into_iter().chain(weight) {
+            let each = words.len() / rows * self.spec.micro_batch;
+            for (batch_index, part) in words.chunks(each).enumerate() {
+                host_writes.push((name, batch_index, copied(name, part)?));
+            }
+        }
+        self.submit(steps, host_writes, Losses::Caller)?;
+        Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
+    }
+
+    /// Returns the scaled targets of a step's rows as words.
+    fn step_targets(&self, targets: Labels<'_>, rows: usize) -> Result<Vec<u32>> {
         let scaled;
-        let targets = match (targets.into(), &self.target_scaling) {
+        let targets = match (targets, &self.target_scaling) {
             (Labels::Numbers(numbers), Some(scaling)) => {
                 scaled = scaling.scaled(numbers)?;
                 Labels::Numbers(&scaled)
@@ -339,19 +389,7 @@ impl Trainer {
             }
             (targets, _) => targets,
         };
-        let target = target_words(self.network(), self.spec.loss, targets, rows)?;
-        self.unload()?;
-        let steps: Vec<Step> = self.records(0, rows).collect();
-        let batches = steps.len();
-        let mut host_writes: Vec<HostWrite> = Vec::new();
-        for (name, words) in [("input", bytemuck::cast_vec(input)), ("target", target)] {
-            let each = words.len() / rows * self.spec.micro_batch;
-            for (batch_index, part) in words.chunks(each).enumerate() {
-                host_writes.push((name, batch_index, copied(name, part)?));
-            }
-        }
-        self.submit(steps, host_writes, Losses::Caller)?;
-        Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
+        target_words(self.network(), self.spec.loss, targets, rows)
     }
 
     /// Takes the next steps on the loaded data set. These steps are sent to the device at once, as one submission.
@@ -396,16 +434,20 @@ impl Trainer {
         };
         let rows = loaded.next_rows(batch_size * steps.min(most));
         let epoch_done = loaded.at_end();
-        let steps = rows.clone().step_by(batch_size).enumerate();
-        let steps = steps.flat_map(|(number, first)| self.records(number, batch_size.min(rows.end - first)));
-        let first = (rows.start / batch) as u32;
-        let steps = steps.map(|record| Step { epoch_step: first + record.batch_index, ..record }).collect();
+        let (mut steps, first_batch) = (WeightedSteps::default(), (rows.start / batch) as u32);
+        for (number, first) in rows.clone().step_by(batch_size).enumerate() {
+            let own = first..rows.end.min(first + batch_size);
+            let records = self.records(number, own.len());
+            let records = records.map(|record| Step { epoch_step: first_batch + record.batch_index, ..record });
+            let weights = self.loaded.as_ref().and_then(|loaded| loaded.weights(own.clone()));
+            steps.add(records, own.len(), weights);
+        }
         self.submit(steps, Vec::new(), Losses::Trainer)?;
         if epoch_done {
             self.settle(0)?;
         }
-        let PendingLosses { losses, rows } = std::mem::take(&mut self.pending_losses);
-        Ok(Advance { losses, rows, epoch_done })
+        let PendingLosses { losses, rows, weights } = std::mem::take(&mut self.pending_losses);
+        Ok(Advance { losses, rows, weights, epoch_done })
     }
 
     /// Returns the records, one per batch, of the step with index `ahead` in the next submission. The step has `rows`

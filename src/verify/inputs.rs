@@ -98,6 +98,9 @@ pub(super) fn fill(
         }
         write_drawn(executor, targets, || target(&mut random, spec, numbers))?;
     }
+    if let Some(weight) = executor.plan().find("data.weight") {
+        write_drawn(executor, weight, || numbers.draw(&mut random, 1.0).abs().to_bits())?;
+    }
     Ok(())
 }
 

@@ -115,6 +115,7 @@ fn small(optimizer: Optimizer) -> Result<Case> {
 }
 
 /// Residual blocks: in a row, nested, and with projections; and normalizations, of narrow and of wide rows.
+/// Rows have weights.
 const BLOCKS: [Sizes; 3] = [
     (14, "layer_norm 66 rms_norm relu [layer_norm 66] rms_norm 5", 37),
     (21, "33 relu [33 relu dropout(0.2) 33] [[tanh 33] gelu 33] 5", 35),
@@ -123,7 +124,7 @@ const BLOCKS: [Sizes; 3] = [
 
 fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {
     let spec = TrainingSpec::new(Network::parse(inputs, layers)?, LOSSES[1], Adam::new(0.01), batch);
-    Case::new(TrainingSpec { clip_norm: Some(0.05), evaluate_rows: batch + 3, ..spec })
+    Case::new(TrainingSpec { clip_norm: Some(0.05), weighted: true, evaluate_rows: batch + 3, ..spec })
 }
 
 /// Returns one case for each loss that is not among [`LOSSES`], every other one with a fused step.

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use wgrad::{Dataset, Model, Split};
 
+use super::bad_usage::expect;
 use super::{Folder, stderr, text, unwrapped};
 
 /// All but the time that it took.
@@ -234,4 +235,47 @@ fn a_loss_for_numbers_reads_whole_numbers_as_numbers() {
     folder.write("text.csv", "x,y\n1,a\n2,b\n3,a\n4,b\n");
     let message = folder.fail(&["train", "text.csv", "--loss", "poisson"]);
     assert!(message.contains("column `y`") && message.contains("`a`"), "{message}");
+}
+
+/// Rows of weight 0 have a target that no other row has.
+#[test]
+fn a_column_of_weights_is_no_input_and_weighs_training_and_evaluation() {
+    let folder = Folder::new();
+    let row = |x: u32| match x % 10 {
+        0 => format!("{x},0,2000\n"),
+        _ => format!("{x},1,{}.5\n", 2 * x),
+    };
+    folder.write("house.csv", format!("area,count,price\n{}", (0..100).map(row).collect::<String>()));
+    let options = ["--weights", "count", "--epochs", "40", "--hidden", "", "--learning-rate", "0.1"];
+    let events = folder.events(&[&["train", "house.csv"][..], &options].concat());
+    assert_eq!(events[0]["inputs"], 1);
+    let found = &folder.events(&["evaluate", "house.safetensors", "house.csv"])[0];
+    assert!(found["mae"].as_f64().expect("an error") < 20.0, "{found}");
+    let all = &folder.events(&["evaluate", "house.safetensors", "house.csv", "--weights", "area"])[0];
+    assert!(all["mae"].as_f64().expect("an error") > 100.0, "{all}");
+    folder.write("other.csv", "area,price\n1,2.5\n2,4.5\n3,6.5\n");
+    let output = folder.command(&["evaluate", "house.safetensors", "other.csv"]).output().expect("the command starts");
+    let stderr = stderr(&output);
+    assert!(stderr.contains("all rows count alike, since there is no column `count`"), "{stderr}");
+    let model = Model::load(folder.path().join("house.safetensors")).expect("a model");
+    assert_eq!(model.metadata.table.expect("a table").weights.as_deref(), Some("count"));
+    assert_eq!(model.metadata.origin.expect("an origin").settings["weights"], "count");
+    expect(
+        &folder,
+        &[
+            ("train house.csv --weights price", &["column `price` cannot have the weights, since it is the target"]),
+            ("train house.csv --weights cuont", &["unknown column `cuont`", "did you mean `count`"]),
+            ("train house.csv --weights count --drop count", &["`count` cannot have the weights"]),
+            ("train iris --weights count", &["`--weights` names a column of a table, but iris is a data set"]),
+            ("train house.csv --class-weight balanced", &["its targets are numbers, so there are no classes to weigh"]),
+            ("train iris --class-weight setosa", &["--class-weight", "`balanced`, or as in `no=1,yes=5`"]),
+            ("train iris --class-weight setsoa=2", &["unknown class `setsoa`, did you mean `setosa`"]),
+        ],
+    );
+    let start = |weights: &str| {
+        let arguments = ["train", "iris", "--epochs", "2", "--class-weight", weights, "--force"];
+        let events = folder.events(&arguments);
+        (events[1]["loss"].as_f64(), events[events.len() - 1]["loss"].as_f64())
+    };
+    assert_ne!(start("balanced"), start("setosa=20,virginica=0.5"));
 }

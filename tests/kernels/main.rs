@@ -46,6 +46,7 @@ mod sabotage;
 mod softmax_cross_entropy;
 mod square_sum;
 mod update;
+mod weigh_rows;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,7 +55,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 31] = [
+pub const STEMS: [Stem; 32] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -85,6 +86,7 @@ pub const STEMS: [Stem; 31] = [
     ("row_norm_grad_weight", row_norm_grad_weight::cases),
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
+    ("weigh_rows", weigh_rows::cases),
     ("update", update::cases),
 ];
 

@@ -75,7 +75,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         return Err(Error::conflict(arguments.out.display().to_string(), problem, "name another file with `--out`"));
     }
     let target = arguments.target.as_deref();
-    let data = data::for_model(&model, &arguments.data, target, &arguments.reading, output)?;
+    let data = data::for_model(&model, &arguments.data, target, None, &arguments.reading, output)?;
     // A color scale of numbers cannot show classes, and numbers have no class color.
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;

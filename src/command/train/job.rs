@@ -57,11 +57,13 @@ pub struct Outcome {
 impl<'a> Job<'a> {
     /// Reads and splits the data, and checks everything that would otherwise fail after hours of training.
     pub fn prepare(arguments: &'a Arguments, output: &Output) -> Result<Self> {
-        let reading = &arguments.columns.reading;
         let source = data::load_inspected(&arguments.data, &arguments.columns, arguments.recipe.loss)?;
         let found = source.found.clone();
         let contents = (source.rows.len(), source.rows.checksum());
-        let sets = Sets::of(source, &arguments.split, reading, arguments.seed)?;
+        let mut sets = Sets::of(source, &arguments.split, &arguments.columns, arguments.seed)?;
+        if let Some(weights) = &arguments.class_weight {
+            sets.train.rows = sets.train.rows.class_weighted(weights)?;
+        }
         for (option, is_given) in
             [("`--patience`", arguments.patience.is_some()), ("`--metric`", arguments.metric.is_some())]
         {
@@ -110,7 +112,7 @@ impl<'a> Job<'a> {
             trainer,
             tuning,
             trace,
-            table: found.as_ref().map(table_layout),
+            table: found.as_ref().map(|found| table_layout(found, arguments.columns.weights.as_deref())),
             origin,
             warnings,
             checkpoints,
@@ -320,10 +322,11 @@ fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset) -> Result<Bu
 }
 
 /// Returns the layout of the table, so that the model reads other tables in the same way.
-fn table_layout(found: &Inspection) -> TableLayout {
+fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
     TableLayout {
         header: found.header,
+        weights: weights.map(String::from),
         dropped: dropped.map(|column| column.name.clone()).collect(),
         formats: found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect(),
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueHint;
+use wgrad::data::ClassWeights;
 use wgrad::metrics::Metric;
 use wgrad::model::{Origin, check_replaceable};
 use wgrad::{Dataset, Error, Model, Result, Schedule};
@@ -140,6 +141,13 @@ pub struct Arguments {
     /// names are those of `wgrad list metrics`, with parameters as in "f_beta(beta=2)".
     #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
     metric: Option<Metric>,
+    /// Weights of classes: balanced, or "no=1,yes=5" [default: none]
+    ///
+    /// Each row of the training set is multiplied by the weight of its class. balanced gives all classes the same weight in
+    /// all: n / (k · n_c) for a class with n_c of n rows, if there are k classes. Classes that are not named have the
+    /// weight 1. Validation and test set are not weighted by class.
+    #[arg(long, value_name = "WEIGHTS", help_heading = "Training", hide_short_help = true)]
+    class_weight: Option<ClassWeights>,
     /// Random seed
     ///
     /// It determines the split, the initial weights, the order of rows and dropout. Generated data sets such as moons
@@ -292,6 +300,8 @@ impl Arguments {
         let settings = [
             ("target", train.target_columns().join(", ")),
             ("drop", self.columns.form().drop.join(", ")),
+            ("weights", given(self.columns.weights.clone())),
+            ("class_weight", given(self.class_weight.as_ref().map(ClassWeights::to_string))),
             ("network", recipe.network.to_string()),
             ("loss", recipe.loss.to_string()),
             ("optimizer", recipe.optimizer.name().into()),

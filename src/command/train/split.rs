@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use wgrad::data::{FEWEST_TO_SPLIT, Inspection, Warning, listed};
 use wgrad::{Dataset, Error, Result, Split, Targets};
 
-use crate::command::columns::Reading;
+use crate::command::columns::Columns;
 use crate::command::data::{Source, like};
 use crate::command::numbers::Amount;
 use crate::command::report::Rows;
@@ -109,7 +109,7 @@ pub struct Sets {
 
 impl Sets {
     /// Splits a source at random, by a seed. Sets that are given as files are read.
-    pub fn of(source: Source, options: &SplitOptions, reading: &Reading, seed: u64) -> Result<Self> {
+    pub fn of(source: Source, options: &SplitOptions, columns: &Columns, seed: u64) -> Result<Self> {
         let Source { rows, test: own, found } = source;
         let default = match own {
             Some(_) => [BESIDE_OWN_TEST, Amount::Count(0)],
@@ -122,7 +122,7 @@ impl Sets {
         let chosen = |numbers: Vec<usize>| Set { rows: rows.select(&numbers), origin: Origin::Source(numbers) };
         let some = |numbers: Vec<usize>| (!numbers.is_empty()).then(|| chosen(numbers));
         let train = chosen(train);
-        let given = |size: Option<&Size>| file(size, &train.rows, found.as_ref(), reading);
+        let given = |size: Option<&Size>| file(size, &train.rows, found.as_ref(), columns);
         let own = own.filter(|_| options.test.is_none()).map(|rows| Set { rows, origin: Origin::Own });
         Ok(Self {
             validation: given(options.validation.as_ref())?.or(some(validation)),
@@ -179,9 +179,9 @@ impl Sets {
 }
 
 /// Reads the set if `size` is a file; otherwise returns `None`.
-fn file(size: Option<&Size>, train: &Dataset, found: Option<&Inspection>, reading: &Reading) -> Result<Option<Set>> {
+fn file(size: Option<&Size>, train: &Dataset, found: Option<&Inspection>, columns: &Columns) -> Result<Option<Set>> {
     let Some(Size::File(path)) = size else { return Ok(None) };
-    Ok(Some(Set { rows: like(train, found, reading, path)?, origin: Origin::File(path.clone()) }))
+    Ok(Some(Set { rows: like(train, found, columns, path)?, origin: Origin::File(path.clone()) }))
 }
 
 /// Returns the row numbers of the training, validation and test set.

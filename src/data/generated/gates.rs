@@ -45,5 +45,6 @@ fn gate(name: &str, output: fn(u8, u8) -> u8) -> Dataset {
             columns: vec![name.into()],
         },
         class_column: None,
+        weights: None,
     }
 }

@@ -181,7 +181,7 @@ impl Inspection {
 }
 
 fn of_header(name: &str, header: Header) -> Result<Inspection> {
-    let Header { text, layout, target, is_input, read_as } = header;
+    let Header { text, layout, target, is_input, read_as, .. } = header;
     let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });
     let mut roles: Vec<Role> = roles.collect();
     roles[target] = Role::Target;

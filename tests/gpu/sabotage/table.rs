@@ -250,4 +250,10 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("update_rmsprop", "what is small, but normal, is flushed", "abs(x) < 1.17549435e-38", "abs(x) < 1e-3"),
     ("update_sgd", "the last element is left out", "i >= arrayLength(&parameter)", "i + 1u >= arrayLength(&parameter)"),
     ("update_sgd_momentum", "Nesterov's kind is forgotten", "above(nesterov,", "above(0.0 * nesterov,"),
+    ("weigh_rows", "the weight of the column", "weight[row] * unweighted", "weight[i % params.columns] * unweighted"),
+    ("weigh_rows", "the loss is not weighted", "weight[row] * loss[row]", "loss[row]"),
+    ("weigh_rows", "the gradient is not weighted", "weight[row] * unweighted[i]", "unweighted[i]"),
+    ("weigh_rows", "the flag is not set", "atomicMin(&flag[0], step.index);", ""),
+    ("weigh_rows", "the flag is always set", "if !is_finite(weighted)", "if true"),
+    ("weigh_rows", "dead rows are written", "i >= step.rows * params.columns", "i >= arrayLength(&grad)"),
 ];

@@ -4,13 +4,26 @@ use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::Loss;
 use wgrad::kernels::shared::row_loss::Params;
-use wgrad::kernels::{element_loss, mean_loss, softmax_cross_entropy};
+use wgrad::kernels::{element_loss, mean_loss, softmax_cross_entropy, weigh_rows};
 use wgrad::plan::{Call, Kernel, Step};
 
 const ELEMENT: &Kernel = &element_loss::KERNEL;
+const WEIGH: &Kernel = &weigh_rows::KERNEL;
 const SOFTMAX: &Kernel = &softmax_cross_entropy::KERNEL;
 
 pub(super) const TABLE: &[Sabotage] = &[
+    ("weigh_rows", "all weights are 1", |call| reading(call, WEIGH, 0, |weight| weight.fill(1f32.to_bits()))),
+    ("weigh_rows", "weight of the next row", |call| reading(call, WEIGH, 0, |weight| weight.rotate_left(1))),
+    ("weigh_rows", "loss not weighted", |call| {
+        let loss = call.words(1).to_vec();
+        writing(call, WEIGH, 3, |losses, _| losses.copy_from_slice(&loss[..losses.len()]));
+    }),
+    ("weigh_rows", "gradient not weighted", |call| {
+        let grad = call.words(2).to_vec();
+        writing(call, WEIGH, 4, |grads, _| grads.copy_from_slice(&grad[..grads.len()]));
+    }),
+    ("weigh_rows", "flag never set", |call| flagging(call, WEIGH, 5, |_, _| ())),
+    ("weigh_rows", "flag set to the next step", |call| at_step(call, WEIGH, |step| step.index += 1)),
     ("element_loss", "loss not divided by the columns", |call| {
         let columns = columns(&call) as f32;
         writing(call, ELEMENT, 2, |loss, _| each(loss, |loss| loss * columns));
