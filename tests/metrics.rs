@@ -702,3 +702,21 @@ fn early_stopping_watches_metrics_of_labels() -> Result<()> {
     }
     Ok(())
 }
+
+/// ln 2, e⁻¹⁰⁰ and e⁻¹⁰⁰⁰ by hand; PyTorch's `log_softmax` and `logsigmoid` give the same.
+#[test]
+fn log_probabilities_are_exact_where_probabilities_are_0_or_1() -> Result<()> {
+    let ln_2 = std::f32::consts::LN_2;
+    let softmax = mirror(2, Loss::softmax_cross_entropy())?;
+    let found = softmax.predict_log_probabilities(&[0.0, 0.0, 1000.0, 0.0, -20.0, 20.0])?;
+    // ln(1 + e⁻⁴⁰) = e⁻⁴⁰ − …
+    let tiny = (-40f64).exp() as f32;
+    assert_eq!(found, [-ln_2, -ln_2, 0.0, -1000.0, -40.0, -tiny]);
+    let sigmoid = mirror(1, Loss::focal(2.0))?;
+    assert_eq!(sigmoid.predict_log_probabilities(&[0.0, -100.0, 40.0])?, [-ln_2, -100.0, -tiny]);
+    for loss in [Loss::hinge(), Loss::mean_squared_error()] {
+        let message = mirror(1, loss)?.predict_log_probabilities(&[0.0]).expect_err("no probability").to_string();
+        assert!(message.contains("gives no probabilities; train with"), "{message}");
+    }
+    Ok(())
+}

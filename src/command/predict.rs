@@ -37,6 +37,11 @@ pub struct Arguments {
     reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
+    /// Prints logarithms of the probabilities of classes
+    ///
+    /// They are exact where a probability is close to 0 or 1.
+    #[arg(long, help_heading = "Output")]
+    log: bool,
     /// File of the predictions [default: -, standard output]
     ///
     /// An existing file is replaced, unless it is the model or DATA.
@@ -49,7 +54,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("predict", &arguments.model, &arguments.data, &arguments.reading)?;
     let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading, output)?;
     let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
-    let text = table(&model.metadata, outputs)?;
+    let text = table(&model.metadata, outputs, arguments.log)?;
     match arguments.out.as_deref().filter(|path| *path != Path::new(STANDARD)) {
         None => output.file(&text),
         Some(path) => {
@@ -61,13 +66,17 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 }
 
 /// Predictions as CSV: the predicted class and all probabilities, or the numbers of a regression.
-fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
+fn table(head: &Metadata, mut outputs: Vec<f32>, log: bool) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::file(Path::new("predictions"), "writing", error);
     let broken = |error: csv::Error| failed(error.into());
     let columns = head.network.outputs();
     let mut text = csv::Writer::from_writer(Vec::new());
     match class_names(head) {
         None => {
+            if log {
+                let problem = "the model does not predict one class per row";
+                return Err(Error::conflict("`--log`", problem, "leave it out"));
+            }
             text.write_record(numbers(head, columns)).map_err(broken)?;
             let numbers: Vec<String> = match &head.target_scaling {
                 Some(scaling) => written(&head.numbers(&outputs), scaling),
@@ -79,10 +88,12 @@ fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
             numbers.chunks(columns).try_for_each(|row| text.write_record(row)).map_err(broken)?;
         }
         Some(names) => {
-            let header = names.iter().map(|name| format!("probability_{name}"));
+            let prefix = if log { "log_probability" } else { "probability" };
+            let header = names.iter().map(|name| format!("{prefix}_{name}"));
             text.write_record(std::iter::once(predicted(head.targets.first())).chain(header)).map_err(broken)?;
             for row in outputs.chunks(columns) {
                 let Some((class, probabilities)) = head.predicted(row)? else { continue };
+                let probabilities = if log { log_probabilities(head, row)? } else { probabilities };
                 let name = names[class as usize].clone();
                 let cells = std::iter::once(name).chain(probabilities.iter().map(f32::to_string));
                 text.write_record(cells).map_err(broken)?;
@@ -92,8 +103,16 @@ fn table(head: &Metadata, mut outputs: Vec<f32>) -> Result<Vec<u8>> {
     text.into_inner().map_err(|error| failed(error.into_error()))
 }
 
-/// Returns the names of the classes: those in the model file, or else numbers. `None` if the model does not predict one class
-/// per row.
+/// Returns the logarithm of the probability of each class, from the outputs of a row.
+fn log_probabilities(head: &Metadata, row: &[f32]) -> Result<Vec<f32>> {
+    // A single output is the logit of class 1, and its negative that of class 0.
+    let mut found = if let ([z], Some(2)) = (row, head.class_count()) { vec![-z, *z] } else { row.to_vec() };
+    head.log_probabilities(&mut found)?;
+    Ok(found)
+}
+
+/// Returns the names of the classes: those in the model file, or else numbers. `None` if the model does not predict one
+/// class per row.
 fn class_names(head: &Metadata) -> Option<Vec<String>> {
     let told = head.class_count()?;
     let known = head.classes.clone().filter(|names| names.len() == told);
@@ -105,7 +124,8 @@ fn predicted(target: Option<&String>) -> String {
     target.map_or("predicted".into(), |target| format!("predicted_{target}"))
 }
 
-/// Names of the columns of predicted numbers, such as `predicted_price` if the target columns are known, else `predicted_0`, ….
+/// Names of the columns of predicted numbers, such as `predicted_price` if the target columns are known, else
+/// `predicted_0`, ….
 fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     match head.targets.len() {
         known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
@@ -114,8 +134,8 @@ fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     }
 }
 
-/// Formats predicted numbers. An f32 output has about eight significant digits, so the last decimal is the eighth digit of the
-/// scale (standard deviation) of its target.
+/// Formats predicted numbers. An f32 output has about eight significant digits, so the last decimal is the eighth digit
+/// of the scale (standard deviation) of its target.
 fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
     let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
     let text = |(number, digits): (&f64, usize)| {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use super::{Dataset, Targets, check};
 use crate::error::{Error, Result};
 
-/// Weights of classes, for data whose classes are not equally frequent or not equally important. Each row is multiplied by the
-/// weight of its class.
+/// Weights of classes, for data whose classes are not equally frequent or not equally important. Each row is multiplied
+/// by the weight of its class.
 ///
 /// # Examples
 /// ```
@@ -23,8 +23,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClassWeights {
-    /// n / (k·n_c) for a class with n_c of the n rows, if k classes have rows: scikit-learn's `class_weight="balanced"`. All
-    /// classes then count alike.
+    /// n / (k·n_c) for a class with n_c of the n rows, if k classes have rows: scikit-learn's
+    /// `class_weight="balanced"`. All classes then count alike.
     Balanced,
     /// Weights by the names of classes. Other classes have the weight 1.
     Named(Vec<(String, f64)>),
@@ -90,15 +90,17 @@ impl ClassWeights {
 }
 
 impl Dataset {
-    /// Gives each row a weight, at least 0. Training then minimizes the weighted mean Σ w·l / Σ w of the losses l, where both sums
-    /// are over the rows of a step, and evaluations are weighted alike. A weight of 2 is that of two equal rows; only the ratios of
-    /// weights matter.
+    /// Gives each row a weight, at least 0. Training then minimizes the weighted mean Σ w·l / Σ w of the losses l,
+    /// where both sums are over the rows of a step, and evaluations are weighted alike. A weight of 2 is that of two
+    /// equal rows; only the ratios of weights matter.
     ///
-    /// This is the mean of PyTorch's weighted `CrossEntropyLoss`, and scikit-learn's `sample_weight`. A step whose rows all have
-    /// the weight 0 has the loss 0 and no gradient. A [`Standardization`](super::Standardization) does not use the weights.
+    /// This is the mean of PyTorch's weighted `CrossEntropyLoss`, and scikit-learn's `sample_weight`. A step whose rows
+    /// all have the weight 0 has the loss 0 and no gradient. A [`Standardization`](super::Standardization) does not use
+    /// the weights.
     ///
     /// # Errors
-    /// A number of weights that is not that of the rows; a weight that is negative or not finite; weights that are all 0.
+    /// A number of weights that is not that of the rows; a weight that is negative or not finite; weights that are all
+    /// 0.
     ///
     /// # Examples
     /// ```

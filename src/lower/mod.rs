@@ -5,7 +5,7 @@
 mod layers;
 mod spec;
 
-pub use spec::{InputStorage, TrainingSpec};
+pub use spec::{InputStorage, Reduction, TrainingSpec};
 
 use crate::error::{Error, Result};
 use crate::kernels::shared::row_loss;
@@ -16,7 +16,7 @@ use crate::kernels::{
 use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
 use crate::optim::Sgd;
-use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, ViewId};
+use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 
 /// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
@@ -145,7 +145,7 @@ impl<'a> Lowering<'a> {
         let index = data_rows.map(|rows| Shape::new(rows.div_ceil(batch).max(parts), batch));
         let index = index.map(|shape| self.plan.tensor("index", Dtype::U32, shape, Contents::Host));
         let inputs = self.spec.network.inputs();
-        let weight = self.spec.weighted.then_some(("weight", Dtype::F32, 1));
+        let weight = (self.spec.reduction == Reduction::WeightedMean).then_some(("weight", Dtype::F32, 1));
         for (name, dtype, columns) in
             [("input", Dtype::F32, inputs), ("target", target, columns)].into_iter().chain(weight)
         {
@@ -190,26 +190,15 @@ impl<'a> Lowering<'a> {
         let pass = Pass { section: Section::Gradients, prefix: "", rows: self.spec.micro_batch, training: true };
         let outputs = self.forward(&pass)?;
         let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-        let (row_loss, _) =
-            self.plan.windowed("row_loss", Dtype::F32, Shape::new(pass.rows, 1), self.spec.parts(), Contents::Computed);
-        let last = network.layers().len() - 1;
-        let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, network.outputs());
-        let target = self.plan.named("target")?;
-        let [own_loss, own_grad] = if self.spec.weighted {
-            [
-                self.computed("row_loss.unweighted", pass.rows, 1),
-                self.computed("grad.unweighted", pass.rows, network.outputs()),
-            ]
-        } else {
-            [row_loss, grad]
+        let output = outputs[network.layers().len()];
+        let grad = match self.spec.reduction {
+            Reduction::Mean | Reduction::WeightedMean => self.loss(&pass, output, flag)?,
+            Reduction::Host => {
+                let View { allocation, offset, shape, .. } = *self.plan.get(output);
+                self.plan.view("output", allocation, offset, shape);
+                self.plan.tensor("grad.output", Dtype::F32, shape, Contents::Host)
+            }
         };
-        let op = row_loss::op(self.spec.loss, &self.plan, outputs[last + 1], target, own_loss, own_grad, flag);
-        self.plan.push(Section::Gradients, op)?;
-        if self.spec.weighted {
-            let weight = self.plan.named("weight")?;
-            let op = weigh_rows::op(&self.plan, weight, [own_loss, own_grad], [row_loss, grad], flag);
-            self.plan.push(Section::Gradients, op)?;
-        }
         self.backward(&outputs, grad, prefix)?;
         self.plan.push(Section::Gradients, check_finite::op(&self.plan, gradients, flag))?;
         if adds {
@@ -220,6 +209,29 @@ impl<'a> Lowering<'a> {
             self.plan.push(Section::Gradients, op)?;
         }
         Ok(())
+    }
+
+    /// Adds the ops of the loss of a batch, and returns its gradient by the network's output.
+    fn loss(&mut self, pass: &Pass, output: ViewId, flag: ViewId) -> Result<ViewId> {
+        let network = &self.spec.network;
+        let (last, columns) = (network.layers().len() - 1, network.outputs());
+        let (row_loss, _) =
+            self.plan.windowed("row_loss", Dtype::F32, Shape::new(pass.rows, 1), self.spec.parts(), Contents::Computed);
+        let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, columns);
+        let target = self.plan.named("target")?;
+        if self.spec.reduction != Reduction::WeightedMean {
+            let op = row_loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
+            self.plan.push(pass.section, op)?;
+            return Ok(grad);
+        }
+        let own_loss = self.computed("row_loss.unweighted", pass.rows, 1);
+        let own_grad = self.computed("grad.unweighted", pass.rows, columns);
+        let op = row_loss::op(self.spec.loss, &self.plan, output, target, own_loss, own_grad, flag);
+        self.plan.push(pass.section, op)?;
+        let weight = self.plan.named("weight")?;
+        let op = weigh_rows::op(&self.plan, weight, [own_loss, own_grad], [row_loss, grad], flag);
+        self.plan.push(pass.section, op)?;
+        Ok(grad)
     }
 
     fn update(&mut self) -> Result<()> {
@@ -250,6 +262,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn report(&mut self) -> Result<()> {
+        if self.spec.reduction == Reduction::Host {
+            return Ok(());
+        }
         let loss = self.computed("loss", self.spec.parts(), 1);
         let op = mean_loss::op(&self.plan, self.plan.named("row_loss.window")?, loss);
         self.plan.push(Section::Report, op)

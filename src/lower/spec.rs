@@ -23,6 +23,17 @@ pub enum InputStorage {
     BytesByColumn,
 }
 
+/// Loss of a step, from its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Mean of the losses.
+    Mean,
+    /// Mean of the losses, weighted by the view `weight`.
+    WeightedMean,
+    /// Computed by the host, which reads the view `output` and writes its gradient to the view `grad.output`.
+    Host,
+}
+
 /// Everything that a training plan depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSpec {
@@ -44,8 +55,8 @@ pub struct TrainingSpec {
     pub data_rows: Option<usize>,
     /// Storage of the inputs of the resident data set; without effect if no data set is resident.
     pub data_inputs: InputStorage,
-    /// True if each row has a weight.
-    pub weighted: bool,
+    /// Loss of a step, from its rows.
+    pub reduction: Reduction,
     /// Rows per evaluation.
     pub evaluate_rows: usize,
 }
@@ -64,7 +75,7 @@ impl TrainingSpec {
             steps: 1,
             data_rows: None,
             data_inputs: InputStorage::Numbers,
-            weighted: false,
+            reduction: Reduction::Mean,
             evaluate_rows: micro_batch,
         }
     }

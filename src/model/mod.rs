@@ -224,6 +224,27 @@ impl Model {
         Ok(outputs)
     }
 
+    /// Predicts logarithms of the probabilities, as [`Metadata::log_probabilities`]: scikit-learn's
+    /// `predict_log_proba`.
+    ///
+    /// # Errors
+    /// As [`Model::predict`]; a loss function that gives no probabilities.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy()).build(&Device::cpu())?;
+    /// # let mut model = trainer.into_model()?;
+    /// model.parameters[0].values = vec![100.0, -300.0]; // The bias is 0.
+    /// assert_eq!(model.predict_log_probabilities(&[1.0, 1.0])?, [-200.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn predict_log_probabilities(&self, input: &[f32]) -> Result<Vec<f32>> {
+        let mut outputs = self.outputs(input)?;
+        self.metadata.log_probabilities(&mut outputs)?;
+        Ok(outputs)
+    }
+
     /// Predicts the class of each row of raw inputs on the CPU, as an index from 0.
     ///
     /// # Errors

@@ -131,6 +131,38 @@ impl Metadata {
         probabilities(self.loss, self.network.outputs(), self.target_scaling.as_ref(), outputs)
     }
 
+    /// Converts [`Model::outputs`](super::Model::outputs) in place into logarithms of the probabilities: the
+    /// log-softmax of each row, or the log-sigmoid of each output of a binary loss. Unlike the logarithm of
+    /// [`Metadata::probabilities`] it is exact where a probability is close to 0 or 1.
+    ///
+    /// # Errors
+    /// The loss function gives no probabilities; [`Error::Output`]. The outputs are unchanged then.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer};
+    /// # let trainer = Trainer::builder(Network::input(2).dense(2)).loss(Loss::softmax_cross_entropy()).build(&Device::cpu())?;
+    /// let model = trainer.into_model()?;
+    /// let mut outputs = vec![0.0, -1000.0];
+    /// model.metadata.log_probabilities(&mut outputs)?;
+    /// assert_eq!(outputs, [0.0, -1000.0], "the probability e⁻¹⁰⁰⁰ would be 0");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn log_probabilities(&self, outputs: &mut [f32]) -> Result<()> {
+        let columns = self.network.outputs();
+        check_finite("predictions", 0, columns, outputs.iter().copied())?;
+        match self.loss.function().output {
+            Meaning::Logit => outputs.iter_mut().for_each(|z| *z = log_sigmoid((*z).into()) as f32),
+            Meaning::ClassLogits => outputs.chunks_mut(columns).for_each(log_softmax),
+            Meaning::Number { .. } | Meaning::LogRate | Meaning::Score => {
+                let problem = format!("{} gives no probabilities", self.loss);
+                let remedy = "train with softmax_cross_entropy or binary_cross_entropy";
+                return Err(Error::conflict("log-probabilities", problem, remedy));
+            }
+        }
+        Ok(())
+    }
+
     /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64.
     /// Unlike [`Model::predict`](super::Model::predict) it does not round to f32, which matters for targets such as
     /// 3·10⁹ ± 100.
@@ -198,4 +230,18 @@ fn softmax(row: &mut [f32]) {
     row.iter_mut().for_each(|z| *z = (*z - largest).exp());
     let total: f32 = row.iter().sum();
     row.iter_mut().for_each(|e| *e /= total);
+}
+
+/// Returns ln σ(z) = min(z, 0) − ln(1 + e⁻|ᶻ|).
+fn log_sigmoid(z: f64) -> f64 {
+    z.min(0.0) - (-z.abs()).exp().ln_1p()
+}
+
+fn log_softmax(row: &mut [f32]) {
+    let at = (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+    let largest = f64::from(row[at]);
+    // Without the largest itself, whose exponential is 1, so that nothing is lost next to it.
+    let others = row.iter().enumerate().filter(|(c, _)| *c != at);
+    let log_total = others.map(|(_, z)| (f64::from(*z) - largest).exp()).sum::<f64>().ln_1p();
+    row.iter_mut().for_each(|z| *z = (f64::from(*z) - largest - log_total) as f32);
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::data::{Dataset, Standardization};
 use crate::error::{Error, Result, collected, copied};
-use crate::lower::{InputStorage, TrainingSpec};
+use crate::lower::{InputStorage, Reduction, TrainingSpec};
 use crate::model::{InputRows, prepared, target_of};
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
@@ -153,7 +153,7 @@ impl Trainer {
             accumulate,
             data_rows,
             data_inputs,
-            weighted: data.weights().is_some(),
+            reduction: if data.weights().is_some() { Reduction::WeightedMean } else { Reduction::Mean },
             steps,
             ..self.spec.clone()
         })?;
@@ -312,33 +312,33 @@ impl Trainer {
         Ok((if uniform { InputStorage::Bytes } else { InputStorage::BytesByColumn }, table))
     }
 
-    /// Unloads the data set, and allocates memory for full steps on rows that the caller passes, perhaps with weights.
-    /// Does nothing if this memory is already allocated.
-    pub(super) fn unload(&mut self, weighted: bool) -> Result<()> {
-        if self.spec.data_rows.is_none() && self.spec.weighted == weighted && !self.at_rest {
+    /// Unloads the data set, and allocates memory for full steps on rows that the caller passes. Does nothing if this
+    /// memory is already allocated.
+    pub(super) fn unload(&mut self, reduction: Reduction) -> Result<()> {
+        if self.spec.data_rows.is_none() && self.spec.reduction == reduction && !self.at_rest {
             return Ok(());
         }
         self.forget()?;
         self.loaded = None;
-        self.change(self.own_steps(weighted))
+        self.change(self.own_steps(reduction))
     }
 
     /// Returns the specification for steps on rows that the caller passes to [`Trainer::step`].
-    pub(super) fn own_steps(&self, weighted: bool) -> TrainingSpec {
+    pub(super) fn own_steps(&self, reduction: Reduction) -> TrainingSpec {
         let Self { batch, accumulate, .. } = *self;
         let data_inputs = InputStorage::Numbers;
-        let own = TrainingSpec { data_rows: None, data_inputs, weighted, steps: 1, ..self.spec.clone() };
+        let own = TrainingSpec { data_rows: None, data_inputs, reduction, steps: 1, ..self.spec.clone() };
         TrainingSpec { micro_batch: batch, accumulate, ..own }
     }
 
     /// Makes sure that the executor has a plan that can run steps.
     pub(super) fn ensure_steps(&mut self) -> Result<()> {
-        if self.at_rest { self.unload(false) } else { Ok(()) }
+        if self.at_rest { self.unload(Reduction::Mean) } else { Ok(()) }
     }
 
     /// Sets the number of batches per step, and unloads the data set.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
-        TrainingSpec { accumulate: batches, ..self.own_steps(false) }.check()?;
+        TrainingSpec { accumulate: batches, ..self.own_steps(Reduction::Mean) }.check()?;
         self.forget()?;
         self.loaded = None;
         self.accumulate = batches;

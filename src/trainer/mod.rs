@@ -32,14 +32,15 @@ use std::path::PathBuf;
 use crate::data::{Standardization, check_weights};
 use crate::device::Device;
 use crate::error::{Error, Result, copied};
-use crate::exec::{Counters, Executor, Ticket};
-use crate::lower::TrainingSpec;
+use crate::exec::{Counters, Executor, Run, Ticket};
+use crate::lower::{Reduction, TrainingSpec};
 pub use crate::model::{Evaluation, Labels};
 use crate::model::{
-    FORMAT_VERSION, Metadata, Model, Tensor, check_parameters, read_tensors, target_words, write_parameters,
+    FORMAT_VERSION, Metadata, Model, Tensor, check_finite, check_parameters, read_tensors, target_words,
+    write_parameters,
 };
 use crate::network::Network;
-use crate::plan::{Step, ViewId};
+use crate::plan::{Section, Step, ViewId};
 use crate::schedule::Schedule;
 use in_flight::{HostWrite, InFlight, Losses, PendingLosses, WeightedSteps, step_loss};
 use load::Loaded;
@@ -344,22 +345,10 @@ impl Trainer {
     }
 
     fn step_on(&mut self, features: &[f32], targets: Labels<'_>, weights: Option<&[f32]>) -> Result<StepLoss> {
-        let input = crate::model::prepared(&self.spec.network, self.preprocessing.as_ref(), features)?;
-        let rows = input.len() / self.spec.network.inputs();
-        let most = self.own_steps(false).batch_size();
-        if rows > most {
-            return Err(Error::Shape {
-                place: "step".into(),
-                found_what: "rows are".into(),
-                found: rows,
-                wanted_what: "a step has at most".into(),
-                wanted: most,
-                remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
-            });
-        }
+        let (input, rows) = self.step_input(features)?;
         let target = self.step_targets(targets, rows)?;
         weights.map_or(Ok(()), |weights| check_weights("step", weights, rows))?;
-        self.unload(weights.is_some())?;
+        self.unload(if weights.is_some() { Reduction::WeightedMean } else { Reduction::Mean })?;
         let mut steps = WeightedSteps::default();
         steps.add(self.records(0, rows), rows, weights);
         let batches = steps.steps.len();
@@ -373,6 +362,24 @@ impl Trainer {
         }
         self.submit(steps, host_writes, Losses::Caller)?;
         Ok(StepLoss { ticket: self.executor.read(self.view("loss")?, 0)?, batches })
+    }
+
+    /// Returns the scaled inputs of a step, and its number of rows.
+    fn step_input(&self, features: &[f32]) -> Result<(Vec<f32>, usize)> {
+        let input = crate::model::prepared(&self.spec.network, self.preprocessing.as_ref(), features)?;
+        let rows = input.len() / self.spec.network.inputs();
+        let most = self.own_steps(Reduction::Mean).batch_size();
+        if rows <= most {
+            return Ok((input, rows));
+        }
+        Err(Error::Shape {
+            place: "step".into(),
+            found_what: "rows are".into(),
+            found: rows,
+            wanted_what: "a step has at most".into(),
+            wanted: most,
+            remedy: "give fewer rows, or build the trainer with a larger `batch` or `accumulate`".into(),
+        })
     }
 
     /// Returns the scaled targets of a step's rows as words.
@@ -390,6 +397,61 @@ impl Trainer {
             (targets, _) => targets,
         };
         target_words(self.network(), self.spec.loss, targets, rows)
+    }
+
+    /// Takes one step on the given rows with a loss function of your own, which runs on the host: for prototypes.
+    ///
+    /// `loss` gets the outputs of the network, of shape `[rows, outputs]`, row-major: logits, or scaled numbers. It
+    /// returns the loss of the step, which [`Trainer::step_with`] passes on, and its gradient by each output, of the
+    /// same shape. The loss function of the builder still gives outputs their meaning in predictions and evaluations.
+    ///
+    /// The step is that of [`Trainer::step`] otherwise, with the same dropout and optimizer. It waits for the device,
+    /// and computes the forward pass twice. ARCHITECTURE.md says how to declare a loss function that runs on the
+    /// device.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`]; outputs that are not finite; a loss or a gradient that is not finite, or a gradient of
+    /// another length; [gradient accumulation](Builder::accumulate).
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, Loss, Network, Sgd, Trainer};
+    /// let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
+    /// let mut trainer = builder.optimizer(Sgd::new(0.1)).build(&Device::cpu())?;
+    /// // The fourth power of errors.
+    /// let targets = [1.0, 3.0];
+    /// let loss = trainer.step_with(&[0.0, 0.0], |outputs| {
+    ///     let errors: Vec<f32> = outputs.iter().zip(targets).map(|(output, target)| output - target).collect();
+    ///     let mean = errors.iter().map(|error| f64::from(error.powi(4))).sum::<f64>() / 2.0;
+    ///     (mean, errors.iter().map(|error| 4.0 * error.powi(3) / 2.0).collect())
+    /// })?;
+    /// assert_eq!(loss, (1.0 + 81.0) / 2.0, "the first bias is 0");
+    /// assert_eq!(trainer.gradients()?[1].values, [-2.0 - 54.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn step_with(&mut self, features: &[f32], loss: impl FnOnce(&[f32]) -> (f64, Vec<f32>)) -> Result<f64> {
+        if self.accumulate > 1 {
+            let problem = format!("a step has {} batches", self.accumulate);
+            return Err(Error::conflict("step_with", problem, "build the trainer without `accumulate`"));
+        }
+        let (input, rows) = self.step_input(features)?;
+        self.unload(Reduction::Host)?;
+        self.settle(0)?;
+        let mut steps = WeightedSteps::default();
+        steps.add(self.records(0, rows), rows, None);
+        let (columns, input) = (self.spec.network.outputs(), bytemuck::cast_vec(input));
+        let mut host_writes = vec![("input", 0, input), ("grad.output", 0, vec![0.0f32.to_bits(); rows * columns])];
+        self.write_from_host(&host_writes)?;
+        // For its forward pass: gradients of 0 make the backward pass harmless.
+        self.executor.submit(&steps.steps, &[Run { section: Section::Gradients, batch_index: 0 }])?;
+        let outputs = self.executor.read(self.view("output")?, 0)?.wait_f32()?;
+        let outputs = &outputs[..rows * columns];
+        check_finite("step_with", 0, columns, outputs.iter().copied())?;
+        let (value, gradient) = loss(outputs);
+        check_own_loss(value, &gradient, rows * columns)?;
+        host_writes[1].2 = bytemuck::cast_vec(gradient);
+        self.submit(steps, host_writes, Losses::Caller)?;
+        Ok(value)
     }
 
     /// Takes the next steps on the loaded data set. These steps are sent to the device at once, as one submission.
@@ -573,5 +635,26 @@ impl Trainer {
 
     fn view(&self, name: &str) -> Result<ViewId> {
         self.executor.plan().named(name)
+    }
+}
+
+/// Checks the loss of [`Trainer::step_with`], and its gradient, which has `wanted` numbers.
+fn check_own_loss(value: f64, gradient: &[f32], wanted: usize) -> Result<()> {
+    if gradient.len() != wanted {
+        return Err(Error::Shape {
+            place: "step_with".into(),
+            found_what: "the number of gradients is".into(),
+            found: gradient.len(),
+            wanted_what: "the number of outputs is".into(),
+            wanted,
+            remedy: "return the gradient by each output of each row".into(),
+        });
+    }
+    if !value.is_finite() {
+        return Err(Error::value("step_with", "the loss", value, "finite"));
+    }
+    match gradient.iter().position(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::value("step_with", &format!("gradient {at}"), gradient[at], "finite")),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::lower::{InputStorage, TrainingSpec};
+use crate::lower::{InputStorage, Reduction, TrainingSpec};
 use crate::network::{Activation, Network};
 use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 use crate::plan::{Op, Plan, Section};
@@ -124,7 +124,12 @@ const BLOCKS: [Sizes; 3] = [
 
 fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {
     let spec = TrainingSpec::new(Network::parse(inputs, layers)?, LOSSES[1], Adam::new(0.01), batch);
-    Case::new(TrainingSpec { clip_norm: Some(0.05), weighted: true, evaluate_rows: batch + 3, ..spec })
+    Case::new(TrainingSpec {
+        clip_norm: Some(0.05),
+        reduction: Reduction::WeightedMean,
+        evaluate_rows: batch + 3,
+        ..spec
+    })
 }
 
 /// Returns one case for each loss that is not among [`LOSSES`], every other one with a fused step.

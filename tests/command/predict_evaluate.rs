@@ -411,3 +411,30 @@ fn a_regression_shows_its_score_and_no_classes() {
     assert!(text.contains("R² ") && text.contains(" rows of the test") && !text.contains("classes "), "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
+
+#[test]
+fn logarithms_of_probabilities_are_printed_on_request() {
+    let folder = Folder::new();
+    for (data, loss) in [("iris", "cross_entropy"), ("moons", "bce")] {
+        folder.succeed(&["train", data, "--loss", loss, "--epochs", "3"]);
+        let model = format!("{data}.safetensors");
+        let [plain, log] =
+            [&[][..], &["--log"]].map(|more| rows(&folder.succeed(&[&["predict", &model, data], more].concat())));
+        assert_eq!(log[0][1], format!("log_{}", plain[0][1]));
+        for (plain, log) in plain.iter().zip(&log).skip(1) {
+            assert_eq!(plain[0], log[0]);
+            for (q, log) in plain.iter().zip(log).skip(1) {
+                let [q, log] = [q, log].map(|cell| cell.parse::<f64>().expect("a number"));
+                // Probabilities are rounded to f32; those below 1e-4 have few digits.
+                assert!((log.exp() - q).abs() <= 1e-6, "{q} and {log}");
+            }
+        }
+    }
+    folder.write(
+        "house.csv",
+        format!("area,price\n{}", (0..60).map(|x| format!("{x},{}.5\n", 2 * x)).collect::<String>()),
+    );
+    folder.succeed(&["train", "house.csv", "--epochs", "1"]);
+    let message = folder.fail(&["predict", "house.safetensors", "house.csv", "--log"]);
+    assert!(message.contains("the model does not predict one class per row"), "{message}");
+}

@@ -69,6 +69,30 @@ fn any_grouping_and_a_second_run_give_the_same_bits() {
     println!("free training: {} words equal, four times", first.0.len() + first.1.len());
 }
 
+/// Whole numbers, so that sums are exact in any order, and weights whose sum is a power of two.
+#[test]
+fn weighted_steps_and_own_losses_have_the_gradients_of_the_cpu() {
+    let Some(gpu) = device() else { return };
+    let (x, t) = ([1.0, 2.0, 3.0, -1.0, 0.0, -2.0, 4.0, 1.0], [1.0, -2.0, 0.0, 3.0]);
+    let gradients = |device: &Device| {
+        let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::mean_squared_error());
+        let mut trainer = builder.optimizer(Adam::new(2e-3)).batch(4).build(device).expect("a trainer");
+        let mut parameters = trainer.parameters().expect("read");
+        parameters[0].values = vec![2.0, -1.0];
+        trainer.set_parameters(&parameters).expect("they fit");
+        let weighted = trainer.step_weighted(&x, &t, &[1.0, 0.0, 5.0, 2.0]).expect("a step").value().expect("a loss");
+        let of_weighted = trainer.gradients().expect("read");
+        trainer.set_parameters(&parameters).expect("they fit");
+        let own = |z: &[f32]| (0.0, z.iter().zip(t).map(|(z, t)| (z - t) * 0.5).collect());
+        trainer.step_with(&x, own).expect("a step");
+        (weighted, of_weighted, trainer.gradients().expect("read"))
+    };
+    let on_gpu = gradients(&gpu.into());
+    // Outputs are 0, 7, 2 and 7, so errors −1, 9, 2 and 4: (1 + 5·4 + 2·16) / 8.
+    assert_eq!((on_gpu.0, on_gpu.2[1].values[0]), (53.0 / 8.0, (-1.0 + 9.0 + 2.0 + 4.0) / 2.0));
+    assert_eq!(on_gpu, gradients(&Device::cpu()));
+}
+
 #[test]
 fn with_runtime_checks_the_bits_are_the_same() {
     let (Some(name), Some(gpu)) = (adapter_name(), device()) else { return };
