@@ -4,6 +4,7 @@
 //!     cargo bench --no-default-features --bench steps -- mnist wide         of workloads.json; all of them by default
 //!     cargo bench --no-default-features --bench steps -- --threads 1 --seconds 1
 //!     cargo bench --no-default-features --bench steps -- --layers 784,512,10 --batch 128 --name mine
+//!     cargo bench --no-default-features --bench steps -- --layers 784,512,10 --batch 128 --between "batch_norm relu"
 //!     cargo bench --no-default-features --bench steps -- --peak             peak rate of the processor
 //!
 //! The data set has the rows of eight batches, and is shuffled for each epoch. `ms` is the median time per step over
@@ -28,6 +29,7 @@ const BLOCK: Duration = Duration::from_millis(250);
 
 const USAGE: &str = "usage: steps [--threads N] [--seconds S] [WORKLOAD …]
        steps [--threads N] [--seconds S] --layers INPUTS,…,OUTPUTS --batch ROWS [--name NAME]
+             [--between LAYERS]
        steps [--threads N] [--seconds S] --peak";
 
 struct Arguments {
@@ -51,6 +53,7 @@ impl Arguments {
         let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
         let (mut budget, mut peak) = (Duration::from_secs(3), false);
         let (mut layers, mut batch, mut name, mut names) = (None, None, None, Vec::new());
+        let mut between = String::from("relu");
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
             match word.as_str() {
@@ -72,6 +75,11 @@ impl Arguments {
                 }
                 "--batch" => batch = Some(count(&word, &value()?)?),
                 "--name" => name = Some(value()?),
+                "--between" => {
+                    between = value()?;
+                    let text = format!("2 {between} 2");
+                    wgrad::Network::parse(2, &text).map_err(|error| format!("--between: {error}"))?;
+                }
                 "--peak" => peak = true,
                 option if option.starts_with('-') => return Err(format!("no option {option}")),
                 _ => names.push(word),
@@ -84,7 +92,7 @@ impl Arguments {
                 return Err(format!("sizes of your own, or names: not `{}` too", names.join(" ")));
             }
             _ if peak => Vec::new(),
-            (Some(layers), Some(batch)) => vec![(name.unwrap_or("own".into()), Workload { layers, batch })],
+            (Some(layers), Some(batch)) => vec![(name.unwrap_or("own".into()), Workload { layers, batch, between })],
             _ if own => return Err("--layers and --batch go together, and --name with both".into()),
             _ => chosen(names)?,
         };

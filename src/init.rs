@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, collected};
 use crate::network::Activation;
 use crate::rng::{Philox, Stream};
-use crate::text::{Term, number, required};
+use crate::text::{Term, number, option, required};
 
 /// Initial distribution of a layer's weights; biases start at zero.
 ///
-/// Its text is `zeros`, `normal(0.02)`, `xavier_uniform`, `xavier_normal`, `he_uniform` or `he_normal`.
+/// Its text is `zeros`, `constant(0.1)`, `normal(0.02)`, `truncated_normal(0.02)`, `xavier_uniform`, `xavier_normal`,
+/// `he_uniform`, `he_normal`, `lecun_uniform`, `lecun_normal`, `orthogonal` or `sparse(0.9, std=0.01)`.
 /// Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is
-/// that of the activation after the layer, see [`Activation::gain`]. Dropout and brackets of residual blocks between
-/// layer and activation are skipped. A dense layer that ends a residual block starts at zeros, see
+/// that of the activation after the layer, see [`Activation::gain`]. Other layers between layer and activation, such as
+/// dropout, are skipped. A dense layer that ends a residual block starts at zeros, see
 /// [`Network::residual`](crate::Network::residual).
 ///
 /// # Examples
@@ -32,9 +33,19 @@ use crate::text::{Term, number, required};
 pub enum Init {
     /// All weights are zero. Useful for a single layer only: in deeper networks, units with equal weights stay equal.
     Zeros,
+    /// All weights are this number.
+    Constant {
+        /// The number.
+        value: f32,
+    },
     /// Normal distribution with mean 0 and this standard deviation.
     Normal {
         /// Standard deviation.
+        std: f32,
+    },
+    /// Normal distribution with mean 0 and this standard deviation, of which draws beyond two of these are repeated.
+    TruncatedNormal {
+        /// Standard deviation before truncation.
         std: f32,
     },
     /// Uniform in ±gain·√(6 / (inputs + outputs)); Glorot and Bengio 2010.
@@ -45,11 +56,94 @@ pub enum Init {
     HeUniform,
     /// Normal with standard deviation gain / √inputs; He et al. 2015.
     HeNormal,
+    /// Uniform in ±√(3 / inputs); LeCun et al. 1998.
+    LecunUniform,
+    /// Normal with standard deviation 1 / √inputs; LeCun et al. 1998.
+    LecunNormal,
+    /// Random orthogonal matrix times the gain: all rows, or all columns if there are fewer, are at right angles and have the
+    /// gain as length; Saxe et al. 2014. The time grows with inputs · outputs · the smaller of the two.
+    Orthogonal,
+    /// For each input, a share of the weights is zero, rounded up to whole weights, and the others are normal; Martens 2010.
+    Sparse {
+        /// Share of zeros, from 0 to 1.
+        sparsity: f32,
+        /// Standard deviation of the others; default 0.01.
+        std: f32,
+    },
 }
 
-const NAMES: [&str; 6] = ["zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal"];
+/// Kind of initialization in the text form.
+struct Kind {
+    name: &'static str,
+    /// Parameters, each with its default if it has one.
+    parameters: &'static [(&'static str, Option<f32>)],
+    example: &'static str,
+    formula: &'static str,
+    make: fn(&[f32]) -> Init,
+}
+
+const STD: (&str, Option<f32>) = ("std", None);
+
+/// All kinds.
+const KINDS: [Kind; 12] = [
+    kind("zeros", &[], "zeros", "0", |_| Init::Zeros),
+    kind("constant", &[("value", None)], "constant(0.1)", "value", |p| Init::Constant { value: p[0] }),
+    kind("normal", &[STD], "normal(0.02)", "normal, standard deviation std", |p| Init::Normal { std: p[0] }),
+    kind("truncated_normal", &[STD], "truncated_normal(0.02)", "normal, cut off at ±2·std", |p| {
+        Init::TruncatedNormal { std: p[0] }
+    }),
+    kind("xavier_uniform", &[], "xavier_uniform", "uniform in ±gain·√(6 / (inputs + outputs))", |_| {
+        Init::XavierUniform
+    }),
+    kind("xavier_normal", &[], "xavier_normal", "normal, std gain·√(2 / (inputs + outputs))", |_| {
+        Init::XavierNormal
+    }),
+    kind("he_uniform", &[], "he_uniform", "uniform in ±gain·√(3 / inputs)", |_| Init::HeUniform),
+    kind("he_normal", &[], "he_normal", "normal, std gain / √inputs", |_| Init::HeNormal),
+    kind("lecun_uniform", &[], "lecun_uniform", "uniform in ±√(3 / inputs)", |_| Init::LecunUniform),
+    kind("lecun_normal", &[], "lecun_normal", "normal, std 1 / √inputs", |_| Init::LecunNormal),
+    kind("orthogonal", &[], "orthogonal", "W·Wᵀ or Wᵀ·W = gain²·I", |_| Init::Orthogonal),
+    kind(
+        "sparse",
+        &[("sparsity", None), ("std", Some(0.01))],
+        "sparse(0.9)",
+        "per input, a share sparsity of zeros, else normal",
+        |p| Init::Sparse { sparsity: p[0], std: p[1] },
+    ),
+];
+
+const fn kind(
+    name: &'static str,
+    parameters: &'static [(&'static str, Option<f32>)],
+    example: &'static str,
+    formula: &'static str,
+    make: fn(&[f32]) -> Init,
+) -> Kind {
+    Kind { name, parameters, example, formula, make }
+}
+
+impl Kind {
+    fn parse(&self, term: &Term<'_>) -> Result<Init> {
+        let place = format!("initialization `{}`", self.name);
+        let names: Vec<&str> = self.parameters.iter().map(|(name, _)| *name).collect();
+        let options = term.named("initialization", &names)?;
+        let value = |(name, default): &(&str, Option<f32>)| match (option(&options, name), default) {
+            (None, Some(default)) => Ok(*default),
+            _ => number(&place, name, required(&options, &place, name, self.example)?, "a number"),
+        };
+        let values = self.parameters.iter().map(value).collect::<Result<Vec<f32>>>()?;
+        let init = (self.make)(&values);
+        init.check().map(|()| init)
+    }
+}
 
 impl Init {
+    /// Texts and formulas of all initializations, for `wgrad list`.
+    #[doc(hidden)]
+    pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+        KINDS.iter().map(|kind| (kind.example, kind.formula))
+    }
+
     /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and functions like it (leaky_relu,
     /// relu6, elu, celu, gelu, gelu_tanh, silu, hard_swish, mish), else [`Init::XavierUniform`].
     ///
@@ -66,29 +160,54 @@ impl Init {
         }
     }
 
-    fn normal(term: &Term<'_>) -> Result<Self> {
-        let place = "initialization `normal`";
-        let options = term.named("initialization", &["std"])?;
-        let std: f32 = number(place, "std", required(&options, place, "std", "normal(0.02)")?, "a number")?;
-        let init = Self::Normal { std };
-        init.check().map(|()| init)
+    /// Returns name and parameters, as in the text.
+    fn parts(self) -> (&'static str, Vec<f32>) {
+        match self {
+            Self::Zeros => ("zeros", vec![]),
+            Self::Constant { value } => ("constant", vec![value]),
+            Self::Normal { std } => ("normal", vec![std]),
+            Self::TruncatedNormal { std } => ("truncated_normal", vec![std]),
+            Self::XavierUniform => ("xavier_uniform", vec![]),
+            Self::XavierNormal => ("xavier_normal", vec![]),
+            Self::HeUniform => ("he_uniform", vec![]),
+            Self::HeNormal => ("he_normal", vec![]),
+            Self::LecunUniform => ("lecun_uniform", vec![]),
+            Self::LecunNormal => ("lecun_normal", vec![]),
+            Self::Orthogonal => ("orthogonal", vec![]),
+            Self::Sparse { sparsity, std } => ("sparse", vec![sparsity, std]),
+        }
     }
 
     /// Checks the values.
     ///
     /// # Errors
-    /// The standard deviation is negative or not finite.
+    /// A value that is not finite, a negative standard deviation, or a sparsity that is not from 0 to 1.
     ///
     /// # Examples
     /// ```
     /// assert!(wgrad::Init::Normal { std: -1.0 }.check().is_err());
     /// ```
     pub fn check(self) -> Result<()> {
+        let place = format!("initialization `{}`", self.parts().0);
+        let finite = |name: &str, value: f32, least: f32, wanted: &str| {
+            let holds = value.is_finite() && value >= least;
+            if holds { Ok(()) } else { Err(Error::value(place.clone(), name, value, wanted)) }
+        };
         match self {
-            Self::Normal { std } if !(std.is_finite() && std >= 0.0) => {
-                Err(Error::value("initialization `normal`", "std", std, "finite and at least 0"))
+            Self::Constant { value } => finite("value", value, f32::MIN, "finite"),
+            Self::Normal { std } | Self::TruncatedNormal { std } => finite("std", std, 0.0, "finite and at least 0"),
+            Self::Sparse { sparsity, .. } if !(0.0..=1.0).contains(&sparsity) => {
+                Err(Error::value(place, "sparsity", sparsity, "at least 0 and at most 1"))
             }
-            _ => Ok(()),
+            Self::Sparse { std, .. } => finite("std", std, 0.0, "finite and at least 0"),
+            Self::Zeros
+            | Self::XavierUniform
+            | Self::XavierNormal
+            | Self::HeUniform
+            | Self::HeNormal
+            | Self::LecunUniform
+            | Self::LecunNormal
+            | Self::Orthogonal => Ok(()),
         }
     }
 
@@ -123,27 +242,80 @@ impl Init {
         let mut normal = |std: f64| (std * random.normal()) as f32;
         let mut draw = || match self {
             Self::Zeros => 0.0,
-            Self::Normal { std } => normal(f64::from(std)),
+            Self::Constant { value } => value,
+            Self::Normal { std } | Self::Sparse { std, .. } => normal(f64::from(std)),
+            Self::TruncatedNormal { std } => loop {
+                let value = normal(1.0);
+                if value.abs() <= 2.0 {
+                    break value * std;
+                }
+            },
             Self::XavierUniform => uniform(gain * (6.0 / fans).sqrt()),
             Self::XavierNormal => normal(gain * (2.0 / fans).sqrt()),
             Self::HeUniform => uniform(gain * (3.0 / fan_in).sqrt()),
             Self::HeNormal => normal(gain / fan_in.sqrt()),
+            Self::LecunUniform => uniform((3.0 / fan_in).sqrt()),
+            Self::LecunNormal => normal(1.0 / fan_in.sqrt()),
+            Self::Orthogonal => normal(1.0),
         };
-        let count = inputs.saturating_mul(outputs);
-        collected(&format!("parameters of layer {index}"), count, (0..count).map(|_| draw()))
+        let (place, count) = (format!("parameters of layer {index}"), inputs.saturating_mul(outputs));
+        let mut weights = collected(&place, count, (0..count).map(|_| draw()))?;
+        match self {
+            Self::Orthogonal => orthogonalize(&mut weights, inputs, gain, &place)?,
+            Self::Sparse { sparsity, .. } => {
+                let zeros = (f64::from(sparsity) * outputs as f64).ceil() as usize;
+                let mut order = collected(&place, outputs, 0..outputs)?;
+                for input in 0..inputs {
+                    random.shuffle(&mut order);
+                    order[..zeros].iter().for_each(|output| weights[output * inputs + input] = 0.0);
+                }
+            }
+            _ => {}
+        }
+        Ok(weights)
     }
+}
+
+/// Makes the rows of a matrix, or its columns if there are fewer, orthogonal with the length `gain`. Gram–Schmidt in f64, twice
+/// for each vector, so that rounding errors do not grow with the number of vectors.
+fn orthogonalize(weights: &mut [f32], inputs: usize, gain: f64, place: &str) -> Result<()> {
+    let outputs = weights.len() / inputs.max(1);
+    let (count, length) = (outputs.min(inputs), outputs.max(inputs));
+    // Place of an element of a vector.
+    let at = |vector: usize, i: usize| if outputs <= inputs { vector * inputs + i } else { i * inputs + vector };
+    let numbers = (0..count * length).map(|n| f64::from(weights[at(n / length, n % length)]));
+    let mut vectors = collected(place, count * length, numbers)?;
+    for number in 0..count {
+        let (before, rest) = vectors.split_at_mut(number * length);
+        let own = &mut rest[..length];
+        for _ in 0..2 {
+            for other in before.chunks_exact(length) {
+                let along = dot(own, other);
+                own.iter_mut().zip(other).for_each(|(own, other)| *own -= along * other);
+            }
+            let scale = 1.0 / dot(own, own).sqrt();
+            own.iter_mut().for_each(|own| *own *= scale);
+        }
+        own.iter().enumerate().for_each(|(i, value)| weights[at(number, i)] = (gain * value) as f32);
+    }
+    Ok(())
+}
+
+/// Dot product, in eight partial sums.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (a, b) = (a.chunks(8), b.chunks(8));
+    for (a, b) in a.zip(b) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+    }
+    sums.iter().sum()
 }
 
 impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Normal { std } => write!(f, "normal({std})"),
-            Self::Zeros => f.write_str("zeros"),
-            Self::XavierUniform => f.write_str("xavier_uniform"),
-            Self::XavierNormal => f.write_str("xavier_normal"),
-            Self::HeUniform => f.write_str("he_uniform"),
-            Self::HeNormal => f.write_str("he_normal"),
-        }
+        let (name, values) = self.parts();
+        let values: Vec<String> = values.iter().map(f32::to_string).collect();
+        if values.is_empty() { f.write_str(name) } else { write!(f, "{name}({})", values.join(", ")) }
     }
 }
 
@@ -152,15 +324,9 @@ impl FromStr for Init {
 
     fn from_str(text: &str) -> Result<Self> {
         let term = Term::parse("initialization", text)?;
-        let plain = |init| term.named("initialization", &[]).map(|_| init);
-        match term.name {
-            "zeros" => plain(Self::Zeros),
-            "normal" => Self::normal(&term),
-            "xavier_uniform" => plain(Self::XavierUniform),
-            "xavier_normal" => plain(Self::XavierNormal),
-            "he_uniform" => plain(Self::HeUniform),
-            "he_normal" => plain(Self::HeNormal),
-            name => Err(Error::unknown("initialization", name, &NAMES)),
+        match KINDS.iter().find(|kind| kind.name == term.name) {
+            Some(kind) => kind.parse(&term),
+            None => Err(Error::unknown("initialization", term.name, &KINDS.map(|kind| kind.name))),
         }
     }
 }

@@ -34,17 +34,83 @@ pub enum Layer {
         /// Probability of setting an element to 0, in [0, 1).
         rate: f32,
     },
+    /// Batch normalization, as `torch.nn.BatchNorm1d`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each column, with weight w
+    /// and bias b, both trained.
+    ///
+    /// In training, mean and variance are those of the micro-batch. The running statistics are moved by a tenth of the way to
+    /// the micro-batch's mean and unbiased variance, once per micro-batch, as in PyTorch. In evaluation, mean and variance are
+    /// the running statistics. A bad step leaves them unchanged.
+    ///
+    /// A batch of a single row has no variance. As in PyTorch, it is an error, before the first step.
+    BatchNorm,
     /// Layer normalization, as `torch.nn.LayerNorm`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each row, with weight w and
     /// bias b, both trained.
     LayerNorm,
     /// Root mean square normalization, as `torch.nn.RMSNorm` with `eps=1e-5`: y = x / √(mean of x² + 10⁻⁵)·w for each row, with a
     /// trained weight w.
     RmsNorm,
+    /// Parametric ReLU, as `torch.nn.PReLU`: y = x for x > 0, else w·x, with a trained slope w that starts at 0.25.
+    Prelu {
+        /// True for one slope per column, as with PyTorch's `num_parameters`; false for one in all.
+        per_unit: bool,
+    },
+    /// Scaling: y = w·x, with a trained factor w per column that starts at 1.
+    Scaling,
+    /// Gated units: y = a·f(b), with the first half a of the columns and the second half b. The number of columns is halved.
+    Gated(Gate),
     /// Start of a residual block, `[`: y = x.
     ResidualStart,
     /// End of a residual block, `]`: y = x + s, with the input s of the block; y = x + s·Wᵀ if the widths differ.
     ResidualEnd,
 }
+
+/// Function of the gate of [`Layer::Gated`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gate {
+    /// The sigmoid: `glu`, as `torch.nn.GLU`; Dauphin et al. 2017.
+    Sigmoid,
+    /// SiLU: `swiglu`; Shazeer 2020.
+    Silu,
+    /// GELU: `geglu`; Shazeer 2020.
+    Gelu,
+}
+
+impl Gate {
+    /// Returns the function.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Gate::Silu.function(), wgrad::Activation::silu());
+    /// ```
+    pub fn function(self) -> Activation {
+        match self {
+            Self::Sigmoid => Activation::sigmoid(),
+            Self::Silu => Activation::silu(),
+            Self::Gelu => Activation::gelu(),
+        }
+    }
+}
+
+/// Layers without options: name, layer and formula.
+const PLAIN: [(&str, Layer, &str); 9] = [
+    ("batch_norm", Layer::BatchNorm, "(x - mean) / √(variance + 1e-5)·w + b, for each column"),
+    ("layer_norm", Layer::LayerNorm, "(x - mean) / √(variance + 1e-5)·w + b, for each row"),
+    ("rms_norm", Layer::RmsNorm, "x / √(mean of x² + 1e-5)·w, for each row"),
+    ("scaling", Layer::Scaling, "w·x, with a factor w per column"),
+    ("glu", Layer::Gated(Gate::Sigmoid), "a·sigmoid(b), with the halves a and b of the columns"),
+    ("swiglu", Layer::Gated(Gate::Silu), "a·silu(b), with the halves a and b of the columns"),
+    ("geglu", Layer::Gated(Gate::Gelu), "a·gelu(b), with the halves a and b of the columns"),
+    ("[", Layer::ResidualStart, "x, at the start of a residual block"),
+    ("]", Layer::ResidualEnd, "x + s, with the block's input s, or s·Wᵀ if the widths differ"),
+];
+
+/// Layers with options: text and formula.
+const WITH_OPTIONS: [(&str, &str); 3] = [
+    ("dense(128)", "x·Wᵀ + b; options bias=false and init=he_normal; short form 128"),
+    ("dropout(0.2)", "0 with probability 0.2, else x / 0.8; x in evaluation"),
+    ("prelu", "x for x > 0, else w·x; prelu(per_unit=true) has a w per column"),
+];
 
 /// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape `[outputs]`.
 ///
@@ -198,7 +264,14 @@ impl Layer {
     /// Returns the names of all kinds of layers.
     fn names() -> Vec<&'static str> {
         let activations = Function::ALL.iter().map(|function| function.name);
-        std::iter::once("dense").chain(activations).chain(["dropout", "layer_norm", "rms_norm"]).collect()
+        let plain = PLAIN.iter().map(|(name, ..)| *name).filter(|name| !["[", "]"].contains(name));
+        ["dense", "dropout", "prelu"].into_iter().chain(activations).chain(plain).collect()
+    }
+
+    /// Returns texts and formulas of all kinds but activations, for `wgrad list`.
+    #[doc(hidden)]
+    pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
+        WITH_OPTIONS.into_iter().chain(PLAIN.iter().map(|(name, _, formula)| (*name, *formula)))
     }
 
     /// Returns the kind of layer, as in the text of a network.
@@ -212,8 +285,14 @@ impl Layer {
         match self {
             Self::Dense(_) => "dense",
             Self::Dropout { .. } => "dropout",
+            Self::Prelu { .. } => "prelu",
+            Self::BatchNorm => "batch_norm",
             Self::LayerNorm => "layer_norm",
             Self::RmsNorm => "rms_norm",
+            Self::Scaling => "scaling",
+            Self::Gated(Gate::Sigmoid) => "glu",
+            Self::Gated(Gate::Silu) => "swiglu",
+            Self::Gated(Gate::Gelu) => "geglu",
             Self::ResidualStart => "[",
             Self::ResidualEnd => "]",
             Self::Activation(activation) => activation.name(),
@@ -244,17 +323,26 @@ impl Layer {
                 let bias = bias.then(|| LayerTensor::trained("bias", vec![outputs], Initial::Constant(0.0)));
                 std::iter::once(weight).chain(bias).collect()
             }
-            Self::LayerNorm | Self::RmsNorm => {
-                let tensor = |name, value| LayerTensor::trained(name, vec![inputs], Initial::Constant(value));
-                let bias = (*self == Self::LayerNorm).then(|| tensor("bias", 0.0));
-                std::iter::once(tensor("weight", 1.0)).chain(bias).collect()
+            Self::BatchNorm | Self::LayerNorm | Self::RmsNorm => {
+                let trained = |name, value| LayerTensor::trained(name, vec![inputs], Initial::Constant(value));
+                let running = |name, value| LayerTensor { kind: TensorKind::Running, ..trained(name, value) };
+                let bias = (*self != Self::RmsNorm).then(|| trained("bias", 0.0));
+                let statistics =
+                    [("running_mean", 0.0), ("running_var", 1.0)].map(|(name, value)| running(name, value));
+                let statistics = statistics.into_iter().filter(|_| *self == Self::BatchNorm);
+                std::iter::once(trained("weight", 1.0)).chain(bias).chain(statistics).collect()
             }
             Self::ResidualEnd => {
                 let projected = shortcut.filter(|shortcut| *shortcut != inputs);
                 let weight = |shortcut| LayerTensor::trained("weight", vec![inputs, shortcut], Initial::Weights(None));
                 projected.map(weight).into_iter().collect()
             }
-            Self::Activation(_) | Self::Dropout { .. } | Self::ResidualStart => Vec::new(),
+            Self::Prelu { per_unit } => {
+                let slopes = if per_unit { inputs } else { 1 };
+                vec![LayerTensor::trained("weight", vec![slopes], Initial::Constant(0.25))]
+            }
+            Self::Scaling => vec![LayerTensor::trained("weight", vec![inputs], Initial::Constant(1.0))],
+            Self::Activation(_) | Self::Dropout { .. } | Self::Gated(_) | Self::ResidualStart => Vec::new(),
         }
     }
 
@@ -262,8 +350,12 @@ impl Layer {
     pub(crate) fn outputs(&self, inputs: usize) -> usize {
         match self {
             Self::Dense(dense) => dense.outputs,
+            Self::Gated(_) => inputs / 2,
             Self::Activation(_)
+            | Self::Prelu { .. }
+            | Self::Scaling
             | Self::Dropout { .. }
+            | Self::BatchNorm
             | Self::LayerNorm
             | Self::RmsNorm
             | Self::ResidualStart
@@ -281,6 +373,10 @@ impl Layer {
             Self::Activation(activation) => activation.check(place),
             Self::Dense(_)
             | Self::Dropout { .. }
+            | Self::Prelu { .. }
+            | Self::Scaling
+            | Self::Gated(_)
+            | Self::BatchNorm
             | Self::LayerNorm
             | Self::RmsNorm
             | Self::ResidualStart
@@ -303,7 +399,15 @@ impl fmt::Display for Layer {
                 f.write_str(")")
             }
             Self::Dropout { rate } => write!(f, "dropout({rate})"),
-            Self::LayerNorm | Self::RmsNorm | Self::ResidualStart | Self::ResidualEnd => f.write_str(self.name()),
+            Self::Prelu { per_unit: true } => f.write_str("prelu(per_unit=true)"),
+            Self::Prelu { per_unit: false }
+            | Self::BatchNorm
+            | Self::LayerNorm
+            | Self::RmsNorm
+            | Self::Scaling
+            | Self::Gated(_)
+            | Self::ResidualStart
+            | Self::ResidualEnd => f.write_str(self.name()),
             Self::Activation(activation) => activation.fmt(f),
         }
     }
@@ -322,9 +426,8 @@ impl FromStr for Layer {
             return Ok(layer);
         }
         let term = Term::parse("layer", text)?;
+        let plain = PLAIN.iter().find(|(name, ..)| *name == term.name);
         let layer = match term.name {
-            "[" if text == "[" => Self::ResidualStart,
-            "]" if text == "]" => Self::ResidualEnd,
             "dense" => Self::Dense(Dense::from_term(&term, &place)?),
             "dropout" => {
                 let options = term.named("layer", &["rate"])?;
@@ -332,15 +435,21 @@ impl FromStr for Layer {
                     rate: number(&place, "rate", required(&options, &place, "rate", "dropout(0.2)")?, "a number")?,
                 }
             }
-            "layer_norm" => term.named("layer", &[]).map(|_| Self::LayerNorm)?,
-            "rms_norm" => term.named("layer", &[]).map(|_| Self::RmsNorm)?,
+            "prelu" => {
+                let options = term.named("layer", &["per_unit"])?;
+                let per_unit = option(&options, "per_unit");
+                Self::Prelu {
+                    per_unit: per_unit.map_or(Ok(false), |text| number(&place, "per_unit", text, "true or false"))?,
+                }
+            }
             "softmax" | "log_softmax" => {
                 let remedy = "leave the softmax layer out; the last layer's outputs are logits";
                 return Err(Error::conflict(place, "softmax_cross_entropy applies the softmax itself", remedy));
             }
-            name => match Activation::from_term(&term, &place) {
-                Some(activation) => Self::Activation(activation?),
-                None => return Err(Error::unknown("layer", name, &Self::names())),
+            name => match (plain, Activation::from_term(&term, &place)) {
+                (Some((_, layer, _)), _) => term.named("layer", &[]).map(|_| *layer)?,
+                (None, Some(activation)) => Self::Activation(activation?),
+                (None, None) => return Err(Error::unknown("layer", name, &Self::names())),
             },
         };
         layer.check(&place)?;

@@ -116,7 +116,7 @@ pub use init::Init;
 pub use loss::Loss;
 pub use lower::TrainingSpec;
 pub use model::{Evaluation, Labels, Tensor};
-pub use network::{Activation, Dense, Layer};
+pub use network::{Activation, Dense, Gate, Layer};
 pub use optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Lion, NAdam, Optimizer, RAdam, RmsProp, Sgd};
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Checkpoints, Epoch, Fit, History, Progress, Restored, StepLoss};

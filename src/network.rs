@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::init::Init;
-pub use crate::layer::{Dense, Layer};
+pub use crate::layer::{Dense, Gate, Layer};
 #[doc(hidden)]
 pub use crate::layer::{Initial, LayerTensor, Node, TensorKind};
 use crate::text::split_outside_parentheses;
@@ -86,6 +86,58 @@ impl Network {
         self.layer(Layer::Dropout { rate })
     }
 
+    /// Adds batch normalization with a trained weight and bias, [`Layer::BatchNorm`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(8).batch_norm().relu(), Network::parse(2, "8 batch_norm relu")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn batch_norm(self) -> Self {
+        self.layer(Layer::BatchNorm)
+    }
+
+    /// Adds parametric ReLU with one trained slope in all, [`Layer::Prelu`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Layer, Network};
+    /// assert_eq!(Network::input(2).dense(8).prelu(), Network::parse(2, "8 prelu")?);
+    /// let per_unit = Network::input(2).dense(8).layer(Layer::Prelu { per_unit: true });
+    /// assert_eq!(per_unit, Network::parse(2, "8 prelu(per_unit=true)")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn prelu(self) -> Self {
+        self.layer(Layer::Prelu { per_unit: false })
+    }
+
+    /// Adds gated units, [`Layer::Gated`], which halve the number of columns.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Gate, Network};
+    /// let network = Network::input(2).dense(8).gated(Gate::Silu);
+    /// assert_eq!(network, Network::parse(2, "8 swiglu")?);
+    /// assert_eq!(network.outputs(), 4);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn gated(self, gate: Gate) -> Self {
+        self.layer(Layer::Gated(gate))
+    }
+
+    /// Adds scaling with a trained factor per column, [`Layer::Scaling`].
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).scaling().dense(8), Network::parse(2, "scaling 8")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn scaling(self) -> Self {
+        self.layer(Layer::Scaling)
+    }
+
     /// Adds layer normalization with a trained weight and bias, [`Layer::LayerNorm`].
     ///
     /// # Examples
@@ -132,9 +184,10 @@ impl Network {
     }
 
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is
-    /// `dense(128, bias=false, init=he_normal)`. Other layers are `dropout(0.2)`, `layer_norm`, `rms_norm`, and
-    /// activation functions such as `relu` or `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around
-    /// layers add their input to their output, as in `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
+    /// `dense(128, bias=false, init=he_normal)`. Other layers are `dropout(0.2)`, `batch_norm`, `layer_norm`, `rms_norm`,
+    /// `prelu`, `glu`, `swiglu`, `geglu`, `scaling`, and activation functions such as `relu` or `leaky_relu(0.01)`: all
+    /// names of [`Activation::all`]. Brackets around layers add their input to their output, as in
+    /// `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
     ///
     /// # Errors
     /// Unknown names (the message has the nearest known name), unbalanced parentheses or brackets, values out of range,
@@ -155,6 +208,24 @@ impl Network {
         let network = Self { input, layers };
         network.check()?;
         Ok(network)
+    }
+
+    /// Sets the initialization of all dense layers that have none of their own.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Init, Network};
+    /// let network = Network::parse(2, "dense(3, init=zeros) relu 1")?.with_init(Init::Orthogonal);
+    /// assert_eq!(network, Network::parse(2, "dense(3, init=zeros) relu dense(1, init=orthogonal)")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn with_init(mut self, init: Init) -> Self {
+        for layer in &mut self.layers {
+            if let Layer::Dense(dense) = layer {
+                dense.init = dense.init.or(Some(init));
+            }
+        }
+        self
     }
 
     /// Returns the number of input columns.
@@ -212,9 +283,7 @@ impl Network {
                     None
                 }
                 Layer::ResidualEnd => open.pop(),
-                Layer::Dense(_) | Layer::Activation(_) | Layer::Dropout { .. } | Layer::LayerNorm | Layer::RmsNorm => {
-                    None
-                }
+                _ => None,
             };
             columns = layer.outputs(inputs);
             Node { number, layer: *layer, inputs, start }
@@ -228,6 +297,7 @@ impl Network {
     }
 
     /// Returns the first activation between layer `number` and the next dense layer. `None` if there is no activation.
+    /// The layer prelu counts as leaky_relu(0.25), which it is at first.
     ///
     /// # Panics
     /// There is no layer `number`.
@@ -242,8 +312,12 @@ impl Network {
     pub fn activation_after(&self, number: usize) -> Option<Activation> {
         self.layers[number + 1..].iter().take_while(|l| l.as_dense().is_none()).find_map(|layer| match layer {
             Layer::Activation(activation) => Some(*activation),
+            Layer::Prelu { .. } => Some(Activation::leaky_relu(0.25)),
             Layer::Dense(_)
             | Layer::Dropout { .. }
+            | Layer::Scaling
+            | Layer::Gated(_)
+            | Layer::BatchNorm
             | Layer::LayerNorm
             | Layer::RmsNorm
             | Layer::ResidualStart
@@ -275,9 +349,9 @@ impl Network {
     /// Checks sizes and values.
     ///
     /// # Errors
-    /// No input columns, no layer with trained parameters, a residual block without layers or with only one bracket,
-    /// more than 65,536 layers, more than 2³¹ parameters, a layer without outputs, or a rate, slope or standard
-    /// deviation out of range.
+    /// No input columns, no layer with trained parameters, gated units of an odd number of columns, a residual block
+    /// without layers or with only one bracket, more than 65,536 layers, more than 2³¹ parameters, a layer without
+    /// outputs, or a rate, slope or standard deviation out of range.
     ///
     /// # Examples
     /// ```
@@ -300,6 +374,7 @@ impl Network {
             return Err(Error::value("network", "number of layers", self.layers.len(), &wanted));
         }
         self.check_blocks()?;
+        self.check_halves()?;
         let size = |(_, LayerTensor { shape, .. }): (usize, LayerTensor)| shape.iter().map(|n| *n as u128).product();
         let parameters = self.tensors().map(size).fold(0, u128::saturating_add);
         if parameters > MOST_PARAMETERS {
@@ -310,6 +385,15 @@ impl Network {
             .iter()
             .enumerate()
             .try_for_each(|(number, layer)| layer.check(&format!("layer {number} ({})", layer.name())))
+    }
+
+    /// Checks that gated units have an even number of columns.
+    fn check_halves(&self) -> Result<()> {
+        let is_odd = |node: &Node| matches!(node.layer, Layer::Gated(_)) && node.inputs % 2 == 1;
+        let Some(Node { number, layer, inputs, .. }) = self.nodes().find(is_odd) else { return Ok(()) };
+        let problem = format!("it halves the number of its columns, {inputs}, which is odd");
+        let remedy = format!("give the layer before it {} outputs", inputs + 1);
+        Err(Error::conflict(format!("layer {number} ({})", layer.name()), problem, remedy))
     }
 
     /// Checks that brackets match, and that each block has a layer besides dropout.

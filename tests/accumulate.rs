@@ -56,7 +56,7 @@ fn digits() -> Dataset {
 }
 
 fn trainer(threads: usize, accumulate: usize) -> Trainer {
-    let network = Network::parse(64, "24 relu dropout(0.2) [rms_norm 17] layer_norm 10").expect("a network");
+    let network = Network::parse(64, "24 relu dropout(0.2) [rms_norm 17] layer_norm batch_norm 10").expect("a network");
     let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(4e-3)).seed(7);
     let builder = builder.batch(17).accumulate(accumulate).steps_per_submission(2);
     builder.build(&Device::cpu().threads(threads)).expect("a trainer")

@@ -25,8 +25,8 @@ fn digits(rows: std::ops::Range<usize>) -> Dataset {
 
 /// Trainer with shuffling, dropout, clipping, a schedule and an optimizer with state.
 fn trainer(device: &Device, optimizer: impl Into<Optimizer>) -> Trainer {
-    let network =
-        Network::parse(64, "24 relu dropout(0.2) 13 tanh dropout(0.1) [7 layer_norm] rms_norm 10").expect("a network");
+    let network = Network::parse(64, "24 relu dropout(0.2) 13 tanh dropout(0.1) [7 batch_norm layer_norm] rms_norm 10")
+        .expect("a network");
     let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(optimizer);
     let builder = builder.schedule(Schedule::cosine(STEPS * EPOCHS as u64)).clip_norm(1.0).batch(BATCH).seed(7);
     builder.steps_per_submission(4).build(device).expect("a trainer")

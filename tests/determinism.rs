@@ -58,7 +58,11 @@ fn work_that_threads_share_has_the_same_bits() {
         (8, "1024 relu 3", 1030),
         (500, small_batch, 7),
         (500, small_batch, 1),
-        (24, "layer_norm 300 rms_norm relu [dropout(0.2) 200 gelu layer_norm 300] [33] 5", 300),
+        (
+            24,
+            "layer_norm 300 rms_norm relu [dropout(0.2) 200 gelu layer_norm 300] [33] batch_norm 70 swiglu prelu batch_norm scaling 5",
+            300,
+        ),
     ] {
         let rows = 2 * batch + batch / 3 + 1;
         let mut random = Philox::new(3, Stream::Data, 0);

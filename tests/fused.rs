@@ -14,7 +14,7 @@ use wgrad::plan::{Plan, Section};
 use wgrad::{Adam, AdamW, Loss, Network, Optimizer, RmsProp, Sgd};
 
 /// Layers after 5 input columns, and the ops of the fused `gradients` section.
-const PATTERNS: [(&str, &[&str]); 21] = [
+const PATTERNS: [(&str, &[&str]); 22] = [
     // All layers have a bias: 3·L ops, and the optimizer's.
     ("3", &["dense_forward", "loss", "dense_grad_weight"]),
     (
@@ -217,6 +217,21 @@ const PATTERNS: [(&str, &[&str]); 21] = [
             "row_norm_grad_weight",
         ],
     ),
+    // Batch normalization: one op forward, one backward.
+    (
+        "7 batch_norm relu 3",
+        &[
+            "dense_forward",
+            "batch_norm",
+            "activation",
+            "dense_forward",
+            "loss",
+            "dense_grad_weight",
+            "dense_grad_input",
+            "batch_norm_grad",
+            "dense_grad_weight",
+        ],
+    ),
     (
         "5 [layer_norm 5] 3",
         &[
@@ -291,7 +306,10 @@ fn each_pattern_becomes_its_ops() {
         for loss in [Loss::mean_squared_error(), Loss::softmax_cross_entropy()] {
             let plan = plan(&describe(layers, loss, Sgd::default()), PlanKind::Fused);
             assert_eq!(kernels(&plan, Section::Gradients, loss), wanted, "{layers}");
-            assert_eq!(kernels(&plan, Section::Update, loss), ["update_sgd"], "{layers}");
+            // One op for the running statistics of all layers.
+            let running = layers.contains("batch_norm").then_some("running_update");
+            let update: Vec<_> = ["update_sgd"].into_iter().chain(running).collect();
+            assert_eq!(kernels(&plan, Section::Update, loss), update, "{layers}");
         }
     }
 }
@@ -378,6 +396,7 @@ fn five_steps(spec: &TrainingSpec, start: &Parameters, seed: u64) -> Option<Tens
             return None;
         }
         oracle.descend(&mut parameters, &outcome.gradients, spec.optimizer.learning_rate());
+        parameters.extend(outcome.running);
     }
     Some(parameters)
 }
@@ -405,7 +424,7 @@ fn five_steps_of_every_plan_confirm_the_oracle() {
                     .unwrap_or_else(|problem| panic!("{kind:?} on {device:?}: {layers}: {problem}"));
                 loosest = tensor.iter().map(|p| p.error).fold(loosest, f64::max);
             }
-            wanted += spec.network.parameter_count();
+            wanted += spec.network.tensors().map(|(_, tensor)| tensor.elements()).sum::<usize>();
         }
         assert!(loosest < 1e-5, "{layers}: errors of {loosest} are too loose");
     }
@@ -430,15 +449,8 @@ fn evaluation_is_the_same_in_both_plans() {
         };
         let primitive = evaluated(PlanKind::Primitive);
         assert_eq!(primitive, evaluated(PlanKind::Fused), "{layers}");
-        let without: Vec<&str> = layers.split(' ').filter(|layer| !layer.starts_with("dropout")).collect();
-        let network = Network::parse(5, &without.join(" ")).expect("the text is sound");
-        let oracle = Oracle { network: &network, loss: spec.loss, unit: SINGLE, seed: SEED };
-        let renamed: Parameters = network
-            .tensors()
-            .zip(&parameters)
-            .map(|((layer, tensor), (_, values))| (format!("layer{layer}.{}", tensor.name), values.clone()))
-            .collect();
-        let output = oracle.run(&exact(&renamed), &rows, 0).output;
+        let oracle = Oracle { network: &spec.network, loss: spec.loss, unit: SINGLE, seed: SEED };
+        let output = oracle.evaluate(&exact(&parameters), &rows);
         compare("evaluate.output", bytemuck::cast_slice(&primitive), &output)
             .unwrap_or_else(|problem| panic!("{layers}: {problem}"));
     }

@@ -31,7 +31,7 @@ const FUSED: [&str; 9] = [
 
 /// Layers that cannot: with dropout, no bias, two activations, one before the first layer, two slopes, no activation after a
 /// hidden layer, residual blocks, normalizations, 17 layers, or more than workgroup memory holds.
-const LAYERED: [&str; 15] = [
+const LAYERED: [&str; 16] = [
     "7 relu dropout(0.2) 3",
     "dense(7, bias=false) relu 3",
     "7 relu dense(3, bias=false)",
@@ -43,6 +43,7 @@ const LAYERED: [&str; 15] = [
     "[7 relu 5] 3",
     "7 relu [3]",
     "[3 identity]",
+    "7 batch_norm relu 3",
     "7 layer_norm relu 3",
     "7 relu 3 rms_norm",
     "2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 2 tanh 3",

@@ -24,7 +24,7 @@ use wgrad::{Loss, Network, Sgd};
 /// an activation, an activation first, last, and after another. Residual blocks first and last, before and after an activation,
 /// with and without a projection, with dropout inside and around, in a row, and nested: at the start of a block, and at its end.
 /// Normalizations first, between, last, and in a block.
-const STRUCTURES: [(usize, &str); 15] = [
+const STRUCTURES: [(usize, &str); 22] = [
     (4, "F 1"),
     (3, "dense(4, bias=false) F"),
     (5, "7 F 3"),
@@ -40,6 +40,13 @@ const STRUCTURES: [(usize, &str); 15] = [
     (3, "8 rms_norm F 2"),
     (3, "F 8 layer_norm"),
     (3, "[rms_norm F 3] 2"),
+    (4, "5 batch_norm F dropout(0.2) 2"),
+    (3, "[F 3] batch_norm"),
+    (3, "[3 batch_norm F 3] 2"),
+    (3, "prelu 4 prelu(per_unit=true) F 3 prelu 2"),
+    (4, "glu 6 swiglu F 2"),
+    (4, "F 6 geglu 2"),
+    (3, "scaling F 3 scaling"),
 ];
 
 /// All losses, and some with parameters that are not the defaults.
@@ -137,7 +144,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Number of parameters of the structures.
-const PARAMETERS: [usize; 15] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21, 45, 58, 48, 23];
+const PARAMETERS: [usize; 22] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21, 45, 58, 48, 23, 47, 18, 38, 45, 26, 38, 18];
 
 /// Number of parameters of all cases, for each pair of loss and activation.
 fn parameters_of_all() -> usize {

@@ -47,7 +47,7 @@ fn models() -> Vec<Model> {
     ];
     let cases = cases.into_iter().chain([
         (5, "layer_norm 70 rms_norm relu [layer_norm dense(70, init=he_normal)] 3", Loss::softmax_cross_entropy()),
-        (70, "rms_norm 1", Loss::mean_squared_error()),
+        (70, "rms_norm batch_norm 4 prelu batch_norm scaling 8 glu prelu(per_unit=true) 1", Loss::mean_squared_error()),
     ]);
     let made = cases.map(|(inputs, layers, loss)| {
         let network = Network::parse(inputs, layers).expect("the text is sound");

@@ -47,7 +47,7 @@ fn every_spec_is_the_same_after_toml_and_json() {
     let network = Network::parse(
         5,
         "dense(7, init=normal(0.5)) step 6 identity 5 sigmoid 4 tanh dropout(0.5) 3 relu [[layer_norm 3] \
-         dense(2, init=zeros)] rms_norm leaky_relu(0.2) 1",
+         dense(2, init=zeros)] rms_norm batch_norm prelu 4 prelu(per_unit=true) scaling glu 4 swiglu 4 geglu leaky_relu(0.2) 1",
     );
     let network = network.expect("valid");
     let optimizers: [Optimizer; 4] = [

@@ -34,6 +34,7 @@ def arguments():
     parser.add_argument("--layers", help="inputs,…,outputs", type=lambda text: [int(size) for size in text.split(",")])
     parser.add_argument("--batch", type=int)
     parser.add_argument("--name", default="own")
+    parser.add_argument("--between", default="relu", help="layers between dense layers, in wgrad's words; torch [relu]")
     parser.add_argument("--torch-device", choices=["cpu", "cuda"], default="cpu", help="where torch computes [cpu]")
     parser.add_argument("--tf32", action="store_true", help="lets torch round factors of matmuls to TensorFloat-32")
     parser.add_argument("--matmuls", type=matmuls, default=[], help="FORM:ROWSxCOLUMNSxTERMS,… with NT, NN or TN")

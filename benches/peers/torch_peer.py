@@ -2,9 +2,14 @@
 
 import functools
 import itertools
+import pathlib
+import sys
 import time
 
 import torch
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden"))
+import network
 
 SUBMISSION = 0.02  # seconds that the repetitions of a matmul last which are handed over together
 
@@ -25,10 +30,8 @@ def steps(layers, batch, rows, given, compiled=False, graphs=False):
     device, wait = prepared(given)
     if graphs and device.type != "cuda":
         raise ValueError("CUDA graphs need --torch-device cuda")
-    parts = []
-    for inputs, outputs in zip(layers, layers[1:]):
-        parts += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
-    net = torch.nn.Sequential(*parts[:-1]).to(device)
+    words = f" {given.between} ".join(str(size) for size in layers[1:])
+    net = network.parse(layers[0], words).to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=graphs)
     x, y = (torch.from_numpy(part).to(device) for part in rows)
     loss = lambda x, y: torch.nn.functional.cross_entropy(net(x), y)

@@ -1,4 +1,4 @@
-//! Workloads of the benches of whole steps: dense layers with ReLU between them, on random numbers. Networks with several
+//! Workloads of the benches of whole steps: dense layers with ReLU or other layers between them, on random numbers. Networks with several
 //! outputs classify, those with one predict a number.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,13 @@ const IN_FLIGHT: usize = 3;
 pub struct Workload {
     pub layers: Vec<usize>,
     pub batch: usize,
+    /// Layers between two dense layers, as text.
+    #[serde(default = "relu")]
+    pub between: String,
+}
+
+fn relu() -> String {
+    "relu".into()
 }
 
 /// Workloads of `workloads.json`, by name.
@@ -24,9 +31,9 @@ pub fn named() -> BTreeMap<String, Workload> {
 
 impl Workload {
     pub fn network(&self) -> Network {
-        let last = self.layers.len() - 1;
-        let hidden = |network: Network, outputs: &usize| network.dense(*outputs).relu();
-        self.layers[1..last].iter().fold(Network::input(self.layers[0]), hidden).dense(self.layers[last])
+        let sizes: Vec<String> = self.layers[1..].iter().map(usize::to_string).collect();
+        let text = sizes.join(&format!(" {} ", self.between));
+        Network::parse(self.layers[0], &text).expect("the benches check the layers that they are given")
     }
 
     pub fn loss(&self) -> Loss {

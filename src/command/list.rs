@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use wgrad::metrics::Metric;
-use wgrad::{Activation, Loss, Optimizer, Schedule};
+use wgrad::{Activation, Init, Layer, Loss, Optimizer, Schedule};
 
 use super::lines::table;
 use super::report::Output;
@@ -11,6 +11,9 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad list activations
+  wgrad list layers
+  wgrad train digits --hidden \"128 batch_norm relu\"
+  wgrad list initializations
   wgrad list optimizers
   wgrad train digits --hidden \"128 gelu 64 leaky_relu(0.1)\"
   wgrad list losses
@@ -37,6 +40,10 @@ pub struct Arguments {
 enum Kind {
     /// Activation functions
     Activations,
+    /// Layers of other kinds; x is the input
+    Layers,
+    /// Initializations of weights
+    Initializations,
     /// Loss functions, with their tasks
     Losses,
     /// Optimizers
@@ -52,10 +59,13 @@ pub fn run(arguments: &Arguments, output: &mut Output) {
     let activation = |f: Activation| vec![f.to_string(), f.formula().to_string()];
     let optimizer = |o: Optimizer| format!("{}: learning rate {}\n  {}\n", o.name(), o.learning_rate(), o.formula());
     let metric = |m: Metric| vec![m.signature(), m.formula().to_string()];
+    let pair = |(text, formula): (&str, &str)| vec![text.to_string(), formula.to_string()];
     let loss = |f: Loss| format!("{}: {}\n  {}\n", f.signature(), tasks(f), f.formula());
     let Some(kind) = arguments.kind else { return output.text(&table(&kinds(), 2, 2)) };
     output.text(&match kind {
         Kind::Activations => table(&Activation::all().map(activation).collect::<Vec<_>>(), 2, 2),
+        Kind::Layers => table(&Layer::kinds().map(pair).collect::<Vec<_>>(), 2, 2),
+        Kind::Initializations => table(&Init::all().map(pair).collect::<Vec<_>>(), 2, 2),
         Kind::Schedules => table(&Schedule::KINDS.iter().map(schedule).collect::<Vec<_>>(), 2, 2),
         Kind::Metrics => table(&Metric::all().map(metric).collect::<Vec<_>>(), 2, 2),
         Kind::Losses => Loss::all().map(loss).collect(),

@@ -2,7 +2,7 @@
 
 use clap::builder::StyledStr;
 use clap::{Arg, Args};
-use wgrad::{AdamW, Dataset, Error, Loss, Network, Optimizer, Result};
+use wgrad::{AdamW, Dataset, Error, Init, Loss, Network, Optimizer, Result};
 
 use super::data;
 use super::names::names;
@@ -17,10 +17,18 @@ pub struct Options {
     /// dense(128, bias=false, init=he_normal). Other values of init are he_uniform, xavier_normal, xavier_uniform,
     /// normal(0.02) and zeros. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
     /// sigmoid, softplus, …; `wgrad list activations` prints all. In training, dropout(0.2) drops each unit with
-    /// probability 0.2. layer_norm and rms_norm normalize rows. Brackets add the input of layers to their output, as in
-    /// "64 relu [64 relu 64] relu". The output layer is added automatically.
+    /// probability 0.2. batch_norm normalizes columns, layer_norm and rms_norm rows; `wgrad list layers` prints all
+    /// layers. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
+    /// layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
     pub hidden: Option<String>,
+    /// Initialization of weights [default: by activation]
+    ///
+    /// Of all dense layers that have no init of their own, hidden and output. By default it is he_uniform before relu and
+    /// functions like it, else xavier_uniform, and zeros at the end of a residual block. `wgrad list initializations` prints
+    /// all.
+    #[arg(long, value_name = "NAME", help_heading = "Network", hide_short_help = true)]
+    pub init: Option<Init>,
     /// Loss function [default: by target or outputs]
     ///
     /// softmax_cross_entropy is for classes, mean_squared_error for numbers, binary_cross_entropy for two classes or
@@ -169,6 +177,7 @@ impl Options {
     fn recipe(&self, usual: &Usual, inputs: usize, outputs: usize, loss: Loss, rows: usize) -> Result<Recipe> {
         let hidden = self.hidden.as_deref().unwrap_or(usual.hidden).to_lowercase();
         let network = Network::parse(inputs, &format!("{hidden} {outputs}"))?;
+        let network = self.init.into_iter().fold(network, Network::with_init);
         let optimizer = self.optimizer(usual)?;
         // Training with a learning rate of 0 changes nothing.
         if optimizer.learning_rate() as f32 == 0.0 {
@@ -205,12 +214,13 @@ impl Options {
     /// Returns an error if an option such as `--batch` is given. Commands call it if no network is given, since these
     /// options apply to one network. `remedy` is the remedy in the error.
     pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
-        let Self { hidden: _, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
+        let Self { hidden: _, init, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
         let has_number = [learning_rate, weight_decay, momentum, clip_norm].iter().any(|number| number.is_some());
-        if loss.is_none() && optimizer.is_none() && batch.is_none() && !has_number {
+        if init.is_none() && loss.is_none() && optimizer.is_none() && batch.is_none() && !has_number {
             return Ok(());
         }
-        let problem = "loss, optimizer, learning rate and batch size are those of one network, but none is given";
+        let problem =
+            "initialization, loss, optimizer, learning rate and batch size are those of one network, but none is given";
         Err(Error::conflict(command, problem, remedy))
     }
 }

@@ -69,7 +69,7 @@ fn rows(network: &Network) -> Vec<Row> {
     let row = |node: Node| Row {
         layer: node.layer.to_string(),
         outputs: node.outputs(),
-        parameters: node.tensors().iter().map(LayerTensor::elements).sum(),
+        parameters: node.tensors().iter().filter(|tensor| tensor.is_trained()).map(LayerTensor::elements).sum(),
     };
     network.nodes().map(row).collect()
 }

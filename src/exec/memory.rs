@@ -100,8 +100,11 @@ impl Memory {
         let items = live(op, items, steps, step)?;
         let mut call =
             Call { params: &op.params, step, steps, items: items.clone(), args: Default::default(), trace: None };
+        // All columns are a whole view, whose words follow one another.
+        let own_columns = (op.kernel.item == WorkItem::Column && items.len() < op.items).then_some(&items);
         for ((binding, view), arg) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.args) {
             let view = plan.get(*view);
+            let columns = own_columns.filter(|_| binding.cut).or(columns.filter(|_| binding.by_columns));
             let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &items, batch_index));
             assert!(part.start <= part.end && part.end <= words.count, "a view is within its allocation");
             let len = part.len();
@@ -109,7 +112,7 @@ impl Memory {
             // promises that no other call aliases them. AtomicU32 has the layout of u32.
             *arg = unsafe {
                 let start = words.start().add(part.start);
-                match (binding.access, columns.filter(|_| binding.by_columns)) {
+                match (binding.access, columns) {
                     (access, Some(columns)) if access.writes_parts() => {
                         assert!(
                             columns.start <= columns.end && columns.end <= view.shape.columns,
@@ -194,6 +197,7 @@ fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Ran
 fn part(view: &View, binding: &Binding, op: &Op, items: &Range<usize>, batch_index: usize) -> Range<usize> {
     let whole = view.range(batch_index);
     let each = match (binding.cut, op.kernel.item) {
+        (true, WorkItem::Column) => return whole,
         (true, _) => view.shape.elements() / op.items,
         (false, WorkItem::Slice) => view.shape.columns * op.rows_per_item().unwrap_or(1),
         (false, _) => return whole,

@@ -17,6 +17,9 @@ pub mod activation;
 pub mod activation_grad;
 pub mod add;
 pub mod argmax;
+pub mod batch_norm;
+pub mod batch_norm_eval;
+pub mod batch_norm_grad;
 pub mod bias_add;
 pub mod check_finite;
 pub mod column_sum;
@@ -29,6 +32,8 @@ pub mod dense_grad_weight;
 pub mod dense_grad_weight_sum;
 pub mod dropout;
 pub mod element_loss;
+pub mod gated;
+pub mod gated_grad;
 pub mod gather;
 pub mod gather_bytes;
 pub mod matmul;
@@ -40,10 +45,14 @@ pub mod norm;
 pub mod row_norm;
 pub mod row_norm_grad;
 pub mod row_norm_grad_weight;
+pub mod running_update;
 pub mod shared;
+pub mod slope;
+pub mod slope_grad;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
 pub mod update;
+pub mod vector_sum;
 pub mod weigh_rows;
 
 /// All kernels.
@@ -59,12 +68,15 @@ pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
 };
 
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 38] = [
+static DIFFERENT: [&Kernel; 47] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &add::KERNEL,
     &argmax::KERNEL,
+    &batch_norm::KERNEL,
+    &batch_norm_eval::KERNEL,
+    &batch_norm_grad::KERNEL,
     &bias_add::KERNEL,
     &check_finite::KERNEL,
     &column_sum::KERNEL,
@@ -81,6 +93,8 @@ static DIFFERENT: [&Kernel; 38] = [
     &element_loss::KERNEL,
     &gather::KERNEL,
     &gather_bytes::KERNEL,
+    &gated::KERNEL,
+    &gated_grad::KERNEL,
     &matmul::NN,
     &matmul::NT,
     &matmul::TN,
@@ -95,7 +109,11 @@ static DIFFERENT: [&Kernel; 38] = [
     &row_norm::KERNEL,
     &row_norm_grad::KERNEL,
     &row_norm_grad_weight::KERNEL,
+    &running_update::KERNEL,
+    &slope::KERNEL,
+    &slope_grad::KERNEL,
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
+    &vector_sum::KERNEL,
     &weigh_rows::KERNEL,
 ];

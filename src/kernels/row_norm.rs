@@ -19,7 +19,7 @@
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::numbers::rounded::{abs, inverse_root};
 use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
-use crate::numeric::{Sum, UNIT_ROUNDOFF};
+use crate::numeric::{Sum, UNIT_ROUNDOFF, sums_along_row, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -52,7 +52,18 @@ pub static KERNEL: Kernel = Kernel {
         let [input, weight, bias, output, statistics] = call.args();
         reference(&p, rows, input.f32(), weight.f32(), bias.f32(), output.f32_mut(), statistics.f32_mut());
     },
-    fast: None,
+    fast: Some(|call| {
+        let p = *call.params::<Params>();
+        let [input, weight, bias, output, statistics] = call.args();
+        let statistics = statistics.f32_mut().as_chunks_mut().0;
+        fast(
+            p.columns as usize,
+            p.centered == 1,
+            [input, weight, bias].map(|view| view.f32()),
+            output.f32_mut(),
+            statistics,
+        );
+    }),
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/row_norm.wgsl"),
@@ -74,12 +85,31 @@ pub fn op(plan: &Plan, centered: bool, [input, weight, bias, output, statistics]
     Op::new(&KERNEL, &[input, weight, bias, output, statistics], &params, shape.rows)
 }
 
-/// Mean and variance of a row. Without centering, 0 replaces the mean.
-fn moments(p: &Params, row: &[f32]) -> [f64; 2] {
-    let count = row.len() as f64;
+/// Mean of numbers, or 0 if they are not centered; their variance around it; and the scale 1/√(variance + 10⁻⁵).
+pub fn moments(centered: bool, numbers: impl Iterator<Item = f32> + Clone) -> [f64; 3] {
+    let count = numbers.clone().count().max(1) as f64;
     let mean = |sum: f64| sum / count;
-    let center = if p.centered == 1 { mean(row.iter().map(|x| f64::from(*x)).sum()) } else { 0.0 };
-    [center, mean(row.iter().map(|x| (f64::from(*x) - center).powi(2)).sum())]
+    let center = if centered { mean(numbers.clone().map(f64::from).sum()) } else { 0.0 };
+    let variance = mean(numbers.map(|x| (f64::from(x) - center).powi(2)).sum());
+    let scale = if (variance as f32).is_finite() { 1.0 / (variance + EPSILON).sqrt() } else { variance };
+    [center, variance, scale]
+}
+
+/// [`moments`] with their errors, for sums with at most `depth` additions per term.
+pub fn rounded_moments(centered: bool, numbers: impl Iterator<Item = f32> + Clone, depth: usize) -> [Rounded; 3] {
+    let count = Rounded::exact(numbers.clone().count().max(1) as f64);
+    let mut mean = Rounded::exact(0.0);
+    if centered {
+        let mut sum = Sum::default();
+        numbers.clone().for_each(|x| sum.add(x, 1.0));
+        mean = Rounded::sum(&sum.in_blocks(depth)) / count;
+    }
+    let square = |x: f32| {
+        let distance = abs(Rounded::exact_f32(x) - mean);
+        distance * distance
+    };
+    let variance = total(numbers.map(square), depth) / count;
+    [mean, variance, inverse_root(variance + Rounded::from(EPSILON))]
 }
 
 /// The reference implementation.
@@ -95,13 +125,31 @@ pub fn reference(
     let columns = p.columns as usize;
     for r in 0..rows {
         let row = &input[r * columns..(r + 1) * columns];
-        let [mean, variance] = moments(p, row);
-        let scale = if (variance as f32).is_finite() { 1.0 / (variance + EPSILON).sqrt() } else { variance };
+        let [mean, _, scale] = moments(p.centered == 1, row.iter().copied());
         statistics[2 * r] = mean as f32;
         statistics[2 * r + 1] = scale as f32;
         for c in 0..columns {
             let normal = (f64::from(row[c]) - mean) * scale;
             output[r * columns + c] = (normal * f64::from(weight[c]) + f64::from(bias[c])) as f32;
+        }
+    }
+}
+
+widest! {
+    /// Same computation as [`reference`], in f32 vectors; `views` are all that it reads.
+    fn fast(columns: usize, centered: bool, views: [&[f32]; 3], output: &mut [f32], statistics: &mut [[f32; 2]]) {
+        let [input, weight, bias] = views;
+        let count = columns as f32;
+        let rows = input.chunks_exact(columns).zip(output.chunks_exact_mut(columns)).zip(statistics);
+        for ((row, output), statistics) in rows {
+            let mean = if centered { sums_along_row([row], |[x]| [x])[0] / count } else { 0.0 };
+            let [squares] = sums_along_row([row], |[x]| [(x - mean) * (x - mean)]);
+            let variance = squares / count;
+            let scale = if variance.is_finite() { 1.0 / (variance + EPSILON as f32).sqrt() } else { variance };
+            *statistics = [mean, scale];
+            for (((y, x), weight), bias) in output.iter_mut().zip(row).zip(weight).zip(bias) {
+                *y = (x - mean) * scale * weight + bias;
+            }
         }
     }
 }
@@ -127,25 +175,16 @@ pub fn total(terms: impl Iterator<Item = Rounded>, depth: usize) -> Rounded {
 fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let columns = p.columns as usize;
-    let count = Rounded::exact(columns as f64);
     let mut outputs = vec![0.0; after.f32(3).len()];
     let mut statistics = vec![0.0; after.f32(4).len()];
     for r in 0..before.items.len() {
         let row = &before.f32(0)[r * columns..(r + 1) * columns];
-        let mut mean = Rounded::exact(0.0);
-        if p.centered == 1 {
-            let mut sum = Sum::default();
-            row.iter().for_each(|x| sum.add(*x, 1.0));
-            mean = Rounded::sum(&sum.in_blocks(depth(columns))) / count;
-        }
-        let distance = |c: usize| Rounded::exact_f32(row[c]) - mean;
-        let variance = total((0..columns).map(|c| abs(distance(c)) * abs(distance(c))), depth(columns)) / count;
-        let scale = inverse_root(variance + Rounded::from(EPSILON));
+        let [mean, _, scale] = rounded_moments(p.centered == 1, row.iter().copied(), depth(columns));
         statistics[2 * r] = mean.error();
         statistics[2 * r + 1] = scale.error();
         for c in 0..columns {
             let [weight, bias] = [1, 2].map(|binding| Rounded::exact_f32(before.f32(binding)[c]));
-            outputs[r * columns + c] = (distance(c) * scale * weight + bias).error();
+            outputs[r * columns + c] = ((Rounded::exact_f32(row[c]) - mean) * scale * weight + bias).error();
         }
     }
     vec![Tolerance::Each(outputs), Tolerance::Each(statistics)]

@@ -16,6 +16,7 @@
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{Params, depth, total};
 use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
+use crate::numeric::{sums_along_row, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
 
@@ -39,7 +40,13 @@ pub static KERNEL: Kernel = Kernel {
         let views = [grad_output.f32(), input.f32(), statistics.f32(), weight.f32()];
         reference(&p, rows, views, grad_input.f32_mut());
     },
-    fast: None,
+    fast: Some(|call| {
+        let p = *call.params::<Params>();
+        let [grad_output, input, statistics, weight, grad_input] = call.args();
+        let views = [grad_output, input, weight].map(|view| view.f32());
+        let statistics = statistics.f32().as_chunks().0;
+        fast(p.columns as usize, p.centered == 1, views, statistics, grad_input.f32_mut());
+    }),
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/row_norm_grad.wgsl"),
@@ -76,6 +83,25 @@ pub fn reference(p: &Params, rows: usize, views: [&[f32]; 4], grad_input: &mut [
         let b = product / count;
         for c in 0..columns {
             grad_input[r * columns + c] = (scale * (weighted(c) - a - normal(c) * b)) as f32;
+        }
+    }
+}
+
+widest! {
+    /// Same computation as [`reference`], in f32 vectors; `views` are grad_output, input and weight.
+    fn fast(columns: usize, centered: bool, views: [&[f32]; 3], statistics: &[[f32; 2]], grad_input: &mut [f32]) {
+        let [grad_output, input, weight] = views;
+        let count = columns as f32;
+        let rows = grad_output.chunks_exact(columns).zip(input.chunks_exact(columns)).zip(statistics);
+        for (((grads, row), [mean, scale]), out) in rows.zip(grad_input.chunks_exact_mut(columns)) {
+            let [sum, products] = sums_along_row([grads, row, weight], |[grad, x, weight]| {
+                let weighted = grad * weight;
+                [weighted, weighted * ((x - mean) * scale)]
+            });
+            let (a, b) = (if centered { sum / count } else { 0.0 }, products / count);
+            for (((out, grad), x), weight) in out.iter_mut().zip(grads).zip(row).zip(weight) {
+                *out = scale * (grad * weight - a - (x - mean) * scale * b);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::total;
 use crate::kernels::shared::{self, groups, line_prelude, taking_turns};
-use crate::numeric::{SUM_DEPTH, Sum};
+use crate::numeric::{Matrix, SUM_DEPTH, Sum, all_finite, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -54,7 +54,16 @@ pub static KERNEL: Kernel = Kernel {
         let views = [grad_output.f32(), input.f32(), statistics.f32()];
         reference(&p, &step, items, views, [grad_weight.f32_mut(), grad_bias.f32_mut()], flag.atomic());
     },
-    fast: None,
+    fast: Some(|call| {
+        let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
+        let (rows, columns) = (step.rows as usize, p.columns as usize);
+        let [grad_output, input, statistics, grad_weight, grad_bias, flag] = call.args();
+        let matrices = [grad_output, input].map(|view| Matrix::new(view.f32(), rows, columns).columns(items.clone()));
+        let gradients = [grad_weight.f32_mut(), grad_bias.f32_mut()];
+        if !fast(matrices, statistics.f32().as_chunks().0, gradients) {
+            flag.atomic().fetch_min(step.index, Ordering::Relaxed);
+        }
+    }),
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/row_norm_grad_weight.wgsl"),
@@ -105,6 +114,41 @@ pub fn reference(
             }
         }
     }
+}
+
+widest! {
+    /// Same computation as [`reference`], several columns at a time, in vectors. Returns `true` if all gradients are finite.
+    fn fast(matrices: [Matrix<'_>; 2], statistics: &[[f32; 2]], gradients: [&mut [f32]; 2]) -> bool {
+        let [weights, biases] = gradients;
+        let first = columns::<16>(matrices, statistics, 0, [&mut *weights, &mut *biases]);
+        columns::<1>(matrices, statistics, first, [&mut *weights, &mut *biases]);
+        all_finite(weights) && all_finite(biases)
+    }
+}
+
+/// Sums the columns from `first` on, `N` at a time. Returns the first of the remaining ones.
+#[inline(always)]
+fn columns<const N: usize>(
+    [grad_output, input]: [Matrix<'_>; 2],
+    statistics: &[[f32; 2]],
+    mut first: usize,
+    mut gradients: [&mut [f32]; 2],
+) -> usize {
+    while first + N <= input.column_count() {
+        let totals: [[f64; N]; 2] = sums_over_rows(input.row_count(), |r, [weights, biases]| {
+            let [grad, x] = [grad_output, input].map(|matrix| &matrix.row(r)[first..][..N]);
+            let [mean, scale] = statistics[r];
+            for c in 0..N {
+                weights[c] += grad[c] * ((x[c] - mean) * scale);
+                biases[c] += grad[c];
+            }
+        });
+        for (gradients, totals) in gradients.iter_mut().zip(totals) {
+            gradients[first..][..N].copy_from_slice(&totals.map(|total| total as f32));
+        }
+        first += N;
+    }
+    first
 }
 
 fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {

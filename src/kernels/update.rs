@@ -235,12 +235,12 @@ fn tolerance(update: &Update, before: &Call<'_>) -> Vec<Tolerance> {
 }
 
 /// Returns `true` if the update of a step is skipped.
-fn is_frozen(step: &Step, flag: u32) -> bool {
+pub fn is_frozen(step: &Step, flag: u32) -> bool {
     flag < next(step)
 }
 
 /// Records the next step in the flag if `finite` is false, i.e. this update has written a number that is not finite.
-fn watch(step: &Step, flag: &AtomicU32, finite: bool) {
+pub fn watch(step: &Step, flag: &AtomicU32, finite: bool) {
     if !finite {
         flag.fetch_min(next(step), Ordering::Relaxed);
     }

@@ -8,8 +8,9 @@ use super::{Lowering, Pass};
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
 use crate::kernels::{
-    activation, activation_grad, add, bias_add, column_sum, dense_forward, dropout, matmul, row_norm, row_norm_grad,
-    row_norm_grad_weight,
+    activation, activation_grad, add, batch_norm, batch_norm_eval, batch_norm_grad, bias_add, column_sum,
+    dense_forward, dropout, gated, gated_grad, matmul, row_norm, row_norm_grad, row_norm_grad_weight, slope,
+    slope_grad, vector_sum,
 };
 use crate::network::{Layer, LayerTensor, Node};
 use crate::plan::{Op, Plan, Section, ViewId};
@@ -57,6 +58,29 @@ impl Lowering<'_> {
             Layer::Activation(function) => {
                 self.emit(pass, number, "output", columns, |plan, output| activation::op(plan, function, input, output))
             }
+            Layer::Prelu { .. } | Layer::Scaling => {
+                let weight = self.plan.named(&format!("layer{number}.weight"))?;
+                self.emit(pass, number, "output", columns, |plan, output| {
+                    slope::op(plan, keeps_positive(layer), [input, weight, output])
+                })
+            }
+            Layer::Gated(gate) => self.emit(pass, number, "output", columns / 2, |plan, output| {
+                gated::op(plan, gate.function(), input, output)
+            }),
+            Layer::BatchNorm => {
+                let tensors = self.parts("", number, ["weight", "bias", "running_mean", "running_var"])?;
+                let [weight, bias, mean, var] = tensors;
+                if !pass.training {
+                    return self.emit(pass, number, "output", columns, |plan, output| {
+                        batch_norm_eval::op(plan, [input, weight, bias, mean, var, output])
+                    });
+                }
+                let statistics = self.computed(format!("layer{number}.statistics"), 3, columns);
+                let [mean, var] = self.parts("pending.", number, ["running_mean", "running_var"])?;
+                self.emit(pass, number, "output", columns, |plan, output| {
+                    batch_norm::op(plan, [input, weight, bias, output, statistics, mean, var])
+                })
+            }
             Layer::LayerNorm | Layer::RmsNorm => {
                 let weight = self.plan.named(&format!("layer{number}.weight"))?;
                 let bias = self.plan.find(&format!("layer{number}.bias"));
@@ -79,6 +103,15 @@ impl Lowering<'_> {
                 })
             }
         }
+    }
+
+    /// Returns the views `{prefix}layerN.{part}` of these parts.
+    fn parts<const N: usize>(&self, prefix: &str, number: usize, parts: [&str; N]) -> Result<[ViewId; N]> {
+        let mut views = [ViewId(0); N];
+        for (view, part) in views.iter_mut().zip(parts) {
+            *view = self.plan.named(&format!("{prefix}layer{number}.{part}"))?;
+        }
+        Ok(views)
     }
 
     /// Adds a forward op and the view `layerN.{part}` that the op writes; returns the view.
@@ -137,10 +170,36 @@ impl Lowering<'_> {
                     activation_grad::op(plan, function, above, argument, gradient)
                 })
             }
+            Layer::BatchNorm => {
+                let statistics = self.plan.named(&format!("layer{number}.statistics"))?;
+                let [own_weight, own_bias] = self.parts(backward.prefix, number, ["weight", "bias"])?;
+                let (gradient, flag) = (self.written_gradient(backward, number), self.plan.named("flag")?);
+                let views = [above, input, statistics, own_weight, own_bias, gradient, flag];
+                self.plan.push(Section::Gradients, batch_norm_grad::op(&self.plan, views).of_layer(number))?;
+                self.receive(backward, number, number, gradient)
+            }
+            Layer::Prelu { .. } | Layer::Scaling => {
+                let weight = self.plan.named(&format!("layer{number}.weight"))?;
+                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
+                // One weight of several columns has the sum of their gradients.
+                let is_shared = self.plan.shape(weight).columns < node.inputs;
+                let name = format!("grad.layer{number}.weight_terms");
+                let terms = if is_shared { self.computed(name, 1, node.inputs) } else { own };
+                let (gradient, flag) = (self.written_gradient(backward, number), self.plan.named("flag")?);
+                let views = [above, input, weight, terms, gradient, flag];
+                let op = slope_grad::op(&self.plan, keeps_positive(layer), views);
+                self.plan.push(Section::Gradients, op.of_layer(number))?;
+                if is_shared {
+                    self.plan.push(Section::Gradients, vector_sum::op([terms, own, flag]).of_layer(number))?;
+                }
+                self.receive(backward, number, number, gradient)
+            }
+            Layer::Gated(gate) => self.pass_on(backward, number, number, below, |plan, gradient| {
+                gated_grad::op(plan, gate.function(), [above, input, gradient])
+            }),
             Layer::LayerNorm | Layer::RmsNorm => {
-                let [weight, statistics] =
-                    ["weight", "statistics"].map(|part| self.plan.named(&format!("layer{number}.{part}")));
-                let (weight, statistics, flag) = (weight?, statistics?, self.plan.named("flag")?);
+                let [weight, statistics] = self.parts("", number, ["weight", "statistics"])?;
+                let flag = self.plan.named("flag")?;
                 let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
                 // The kernel writes a gradient of the bias even if the layer has no bias.
                 let bias = self.plan.find(&format!("{}layer{number}.bias", backward.prefix));
@@ -165,6 +224,14 @@ impl Lowering<'_> {
                 })
             }
         }
+    }
+
+    /// Adds the gradient of the input of layer `number`, for a kernel that writes it even if it is not needed.
+    fn written_gradient(&mut self, backward: &Backward<'_>, number: usize) -> ViewId {
+        let is_needed = number > backward.first;
+        let name = if is_needed { gradient_name(number) } else { format!("grad.layer{number}.no_input") };
+        let shape = self.plan.shape(backward.nodes[number]);
+        self.computed(name, shape.rows, shape.columns)
     }
 
     /// Adds an op of layer `number` that computes the view `name`, a gradient of `node`, if that node needs one.
@@ -202,4 +269,9 @@ impl Lowering<'_> {
 /// Returns the name of the gradient of a node.
 fn gradient_name(node: usize) -> String {
     format!("grad.layer{}.output", node.saturating_sub(1))
+}
+
+/// Returns `true` if a layer of slopes applies them to negative elements alone.
+fn keeps_positive(layer: Layer) -> bool {
+    matches!(layer, Layer::Prelu { .. })
 }

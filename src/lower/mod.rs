@@ -10,8 +10,8 @@ pub use spec::{InputStorage, Reduction, TrainingSpec};
 use crate::error::{Error, Result};
 use crate::kernels::shared::row_loss;
 use crate::kernels::{
-    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, square_sum,
-    update, weigh_rows,
+    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, running_update,
+    square_sum, update, weigh_rows,
 };
 use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
@@ -100,7 +100,7 @@ impl<'a> Lowering<'a> {
         }
         let mut plan = Plan::new();
         tensors(&mut plan, &spec.network, "parameters", "");
-        let running: Vec<_> = spec.network.tensors().filter(|(_, tensor)| !tensor.is_trained()).collect();
+        let running = running(&spec.network);
         if !running.is_empty() {
             allocate(&mut plan, running, "running", "");
         }
@@ -187,6 +187,11 @@ impl<'a> Lowering<'a> {
         let adds = self.spec.accumulate > 1;
         let [name, prefix] = if adds { ["batch.gradients", "batch.grad."] } else { ["gradients", "grad."] };
         let gradients = tensors(&mut self.plan, network, name, prefix);
+        let running = running(network);
+        if !running.is_empty() {
+            // Contributions of the step's micro-batches.
+            allocate(&mut self.plan, running, "pending", "pending.");
+        }
         let pass = Pass { section: Section::Gradients, prefix: "", rows: self.spec.micro_batch, training: true };
         let outputs = self.forward(&pass)?;
         let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
@@ -258,7 +263,10 @@ impl<'a> Lowering<'a> {
         let settings: Vec<f32> = rule.settings.iter().map(|(_, value)| *value as f32).collect();
         let views = [parameters, gradients, norm, flag];
         let op = update::op(&self.plan, rule.update, common, &settings, views, &states);
-        self.plan.push(Section::Update, op)
+        self.plan.push(Section::Update, op)?;
+        let Some(running) = self.plan.find("running") else { return Ok(()) };
+        let views = [running, self.plan.named("pending")?, flag];
+        self.plan.push(Section::Update, running_update::op(&self.plan, self.spec.micro_batch, views))
     }
 
     fn report(&mut self) -> Result<()> {
@@ -313,6 +321,11 @@ impl<'a> Lowering<'a> {
 /// whole allocation.
 fn tensors(plan: &mut Plan, network: &Network, name: &str, prefix: &str) -> ViewId {
     allocate(plan, network.tensors().filter(|(_, tensor)| tensor.is_trained()).collect(), name, prefix)
+}
+
+/// Returns the running statistics of the layers, each with the number of its layer.
+fn running(network: &Network) -> Vec<(usize, LayerTensor)> {
+    network.tensors().filter(|(_, tensor)| !tensor.is_trained()).collect()
 }
 
 /// Like [`tensors`], for these tensors alone, each with the number of its layer.

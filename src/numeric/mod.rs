@@ -13,4 +13,4 @@ pub use exponential::{erf, erf_f64, exponential, log_1p, tanh};
 pub use matmul::{Matrix, MatrixMut, copy, matmul, matmul_over_rows, reserve_for_matmuls};
 pub use prefetch::{will_read, will_write};
 pub use rounding::{EXPONENTIAL_ERROR, LOG_1P_ERROR, SUM_DEPTH, Sum, UNIT_ROUNDOFF, or_flushed};
-pub use vectors::{add_compensated, all_finite, column_sum, magnitude_bits, widest};
+pub use vectors::{add_compensated, all_finite, column_sum, magnitude_bits, sums_along_row, sums_over_rows, widest};

@@ -61,16 +61,63 @@ const BLOCK: usize = 16;
 fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
     let (blocks, rest) = sums.as_chunks_mut::<N>();
     for (block, sums) in blocks.iter_mut().enumerate() {
-        let mut totals = [0.0f64; N];
-        for start in (0..matrix.row_count()).step_by(BLOCK) {
-            let mut together = [0.0f32; N];
-            for r in start..matrix.row_count().min(start + BLOCK) {
-                let values = &matrix.row(r)[first + block * N..][..N];
-                together.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-            }
-            totals.iter_mut().zip(together).for_each(|(total, sum)| *total += f64::from(sum));
-        }
+        let [totals] = sums_over_rows::<N, 1>(matrix.row_count(), |r, [together]| {
+            let values = &matrix.row(r)[first + block * N..][..N];
+            together.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        });
         sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum = total as f32);
     }
     rest
+}
+
+/// Adds up `S` sums of `N` columns over rows, in blocks as [`column_sum`]. `add` adds the terms of a row.
+#[inline(always)]
+pub fn sums_over_rows<const N: usize, const S: usize>(
+    rows: usize,
+    add: impl Fn(usize, &mut [[f32; N]; S]),
+) -> [[f64; N]; S] {
+    let mut totals = [[0.0f64; N]; S];
+    for start in (0..rows).step_by(BLOCK) {
+        let mut together = [[0.0f32; N]; S];
+        (start..rows.min(start + BLOCK)).for_each(|r| add(r, &mut together));
+        let pairs = totals.iter_mut().zip(&together).flat_map(|(totals, together)| totals.iter_mut().zip(together));
+        pairs.for_each(|(total, sum)| *total += f64::from(*sum));
+    }
+    totals
+}
+
+/// Number of partial sums along a row.
+const LANES: usize = 64;
+
+/// Adds up `S` sums along a row that is given as `N` slices of one length. `terms` returns the terms of an element. Each of 64
+/// partial sums has every 64th term. They are added by a tree, so that the error grows slowly with the number of columns.
+#[inline(always)]
+pub fn sums_along_row<const N: usize, const S: usize>(
+    slices: [&[f32]; N],
+    terms: impl Fn([f32; N]) -> [f32; S],
+) -> [f32; S] {
+    let mut lanes = [[0.0f32; LANES]; S];
+    let parts = slices.map(|slice| slice.as_chunks::<LANES>());
+    let mut add = |lane: usize, numbers: [f32; N]| {
+        let terms = terms(numbers);
+        (0..S).for_each(|sum| lanes[sum][lane] += terms[sum]);
+    };
+    for chunk in 0..parts[0].0.len() {
+        let chunk = parts.map(|(chunks, _)| &chunks[chunk]);
+        for lane in 0..LANES {
+            add(lane, chunk.map(|numbers| numbers[lane]));
+        }
+    }
+    for lane in 0..parts[0].1.len() {
+        add(lane, parts.map(|(_, rest)| rest[lane]));
+    }
+    lanes.map(|mut lanes| {
+        let mut half = LANES / 2;
+        while half > 0 {
+            let (low, high) = lanes.split_at_mut(half);
+            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+            half /= 2;
+        }
+        lanes[0]
+    })
 }

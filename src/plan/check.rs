@@ -9,7 +9,8 @@
 //!    Accumulators are views to which `gradients` adds the results of each batch of a step. No other op of this section
 //!    uses them, since they are complete only after the last batch.
 //! 5. Written views, except atomic words, are split along the items. Split views have the same number of elements for
-//!    each item; for batch rows, one row per item. So different items never write the same element.
+//!    each item; for batch rows, one row per item, and for columns, one column. So different items never write the same
+//!    element.
 
 use crate::error::{Error, Result};
 use crate::plan::{Access, Binding, Contents, MAX_BINDINGS, Op, Plan, Section, Segments, View, ViewId, WorkItem};
@@ -105,8 +106,13 @@ fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
     if !b.binding.cut {
         return b.binding.access.writes_parts().then(|| "is written, but not cut along the items".into());
     }
-    if op.kernel.item == WorkItem::BatchRow && shape.rows != op.items {
-        return Some(format!("has {} rows, but the op has {} items", shape.rows, op.items));
+    let counted = match op.kernel.item {
+        WorkItem::BatchRow => Some(("rows", shape.rows)),
+        WorkItem::Column => Some(("columns", shape.columns)),
+        WorkItem::Slice | WorkItem::Part | WorkItem::Block => None,
+    };
+    if let Some((what, count)) = counted.filter(|(_, count)| *count != op.items) {
+        return Some(format!("has {count} {what}, but the op has {} items", op.items));
     }
     (op.items == 0 && elements > 0 || op.items > 0 && elements % op.items != 0)
         .then(|| format!("has {elements} elements, which {} items cannot share evenly", op.items))

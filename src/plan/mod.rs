@@ -184,7 +184,7 @@ impl Op {
         match self.kernel.item {
             WorkItem::BatchRow => Some(1),
             WorkItem::Slice => self.param("chunk").map(|chunk| chunk as usize),
-            WorkItem::Part | WorkItem::Block => None,
+            WorkItem::Column | WorkItem::Part | WorkItem::Block => None,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::data::{Dataset, Standardization};
 use crate::error::{Error, Result, collected, copied};
 use crate::lower::{InputStorage, Reduction, TrainingSpec};
 use crate::model::{InputRows, prepared, target_of};
+use crate::network::Layer;
 use crate::plan::STEP_BYTES;
 use crate::rng::{Philox, Stream};
 use crate::specialize::DeviceLimits;
@@ -125,7 +126,8 @@ impl Trainer {
     /// [`Trainer::advance`] has not returned yet are discarded.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss; a target with only one class.
+    /// Columns or targets that do not fit the network and the loss; a target with only one class; a batch of one row if there is
+    /// [batch normalization](crate::Layer::BatchNorm).
     ///
     /// # Examples
     /// ```
@@ -147,6 +149,7 @@ impl Trainer {
         let rows = batch * accumulate;
         let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, self.window_steps(accumulate));
         let steps = self.steps_per_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
+        self.check_single_row("training", data.len(), batch)?;
         let (data_rows, data_inputs) = (Some(data.len()), held);
         self.change(TrainingSpec {
             micro_batch: batch,
@@ -172,6 +175,29 @@ impl Trainer {
         let weights = weights.map(|all| Weights { ordered: all.clone(), all });
         self.loaded = Some(Loaded { rows: data.len(), fingerprint: Fingerprint::of(data), used: data.len(), weights });
         Ok(())
+    }
+
+    /// Checks that batch normalization gets no batch of a single row if these rows are divided into batches of `batch`
+    /// rows.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`], as in PyTorch.
+    pub(super) fn check_single_row(&self, place: &str, rows: usize, batch: usize) -> Result<()> {
+        let Some(number) = self.spec.network.layers().iter().position(|layer| *layer == Layer::BatchNorm) else {
+            return Ok(());
+        };
+        if rows % batch != 1 % batch {
+            return Ok(());
+        }
+        let remedy = match (batch + 1..=rows).find(|batch| rows % batch != 1) {
+            Some(batch) => format!("use a batch size of {batch}"),
+            None => "give at least 2 rows, and use a batch size of at least 2".into(),
+        };
+        let problem = format!(
+            "layer {number} (batch_norm) needs batches of at least 2 rows, but batches of {batch} of {rows} rows leave \
+             one of 1 row"
+        );
+        Err(Error::conflict(place, problem, remedy))
     }
 
     /// Begins the next epoch: waits for all earlier steps, shuffles the rows by the seed and the number of the epoch,

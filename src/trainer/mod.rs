@@ -301,9 +301,10 @@ impl Trainer {
     /// that was [loaded](Trainer::load) is unloaded.
     ///
     /// # Errors
-    /// Rows, columns or targets that do not fit; targets whose scaling is not known yet; [`Error::NotFinite`], with the
-    /// parameters from before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU these last two
-    /// errors may come from one of the two previous steps.
+    /// Rows, columns or targets that do not fit; a batch of one row with
+    /// [batch normalization](crate::Layer::BatchNorm); targets whose scaling is not known yet; [`Error::NotFinite`],
+    /// with the parameters from before the bad step; [`Error::StateNotFinite`] if an update overflows. On a GPU these
+    /// last two errors may come from one of the two previous steps.
     ///
     /// # Examples
     /// ```
@@ -370,6 +371,7 @@ impl Trainer {
         let rows = input.len() / self.spec.network.inputs();
         let most = self.own_steps(Reduction::Mean).batch_size();
         if rows <= most {
+            self.check_single_row("step", rows, self.batch)?;
             return Ok((input, rows));
         }
         Err(Error::Shape {

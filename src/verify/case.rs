@@ -141,7 +141,15 @@ pub(crate) fn whole(network: &Network) -> Network {
         Layer::Activation(activation) if activation.keeps_input() => Layer::Activation(Activation::relu6()),
         Layer::Activation(_) => Layer::Activation(Activation::relu()),
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },
-        Layer::Dense(_) | Layer::LayerNorm | Layer::RmsNorm | Layer::ResidualStart | Layer::ResidualEnd => *layer,
+        Layer::Dense(_)
+        | Layer::Prelu { .. }
+        | Layer::Scaling
+        | Layer::Gated(_)
+        | Layer::BatchNorm
+        | Layer::LayerNorm
+        | Layer::RmsNorm
+        | Layer::ResidualStart
+        | Layer::ResidualEnd => *layer,
     };
     network.layers().iter().map(layer).fold(Network::input(network.inputs()), Network::layer)
 }

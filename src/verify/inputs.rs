@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::exec::Executor;
 use crate::loss::TargetKind;
 use crate::lower::TrainingSpec;
-use crate::model::{Tensor, parameter_shapes, write_parameters};
-use crate::network::Network;
+use crate::model::{Tensor, write_parameters};
+use crate::network::{LayerTensor, Network};
 use crate::plan::{Op, Plan, Step, ViewId};
 use crate::rng::{Philox, Stream};
 use crate::schedule::Schedule;
@@ -51,12 +51,14 @@ fn random(seed: u64, index: u32) -> Philox {
 /// Draws initial parameters.
 pub(super) fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Vec<Tensor> {
     let mut random = random(seed, PARAMETERS);
-    let tensor = |(name, shape): (String, Vec<usize>)| {
-        let limit = if let [_, inputs] = shape[..] { 1.5 / (inputs as f64).sqrt() } else { 0.5 };
-        let values = (0..shape.iter().product()).map(|_| numbers.draw(&mut random, limit)).collect();
-        Tensor { name, shape, values }
+    let tensor = |(number, tensor): (usize, LayerTensor)| {
+        let limit = if let [_, inputs] = tensor.shape[..] { 1.5 / (inputs as f64).sqrt() } else { 0.5 };
+        let mut draw = || numbers.draw(&mut random, limit);
+        // No running variance is negative.
+        let values = (0..tensor.elements()).map(|_| if tensor.is_trained() { draw() } else { draw().abs() }).collect();
+        Tensor { name: format!("layer{number}.{}", tensor.name), shape: tensor.shape, values }
     };
-    parameter_shapes(network).into_iter().map(tensor).collect()
+    network.tensors().map(tensor).collect()
 }
 
 fn target(random: &mut Philox, spec: &TrainingSpec, numbers: Numbers) -> u32 {

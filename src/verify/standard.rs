@@ -116,7 +116,9 @@ fn small(optimizer: Optimizer) -> Result<Case> {
 
 /// Residual blocks: in a row, nested, and with projections; and normalizations, of narrow and of wide rows.
 /// Rows have weights.
-const BLOCKS: [Sizes; 3] = [
+const BLOCKS: [Sizes; 5] = [
+    (12, "glu 66 prelu swiglu scaling [prelu(per_unit=true) 33] 14 geglu 3", 35),
+    (11, "batch_norm 70 batch_norm relu [70 batch_norm] 3", 33),
     (14, "layer_norm 66 rms_norm relu [layer_norm 66] rms_norm 5", 37),
     (21, "33 relu [33 relu dropout(0.2) 33] [[tanh 33] gelu 33] 5", 35),
     (9, "[66 gelu 13] relu [4 tanh] 6", 19),

@@ -73,6 +73,8 @@ fn output_is_in_lines_of_80_columns() {
         &["devices"],
         &["list"],
         &["list", "activations"],
+        &["list", "layers"],
+        &["list", "initializations"],
         &["list", "losses"],
         &["list", "optimizers"],
         &["list", "schedules"],

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU32;
 use super::case::Case;
 use super::compare::Expected;
 use wgrad::exec::{Executor, Reference};
+use wgrad::numeric::MatrixMut;
 use wgrad::plan::{Access, AllocationId, BufferArg, Call, Step, StepUse, Tolerance, View, WorkItem};
 use wgrad::shape::{Dtype, Shape};
 
@@ -48,8 +49,13 @@ impl Memory {
         let mut parts: Vec<Part> = (case.op().kernel.bindings.iter().zip(&ranges))
             .map(|(b, (allocation, range))| Part::new(b.access, &self.0[*allocation][range.clone()]))
             .collect();
-        let mut call = empty_call(case, items);
-        parts.iter_mut().zip(&mut call.args).for_each(|(part, arg)| *arg = part.lend());
+        let bindings = case.op().kernel.bindings.iter();
+        let columns = case.op().views.iter().map(|view| case.plan.shape(*view).columns);
+        let by_columns = |cut: bool| (cut && case.op().kernel.item == WorkItem::Column).then(|| items.clone());
+        let mut call = empty_call(case, items.clone());
+        for (((part, arg), binding), columns) in parts.iter_mut().zip(&mut call.args).zip(bindings).zip(columns) {
+            *arg = part.lend(by_columns(binding.cut), columns);
+        }
         kernel(call);
         for (part, (allocation, range)) in parts.into_iter().zip(ranges) {
             self.0[allocation][range].copy_from_slice(&part.words());
@@ -158,6 +164,7 @@ fn ranges(case: &Case, items: &Range<usize>) -> Vec<(usize, Range<usize>)> {
     let range = |cut: bool, view: &View| {
         let whole = view.range(case.batch_index);
         let each = match (cut, op.kernel.item) {
+            (true, WorkItem::Column) => return whole,
             (true, _) => view.shape.elements() / op.items.max(1),
             (false, WorkItem::Slice) => op.param("chunk").expect("slices have a size") as usize * view.shape.columns,
             (false, _) => return whole,
@@ -195,10 +202,18 @@ impl Part {
         }
     }
 
-    fn lend(&mut self) -> BufferArg<'_> {
+    /// Lends the words, or only some of the columns that it has.
+    fn lend(&mut self, own: Option<Range<usize>>, columns: usize) -> BufferArg<'_> {
         match self {
             Self::Read(words) => BufferArg::Read(words),
-            Self::Write(words) => BufferArg::Write(words),
+            Self::Write(words) => match own {
+                Some(own) => {
+                    let rows = words.len() / columns;
+                    let whole = MatrixMut::new(bytemuck::cast_slice_mut(words), rows, columns);
+                    BufferArg::Columns(whole.into_part(0..rows, own))
+                }
+                None => BufferArg::Write(words),
+            },
             Self::Atomic(words) => BufferArg::Atomic(words),
         }
     }

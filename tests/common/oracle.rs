@@ -55,6 +55,8 @@ pub struct Outcome {
     pub output: Vec<Value>,
     /// Gradients by the names of their parameters.
     pub gradients: Tensors,
+    /// Running statistics after the step, by name.
+    pub running: Tensors,
     pub kinks: Kinks,
 }
 
@@ -67,6 +69,10 @@ pub struct Kinks {
 }
 
 impl Kinks {
+    fn none() -> Self {
+        Self { margin: f64::INFINITY, sides: Vec::new() }
+    }
+
     fn above(&mut self, x: Value) -> bool {
         // An exact 0, after a ReLU or dropout, is 0 in every evaluation.
         if x.value != 0.0 || x.error != 0.0 {
@@ -121,6 +127,32 @@ fn kinks_of(function: Activation) -> Vec<f64> {
     kinks_among(parameters.chain([0.0, 1.0, -1.0, 3.0, -3.0, 6.0]), |x| (of(function, 0, x), slope(function, x)))
 }
 
+/// Lines along which a layer normalizes a row-major matrix: columns for batch normalization, else rows.
+fn lines(layer: Layer, matrix: &[Value], rows: usize) -> Vec<Vec<Value>> {
+    let columns = matrix.len() / rows;
+    match layer {
+        Layer::BatchNorm => (0..columns).map(|c| (0..rows).map(|r| matrix[r * columns + c]).collect()).collect(),
+        _ => matrix.chunks(columns).map(<[Value]>::to_vec).collect(),
+    }
+}
+
+/// Terms of the gradients of so many weights, by the place of the weight of each element.
+fn gathered<T>(slopes: &[(Value, Option<usize>)], weights: usize, term: impl Fn(usize) -> T) -> Vec<Vec<T>> {
+    let mut all: Vec<Vec<T>> = (0..weights).map(|_| Vec::new()).collect();
+    for (i, (_, place)) in slopes.iter().enumerate() {
+        place.iter().for_each(|place| all[*place].push(term(i)));
+    }
+    all
+}
+
+/// Inverse of [`lines`].
+fn matrix(layer: Layer, lines: &[Vec<Value>]) -> Vec<Value> {
+    match layer {
+        Layer::BatchNorm => (0..lines[0].len()).flat_map(|r| lines.iter().map(move |line| line[r])).collect(),
+        _ => lines.concat(),
+    }
+}
+
 pub struct Oracle<'a> {
     pub network: &'a Network,
     pub loss: Loss,
@@ -133,27 +165,8 @@ pub struct Oracle<'a> {
 impl Oracle<'_> {
     /// Runs forward pass, loss and backward pass for the step with this index.
     pub fn run(&self, parameters: &Tensors, batch: &Batch, step: u32) -> Outcome {
-        let mut kinks = Kinks { margin: f64::INFINITY, sides: Vec::new() };
-        let mut views = vec![batch.input.iter().map(|x| Value::exact(*x)).collect::<Vec<_>>()];
-        for (number, layer) in self.network.layers().iter().enumerate() {
-            let input = &views[number];
-            views.push(match *layer {
-                Layer::Dense(dense) => self.dense(parameters, number, dense, input, batch.rows),
-                Layer::Activation(function) => input.iter().map(|x| self.activate(function, *x, &mut kinks)).collect(),
-                Layer::Dropout { rate } => self.drop(number, rate, step, input, batch.rows),
-                Layer::LayerNorm | Layer::RmsNorm => self.normalize(parameters, number, input, batch.rows),
-                Layer::ResidualStart => input.clone(),
-                Layer::ResidualEnd => {
-                    let shortcut = &views[self.start_of(number)];
-                    let projected = parameters.contains_key(&format!("layer{number}.weight")).then(|| {
-                        let dense = Dense::new(input.len() / batch.rows).without_bias();
-                        self.dense(parameters, number, dense, shortcut, batch.rows)
-                    });
-                    self.sums(input, projected.as_ref().unwrap_or(shortcut))
-                }
-                _ => panic!("the oracle does not support {layer}"),
-            });
-        }
+        let mut kinks = Kinks::none();
+        let (views, running) = self.forward(parameters, batch, Some(step), &mut kinks);
         let output = views[views.len() - 1].clone();
         let (loss, mut grad) = self.judge(&output, batch, &mut kinks);
         let mut gradients = Tensors::new();
@@ -170,8 +183,29 @@ impl Oracle<'_> {
                     .map(|i| self.product(grad[i], self.derivative(function, input[i], output[i])))
                     .collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, &grad, batch.rows),
-                Layer::LayerNorm | Layer::RmsNorm => {
+                Layer::BatchNorm | Layer::LayerNorm | Layer::RmsNorm => {
                     self.normalize_gradients(parameters, number, input, &grad, batch.rows, &mut gradients)
+                }
+                Layer::Prelu { .. } | Layer::Scaling => {
+                    let name = format!("layer{number}.weight");
+                    let slopes = self.slopes(number, &parameters[&name], input, batch.rows, &mut Kinks::none());
+                    let terms: Vec<Vec<_>> = gathered(&slopes, parameters[&name].len(), |i| (grad[i], input[i]));
+                    gradients.insert(name, terms.into_iter().map(|terms| self.dot(terms.into_iter())).collect());
+                    grad.iter().zip(slopes).map(|(g, (slope, _))| self.product(*g, slope)).collect()
+                }
+                Layer::Gated(gate) => {
+                    let (function, half) = (gate.function(), grad.len() / batch.rows);
+                    let element = |i: usize| {
+                        let (r, c) = (i / (2 * half), i % half);
+                        let [a, b] = [c, half + c].map(|c| input[r * 2 * half + c]);
+                        let (g, gate) = (grad[r * half + c], self.activate(function, b, &mut Kinks::none()));
+                        if i % (2 * half) < half {
+                            self.product(g, gate)
+                        } else {
+                            self.product(self.product(g, a), self.derivative(function, b, gate))
+                        }
+                    };
+                    (0..input.len()).map(element).collect()
                 }
                 Layer::ResidualStart => self.sums(&grad, &around[&number]),
                 Layer::ResidualEnd => {
@@ -188,13 +222,74 @@ impl Oracle<'_> {
                 _ => panic!("the oracle does not support {layer}"),
             };
         }
-        Outcome { loss, output, gradients, kinks }
+        Outcome { loss, output, gradients, running, kinks }
+    }
+
+    /// Outputs in evaluation: without dropout, and with running statistics.
+    pub fn evaluate(&self, parameters: &Tensors, batch: &Batch) -> Vec<Value> {
+        let (mut views, _) = self.forward(parameters, batch, None, &mut Kinks::none());
+        views.pop().expect("the input at least")
+    }
+
+    /// Inputs and the outputs of all layers, in the training step with this index or in evaluation; and the running statistics
+    /// after it.
+    fn forward(
+        &self,
+        parameters: &Tensors,
+        batch: &Batch,
+        step: Option<u32>,
+        kinks: &mut Kinks,
+    ) -> (Vec<Vec<Value>>, Tensors) {
+        let (mut views, mut running) = (vec![batch.input.iter().map(|x| Value::exact(*x)).collect()], Tensors::new());
+        for (number, layer) in self.network.layers().iter().enumerate() {
+            let input: &Vec<Value> = &views[number];
+            views.push(match (*layer, step) {
+                (Layer::Dense(dense), _) => self.dense(parameters, number, dense, input, batch.rows),
+                (Layer::Activation(function), _) => input.iter().map(|x| self.activate(function, *x, kinks)).collect(),
+                (Layer::Prelu { .. } | Layer::Scaling, _) => {
+                    let weight = &parameters[&format!("layer{number}.weight")];
+                    let slopes = self.slopes(number, weight, input, batch.rows, kinks);
+                    input.iter().zip(slopes).map(|(x, (slope, _))| self.product(*x, slope)).collect()
+                }
+                (Layer::Gated(gate), _) => {
+                    let half = input.len() / batch.rows / 2;
+                    let row = |row: &[Value]| {
+                        let (a, b) = row.split_at(half);
+                        let pairs = a.iter().zip(b);
+                        pairs
+                            .map(|(a, b)| self.product(*a, self.activate(gate.function(), *b, kinks)))
+                            .collect::<Vec<_>>()
+                    };
+                    input.chunks(2 * half).flat_map(row).collect()
+                }
+                (Layer::Dropout { rate }, Some(step)) => self.drop(number, rate, step, input, batch.rows),
+                (Layer::BatchNorm, None) => self.normalize_by_running(parameters, number, input),
+                (Layer::BatchNorm | Layer::LayerNorm | Layer::RmsNorm, _) => {
+                    if *layer == Layer::BatchNorm {
+                        running.extend(self.moved(parameters, number, input, batch.rows));
+                    }
+                    self.normalize(parameters, number, input, batch.rows)
+                }
+                (Layer::ResidualStart | Layer::Dropout { .. }, _) => input.clone(),
+                (Layer::ResidualEnd, _) => {
+                    let shortcut = &views[self.start_of(number)];
+                    let projected = parameters.contains_key(&format!("layer{number}.weight")).then(|| {
+                        let dense = Dense::new(input.len() / batch.rows).without_bias();
+                        self.dense(parameters, number, dense, shortcut, batch.rows)
+                    });
+                    self.sums(input, projected.as_ref().unwrap_or(shortcut))
+                }
+                _ => panic!("the oracle does not support {layer}"),
+            });
+        }
+        (views, running)
     }
 
     /// One step of plain gradient descent: p ← p − η·g.
     pub fn descend(&self, parameters: &mut Tensors, gradients: &Tensors, learning_rate: f64) {
-        for (name, tensor) in parameters {
-            for (p, g) in tensor.iter_mut().zip(&gradients[name]) {
+        for (name, gradient) in gradients {
+            let tensor = parameters.get_mut(name).expect("a parameter has this gradient");
+            for (p, g) in tensor.iter_mut().zip(gradient) {
                 let change = self.scaled(*g, learning_rate, 2.0);
                 p.value -= change.value;
                 p.error += change.error;
@@ -310,43 +405,89 @@ impl Oracle<'_> {
         result
     }
 
-    /// (x − m) / √(v + 10⁻⁵) for each x of a row, and 1 / √(v + 10⁻⁵); m is the mean for layer normalization, else 0, and v
-    /// the mean of (x − m)².
-    fn normal(&self, number: usize, row: &[Value]) -> (Vec<Value>, Value) {
-        let mean = |sum: Value| self.scaled(sum, 1.0 / row.len() as f64, 1.0);
-        let center = match self.network.layers()[number] {
-            Layer::LayerNorm => mean(self.sum(row.iter().copied())),
-            _ => Value::exact(0.0),
-        };
+    fn mean(&self, numbers: &[Value]) -> Value {
+        self.scaled(self.sum(numbers.iter().copied()), 1.0 / numbers.len() as f64, 1.0)
+    }
+
+    /// xᵢ − m.
+    fn distances(&self, numbers: &[Value], center: Value) -> Vec<Value> {
         let minus = Value { value: -center.value, ..center };
-        let distances: Vec<Value> = row.iter().map(|x| self.sum([*x, minus].into_iter())).collect();
-        let variance = mean(self.dot(distances.iter().map(|d| (*d, *d))));
+        numbers.iter().map(|x| self.sum([*x, minus].into_iter())).collect()
+    }
+
+    /// 1 / √(v + 10⁻⁵).
+    fn scale(&self, variance: Value) -> Value {
         let epsilon = Value { value: 1e-5, error: 1e-5 * self.unit };
         let sum = self.sum([variance, epsilon].into_iter());
         let root = |x: f64| 1.0 / x.sqrt();
         // No variance is below 0.
         let largest = root((sum.value - sum.error).max(1e-5));
         let value = root(sum.value);
-        let scale = Value { value, error: largest - value + 4.0 * self.unit * largest };
+        Value { value, error: largest - value + 4.0 * self.unit * largest }
+    }
+
+    /// (x − m) / √(v + 10⁻⁵) for each x of a line, and 1 / √(v + 10⁻⁵); m is the mean, or 0 for root mean square normalization,
+    /// and v the mean of (x − m)².
+    fn normal(&self, centered: bool, line: &[Value]) -> (Vec<Value>, Value) {
+        let center = if centered { self.mean(line) } else { Value::exact(0.0) };
+        let distances = self.distances(line, center);
+        let squares: Vec<Value> = distances.iter().map(|d| self.product(*d, *d)).collect();
+        let scale = self.scale(self.mean(&squares));
         (distances.iter().map(|d| self.product(*d, scale)).collect(), scale)
     }
 
-    fn normalize(&self, parameters: &Tensors, number: usize, input: &[Value], rows: usize) -> Vec<Value> {
-        let weight = &parameters[&format!("layer{number}.weight")];
-        let bias = parameters.get(&format!("layer{number}.bias"));
-        let row = |row: &[Value]| {
-            let (normal, _) = self.normal(number, row);
-            let element = |c: usize| {
-                let bias = bias.map(|bias| bias[c]);
-                self.sum(std::iter::once(self.product(normal[c], weight[c])).chain(bias))
-            };
-            (0..row.len()).map(element).collect::<Vec<_>>()
+    /// Running statistics of batch normalization after a step: 0.9 of the old, and 0.1 of the batch's mean and variance
+    /// Σ(x − m)² / (rows − 1).
+    fn moved(&self, parameters: &Tensors, number: usize, input: &[Value], rows: usize) -> Tensors {
+        let columns = lines(Layer::BatchNorm, input, rows);
+        let means: Vec<Value> = columns.iter().map(|column| self.mean(column)).collect();
+        let variance = |(column, mean): (&Vec<Value>, &Value)| {
+            let distances = self.distances(column, *mean);
+            self.scaled(self.dot(distances.iter().map(|d| (*d, *d))), 1.0 / (rows - 1) as f64, 2.0)
         };
-        input.chunks(input.len() / rows).flat_map(row).collect()
+        let variances: Vec<Value> = columns.iter().zip(&means).map(variance).collect();
+        let moved = |(part, batch): (&str, Vec<Value>)| {
+            let name = format!("layer{number}.{part}");
+            let old = parameters[&name].iter().map(|old| self.scaled(*old, 0.9, 2.0));
+            let new = batch.iter().map(|new| self.scaled(*new, 0.1, 2.0));
+            let moved = old.zip(new).map(|(old, new)| self.sum([old, new].into_iter())).collect();
+            (name, moved)
+        };
+        [("running_mean", means), ("running_var", variances)].into_iter().map(moved).collect()
     }
 
-    /// With x the normalized row, s its scale and d = g·w: dx = s·(d − mean d − x·mean(d·x)), the mean of d only for layer
-    /// normalization; dw = Σᵣ g·x, db = Σᵣ g.
+    fn normalize_by_running(&self, parameters: &Tensors, number: usize, input: &[Value]) -> Vec<Value> {
+        let tensor = |part: &str| &parameters[&format!("layer{number}.{part}")];
+        let [weight, bias, mean, var] = ["weight", "bias", "running_mean", "running_var"].map(tensor);
+        let element = |(i, x): (usize, &Value)| {
+            let c = i % weight.len();
+            let normal = self.product(self.distances(&[*x], mean[c])[0], self.scale(var[c]));
+            self.sum([self.product(normal, weight[c]), bias[c]].into_iter())
+        };
+        input.iter().enumerate().map(element).collect()
+    }
+
+    /// Normalized lines of a matrix, each with its scale: columns for batch normalization, else rows.
+    fn normal_lines(&self, number: usize, matrix: &[Value], rows: usize) -> Vec<(Vec<Value>, Value)> {
+        let layer = self.network.layers()[number];
+        lines(layer, matrix, rows).iter().map(|line| self.normal(layer != Layer::RmsNorm, line)).collect()
+    }
+
+    fn normalize(&self, parameters: &Tensors, number: usize, input: &[Value], rows: usize) -> Vec<Value> {
+        let layer = self.network.layers()[number];
+        let weight = &parameters[&format!("layer{number}.weight")];
+        let bias = parameters.get(&format!("layer{number}.bias"));
+        let normal: Vec<_> = self.normal_lines(number, input, rows).into_iter().map(|(line, _)| line).collect();
+        let element = |(i, normal): (usize, Value)| {
+            let c = i % weight.len();
+            let bias = bias.map(|bias| bias[c]);
+            self.sum(std::iter::once(self.product(normal, weight[c])).chain(bias))
+        };
+        matrix(layer, &normal).into_iter().enumerate().map(element).collect()
+    }
+
+    /// With x the normalized line, s its scale and d = g·w: dx = s·(d − mean d − x·mean(d·x)), the mean of d not for root mean
+    /// square normalization; dw = Σᵣ g·x, db = Σᵣ g.
     fn normalize_gradients(
         &self,
         parameters: &Tensors,
@@ -356,27 +497,49 @@ impl Oracle<'_> {
         rows: usize,
         gradients: &mut Tensors,
     ) -> Vec<Value> {
+        let layer = self.network.layers()[number];
+        let centered = layer != Layer::RmsNorm;
         let weight = &parameters[&format!("layer{number}.weight")];
-        let columns = input.len() / rows;
-        let normal: Vec<_> = input.chunks(columns).map(|row| self.normal(number, row)).collect();
-        let column = |c: usize| (0..rows).map(move |r| (grad[r * columns + c], r));
-        let of_weight = |c: usize| self.dot(column(c).map(|(g, r)| (g, normal[r].0[c])));
+        let columns = weight.len();
+        let normal = self.normal_lines(number, input, rows);
+        let flat = matrix(layer, &normal.iter().map(|(line, _)| line.clone()).collect::<Vec<_>>());
+        let column = |c: usize| (0..rows).map(move |r| r * columns + c);
+        let of_weight = |c: usize| self.dot(column(c).map(|i| (grad[i], flat[i])));
         gradients.insert(format!("layer{number}.weight"), (0..columns).map(of_weight).collect());
-        if self.network.layers()[number] == Layer::LayerNorm {
-            let of_bias = |c: usize| self.sum(column(c).map(|(g, _)| g));
+        if centered {
+            let of_bias = |c: usize| self.sum(column(c).map(|i| grad[i]));
             gradients.insert(format!("layer{number}.bias"), (0..columns).map(of_bias).collect());
         }
-        let minus_mean = |sum: Value| self.scaled(sum, -1.0 / columns as f64, 1.0);
-        let row = |r: usize| {
-            let (x, scale) = &normal[r];
-            let d: Vec<Value> = (0..columns).map(|c| self.product(grad[r * columns + c], weight[c])).collect();
-            let centered = self.network.layers()[number] == Layer::LayerNorm;
+        let d: Vec<Value> = grad.iter().enumerate().map(|(i, g)| self.product(*g, weight[i % columns])).collect();
+        let line = |(d, (x, scale)): (&Vec<Value>, &(Vec<Value>, Value))| {
+            let minus_mean = |sum: Value| self.scaled(sum, -1.0 / d.len() as f64, 1.0);
             let mean = if centered { minus_mean(self.sum(d.iter().copied())) } else { Value::exact(0.0) };
             let along = minus_mean(self.dot(d.iter().copied().zip(x.iter().copied())));
-            let terms = |c: usize| [d[c], mean, self.product(x[c], along)];
-            (0..columns).map(|c| self.product(*scale, self.sum(terms(c).into_iter()))).collect::<Vec<_>>()
+            let terms = |i: usize| [d[i], mean, self.product(x[i], along)];
+            (0..d.len()).map(|i| self.product(*scale, self.sum(terms(i).into_iter()))).collect()
         };
-        (0..rows).flat_map(row).collect()
+        matrix(layer, &lines(layer, &d, rows).iter().zip(&normal).map(line).collect::<Vec<_>>())
+    }
+
+    /// Slope of each element of a layer of slopes, and the place of its weight; none where a positive element is kept.
+    fn slopes(
+        &self,
+        number: usize,
+        weight: &[Value],
+        input: &[Value],
+        rows: usize,
+        kinks: &mut Kinks,
+    ) -> Vec<(Value, Option<usize>)> {
+        let columns = input.len() / rows;
+        let bends = matches!(self.network.layers()[number], Layer::Prelu { .. });
+        let element = |(i, x): (usize, &Value)| {
+            if bends && kinks.above(*x) {
+                return (Value::exact(1.0), None);
+            }
+            let place = if weight.len() == 1 { 0 } else { i % columns };
+            (weight[place], Some(place))
+        };
+        input.iter().enumerate().map(element).collect()
     }
 
     fn activate(&self, function: Activation, x: Value, kinks: &mut Kinks) -> Value {

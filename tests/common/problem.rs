@@ -76,7 +76,9 @@ pub fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Parameters 
     let mut parameters = Parameters::new();
     for (number, tensor) in network.tensors() {
         let limit = if let [_, inputs] = tensor.shape[..] { 1.5 / (inputs as f64).sqrt() } else { 0.5 };
-        let values = (0..tensor.elements()).map(|_| source.draw(limit)).collect();
+        let mut draw = || source.draw(limit);
+        // No running variance is negative.
+        let values = (0..tensor.elements()).map(|_| if tensor.is_trained() { draw() } else { draw().abs() }).collect();
         parameters.push((format!("layer{number}.{}", tensor.name), values));
     }
     parameters

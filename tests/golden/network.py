@@ -70,16 +70,51 @@ def module(text, columns):
             # `init=…` is ignored, since the parameters are loaded.
             outputs = int(arguments[0].removeprefix("outputs="))
             return nn.Linear(columns, outputs, bias="bias=false" not in arguments), outputs
+        case "batch_norm":
+            return nn.BatchNorm1d(columns), columns
         case "layer_norm":
             return nn.LayerNorm(columns), columns
         case "rms_norm":
             return nn.RMSNorm(columns, eps=1e-5), columns
+        case "prelu":
+            return nn.PReLU(columns if "per_unit=true" in arguments else 1), columns
+        case "scaling":
+            return Scaling(columns), columns
+        case "glu":
+            return nn.GLU(dim=1), columns // 2
+        case "swiglu":
+            return Gated(nn.functional.silu), columns // 2
+        case "geglu":
+            return Gated(nn.functional.gelu), columns // 2
         case "dropout":
             return nn.Dropout(float(arguments[0].removeprefix("rate="))), columns
         case _:
             # `slope=0.1` or `0.1`; parameters are in order.
             parameters = [float(argument.rpartition("=")[2]) for argument in arguments]
             return ACTIVATIONS[name](*parameters), columns
+
+
+class Gated(nn.Module):
+    """The first half of the columns, times a function of the second half."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        a, b = x.chunk(2, dim=1)
+        return a * self.function(b)
+
+
+class Scaling(nn.Module):
+    """A factor per column."""
+
+    def __init__(self, columns):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(columns))
+
+    def forward(self, x):
+        return self.weight * x
 
 
 class Start(nn.Identity):

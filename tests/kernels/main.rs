@@ -19,6 +19,9 @@ mod activation;
 mod activation_grad;
 mod add;
 mod argmax;
+mod batch_norm;
+mod batch_norm_eval;
+mod batch_norm_grad;
 mod bias_add;
 mod check_finite;
 mod column_sum;
@@ -31,6 +34,8 @@ mod dense_grad_weight;
 mod dense_grad_weight_sum;
 mod dropout;
 mod element_loss;
+mod gated;
+mod gated_grad;
 mod gather;
 mod gather_bytes;
 mod matmul;
@@ -42,10 +47,14 @@ mod norm;
 mod row_norm;
 mod row_norm_grad;
 mod row_norm_grad_weight;
+mod running_update;
 mod sabotage;
+mod slope;
+mod slope_grad;
 mod softmax_cross_entropy;
 mod square_sum;
 mod update;
+mod vector_sum;
 mod weigh_rows;
 
 use std::collections::BTreeSet;
@@ -55,12 +64,15 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 32] = [
+pub const STEMS: [Stem; 41] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
     ("add", add::cases),
     ("argmax", argmax::cases),
+    ("batch_norm", batch_norm::cases),
+    ("batch_norm_eval", batch_norm_eval::cases),
+    ("batch_norm_grad", batch_norm_grad::cases),
     ("bias_add", bias_add::cases),
     ("check_finite", check_finite::cases),
     ("column_sum", column_sum::cases),
@@ -75,6 +87,8 @@ pub const STEMS: [Stem; 32] = [
     ("element_loss", element_loss::cases),
     ("gather", gather::cases),
     ("gather_bytes", gather_bytes::cases),
+    ("gated", gated::cases),
+    ("gated_grad", gated_grad::cases),
     ("matmul", matmul::cases),
     ("matmul_split", matmul_split::cases),
     ("mean_loss", mean_loss::cases),
@@ -84,10 +98,14 @@ pub const STEMS: [Stem; 32] = [
     ("row_norm", row_norm::cases),
     ("row_norm_grad", row_norm_grad::cases),
     ("row_norm_grad_weight", row_norm_grad_weight::cases),
+    ("running_update", running_update::cases),
+    ("slope", slope::cases),
+    ("slope_grad", slope_grad::cases),
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
     ("weigh_rows", weigh_rows::cases),
     ("update", update::cases),
+    ("vector_sum", vector_sum::cases),
 ];
 
 /// Returns the stems of the Rust files in a folder of the package, without `except`.

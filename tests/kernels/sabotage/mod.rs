@@ -128,6 +128,11 @@ fn sabotaged_updates_are_caught() {
 }
 
 #[test]
+fn sabotaged_normalizations_are_caught() {
+    all_are_caught(normalizations::TABLE);
+}
+
+#[test]
 fn sabotaged_rest_is_caught() {
     all_are_caught(rest::TABLE);
 }

@@ -1,0 +1,34 @@
+//! Depth: a plain network of thirty layers does not train. With batch normalization, or in residual blocks, it does.
+//!
+//! Expected: after five epochs, thirty dense layers of sigmoids still guess, one digit of ten. The same layers with batch
+//! normalization (Ioffe and Szegedy 2015), or in residual blocks (He et al. 2016), know nine of ten.
+
+use wgrad::{Adam, Device, Fit, Loss, Network, Split, Trainer, data};
+
+const LAYERS: usize = 30;
+
+fn main() -> wgrad::Result<()> {
+    let plain = accuracy("sigmoid 32")?;
+    let normalized = accuracy("batch_norm sigmoid 32")?;
+    let residual = accuracy("[sigmoid 32]")?;
+    println!("{LAYERS} dense layers of sigmoids: {:.0} %", 100.0 * plain);
+    println!("with batch normalization: {:.0} %", 100.0 * normalized);
+    println!("in residual blocks: {:.0} %", 100.0 * residual);
+    assert!(plain < 0.2, "the plain network does not train");
+    assert!(normalized > 0.7 && residual > 0.7, "the others do");
+    Ok(())
+}
+
+/// Accuracy on the test set of a network of 32 units per layer, in which `part` stands between the first layer and the last.
+fn accuracy(part: &str) -> wgrad::Result<f64> {
+    let (train, _, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
+    let parts = format!("{part} ").repeat(LAYERS - 2);
+    let mut trainer = Trainer::builder(Network::parse(64, &format!("32 {parts} sigmoid 10"))?)
+        .loss(Loss::softmax_cross_entropy())
+        .optimizer(Adam::new(0.01))
+        .batch(64)
+        .seed(7)
+        .build(&Device::cpu())?;
+    trainer.fit(&train, Fit::epochs(5))?;
+    trainer.evaluate(&test)?.accuracy()
+}
