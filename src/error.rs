@@ -262,7 +262,29 @@ pub(crate) fn copied<T: Copy>(what: &str, values: &[T]) -> Result<Vec<T>> {
     Ok(copy)
 }
 
+/// Most problems that are listed in one error.
+const MOST_PROBLEMS: usize = 5;
+
 impl Error {
+    /// Returns all problems as one error, so that users need not correct them one by one.
+    ///
+    /// # Errors
+    /// There is at least one problem.
+    pub(crate) fn all(mut problems: Vec<Self>) -> Result<()> {
+        match problems.len() {
+            0 => Ok(()),
+            1 => problems.pop().map_or(Ok(()), Err),
+            count => {
+                let listed = problems.iter().take(MOST_PROBLEMS).enumerate();
+                let listed: Vec<String> = listed.map(|(at, one)| format!("({}) {}", at + 1, one.message())).collect();
+                let more = count.saturating_sub(MOST_PROBLEMS);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let problem = format!("{}{more}", listed.join(" "));
+                Err(Self::data(format!("{count} problems"), problem, "correct all of them"))
+            }
+        }
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Shape { place, found_what, found, wanted_what, wanted, remedy } => {

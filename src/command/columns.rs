@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
-use wgrad::data::CsvOptions;
+use wgrad::data::{CsvOptions, KindChoice, ReadAs, quoted};
 
 /// Options for finding the data, and for the format of a table's text.
 #[derive(Args)]
@@ -64,22 +64,91 @@ pub struct Columns {
     /// column is no input.
     #[arg(long, value_name = "COLUMN", help_heading = "Data", hide_short_help = true)]
     pub weights: Option<String>,
+    /// Kind of a column: "zip=category" [default: inspected]
+    ///
+    /// Only for a table. Kinds are number, category, date, dmy (dates that begin with the day) and mdy (with the month).
+    /// A column of a named kind is used, even if it looks like an id. The option can be repeated.
+    #[arg(long, value_name = "COLUMN=KIND", value_parser = column_kind, help_heading = "Data", hide_short_help = true)]
+    pub column: Vec<(String, KindChoice)>,
+    /// Target: regression or classification [default: inspected]
+    ///
+    /// Only for a table. By default, text is classes, and so are at most 20 different whole numbers. A --loss that
+    /// suits only one of the two decides as well.
+    #[arg(long, value_name = "TASK", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
+    pub task: Option<Task>,
+    /// Missing cells: fill, drop or error [default: fill]
+    ///
+    /// Only for a table. fill: a missing number becomes the median of the training set, and one more input says that
+    /// it was missing; a missing category is a level of its own. drop: such rows are left out of training; in a
+    /// prediction they are filled. error: they are refused. Rows without a target are always left out.
+    #[arg(long, value_name = "HOW", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
+    pub missing: Option<Missing>,
     #[command(flatten)]
     pub reading: Reading,
+}
+
+/// Value of `--task`.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Task {
+    Regression,
+    Classification,
+}
+
+/// Value of `--missing`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
+pub enum Missing {
+    #[default]
+    Fill,
+    Drop,
+    Error,
 }
 
 impl Columns {
     /// Returns the options in the form that the library takes.
     pub fn form(&self) -> CsvOptions {
-        let form = CsvOptions { target: self.target.clone(), weights: self.weights.clone(), ..self.reading.form() };
+        let read_as = self.task.map(|task| match task {
+            Task::Regression => ReadAs::Number,
+            Task::Classification => ReadAs::Class,
+        });
+        let kinds = self.column.iter().cloned().collect();
+        let (target, weights) = (self.target.clone(), self.weights.clone());
+        let form = CsvOptions { target, weights, kinds, read_as, ..self.reading.form() };
         self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
     }
 
     /// Returns the first option that is given of those for tables only, for error messages; `None` if none is.
     pub fn given(&self) -> Option<&'static str> {
         let dropped = (!self.drop.is_empty()).then_some("--drop");
+        let kind = (!self.column.is_empty()).then_some("--column");
+        let task = self.task.map(|_| "--task");
+        let missing = self.missing.map(|_| "--missing");
         let weights = self.weights.as_ref().map(|_| "--weights");
-        self.target.as_ref().map(|_| "--target").or(dropped).or(weights).or(self.reading.given())
+        let columns = self.target.as_ref().map(|_| "--target").or(dropped).or(weights).or(kind);
+        columns.or(task).or(missing).or(self.reading.given())
+    }
+
+    /// Returns the settings `columns`, `task` and `missing` for the origin of a model. An option that was not given is empty.
+    pub fn settings(&self) -> [(&'static str, String); 3] {
+        let missing = self.missing.filter(|missing| *missing != Missing::Fill);
+        [
+            ("columns", self.kinds().join(", ")),
+            ("task", self.task.map_or(String::new(), |task| format!("{task:?}").to_lowercase())),
+            ("missing", missing.map_or(String::new(), |missing| format!("{missing:?}").to_lowercase())),
+        ]
+    }
+
+    /// Returns the options `--column` and `--task`, quoted for a shell, each after a blank.
+    pub fn words(&self) -> String {
+        let columns = self.kinds().into_iter().map(|kind| format!(" --column={}", quoted(kind)));
+        let task = self.task.map(|task| format!(" --task {}", format!("{task:?}").to_lowercase()));
+        columns.chain(task).collect()
+    }
+
+    /// Values of `--column`.
+    fn kinds(&self) -> Vec<String> {
+        let name =
+            |kind: &KindChoice| KindChoice::ALL.iter().find(|(_, known)| known == kind).map_or("", |(name, _)| *name);
+        self.column.iter().map(|(column, kind)| format!("{column}={}", name(kind))).collect()
     }
 }
 
@@ -96,14 +165,28 @@ impl Reading {
     }
 }
 
+/// Returns all names.
+pub fn listed(names: &[Names]) -> Vec<String> {
+    names.iter().flat_map(|names| names.0.clone()).collect()
+}
+
 /// Parses names like the header of a CSV table, so that a quoted name may contain commas.
-fn names(text: &str) -> Result<Names, String> {
+pub fn names(text: &str) -> Result<Names, String> {
     let reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(text.as_bytes());
     let mut records = reader.into_records();
     match (records.next(), records.next()) {
         (Some(Ok(names)), None) => Ok(Names(names.iter().map(String::from).collect())),
         _ => Err("it must be one line of column names, separated by commas".into()),
     }
+}
+
+/// Parses `NAME=KIND`; the name may have further `=`.
+fn column_kind(text: &str) -> Result<(String, KindChoice), String> {
+    let names = || KindChoice::ALL.map(|(name, _)| name).join(", ");
+    let (column, kind) = text.rsplit_once('=').ok_or_else(|| format!("it must be COLUMN=KIND; kinds: {}", names()))?;
+    let found = KindChoice::ALL.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
+    let (_, kind) = found.ok_or_else(|| format!("unknown kind `{kind}`; kinds: {}", names()))?;
+    Ok((column.into(), kind))
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

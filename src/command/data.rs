@@ -3,14 +3,14 @@
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use wgrad::data::{
-    CsvOptions, Inspection, Table, and, blobs, circles, digits, drop_words, iris, mnist, or, quoted, sine, spirals,
-    two_moons, xor,
+    CsvOptions, Inspection, Preparation, PreparedColumn, ReadAs, Table, Wanted, Warning, and, blobs, circles, digits,
+    drop_words, iris, mnist, or, quoted, sine, spirals, two_moons, xor,
 };
 use wgrad::loss::{TargetKind, Task};
 use wgrad::model::Metadata;
 use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
-use super::columns::{Columns, Reading, YesNo};
+use super::columns::{Columns, Missing, Reading, YesNo};
 use super::report::Output;
 
 /// Name of the data set that has its own test set.
@@ -32,18 +32,34 @@ pub const LONG_HELP: &str = "Name of a data set: `digits`, `iris`, `mnist` (need
 pub const STANDARD: &str = "-";
 
 /// Rows of a data set or of a table, before they are split.
-pub struct Source {
-    /// Rows to split and train on.
-    pub rows: Dataset,
-    /// Test set that comes with the data, as for `mnist`.
-    pub test: Option<Dataset>,
-    /// Statistics and warnings of a table; `None` if it was not inspected, and for data sets.
-    pub found: Option<Inspection>,
+pub enum Source {
+    /// A data set with its own test set, if it has one, as `mnist` has.
+    Data { rows: Dataset, test: Option<Dataset> },
+    /// A table, the numbers of its rows that are used, and its statistics and warnings.
+    Table { table: Table, rows: Vec<usize>, found: Box<Inspection> },
 }
 
 impl From<Dataset> for Source {
     fn from(rows: Dataset) -> Self {
-        Self { rows, test: None, found: None }
+        Self::Data { rows, test: None }
+    }
+}
+
+impl Source {
+    /// Statistics and warnings of a table; `None` for a data set.
+    pub fn found(&self) -> Option<&Inspection> {
+        match self {
+            Self::Data { .. } => None,
+            Self::Table { found, .. } => Some(found),
+        }
+    }
+
+    /// Number of rows and checksum.
+    pub fn contents(&self) -> (usize, u32) {
+        match self {
+            Self::Data { rows, .. } => (rows.len(), rows.checksum()),
+            Self::Table { table, rows, .. } => (rows.len(), table.checksum()),
+        }
     }
 }
 
@@ -54,7 +70,7 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
         "iris" => iris().into(),
         MNIST => {
             let (rows, test) = mnist(folder(reading)?)?;
-            Source { rows, test: Some(test), found: None }
+            Source::Data { rows, test: Some(test) }
         }
         // The same set every time, so that a model can be evaluated on the rows that it was trained on.
         "moons" | "two_moons" => two_moons(1000, 0.2, 0)?.into(),
@@ -77,36 +93,68 @@ fn folder(reading: &Reading) -> Result<&Path> {
     })
 }
 
-/// The data set of that name, or the table at that path, to train with a loss function if one is given.
+/// Loads the data set of that name, or the table at that path. `loss` may decide whether its target is a class or a number.
 pub fn load(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Source> {
-    match by_name(source, &columns.reading, columns.given())? {
-        Some(data) => Ok(data),
-        None => Ok(Dataset::from_csv(table_path(source)?, form(columns, loss))?.into()),
+    if let Some(data) = by_name(source, &columns.reading, columns.given())? {
+        return Ok(data);
     }
+    let options = options(columns, loss);
+    let path = table_path(source)?;
+    let (table, found) = Table::read_and_inspect(&path, &options)?;
+    let missing = table.missing();
+    let rows = match columns.missing.unwrap_or_default() {
+        Missing::Fill => table.rows(),
+        Missing::Drop => table.complete_rows(),
+        Missing::Error if missing.is_empty() => table.rows(),
+        Missing::Error => {
+            let listed: Vec<String> = missing.iter().map(|(name, cells)| format!("`{name}` ({cells})")).collect();
+            let problem = format!("columns with missing cells: {}", listed.join(", "));
+            return Err(Error::data(source, problem, "fill them in, or use `--missing fill` or `--missing drop`"));
+        }
+    };
+    if rows.is_empty() {
+        let problem = "every row has a missing cell, so `--missing drop` leaves none";
+        return Err(Error::data(source, problem, "use `--missing fill`, or drop columns with `--drop`"));
+    }
+    Ok(Source::Table { table, rows, found: Box::new(found) })
 }
 
-/// Like [`load`]; also inspects a table.
-pub fn load_inspected(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Source> {
-    match by_name(source, &columns.reading, columns.given())? {
-        Some(data) => Ok(data),
-        None => {
-            let (found, rows) = Inspection::with_data(table_path(source)?, form(columns, loss))?;
-            Ok(Source { found: Some(found), ..rows.into() })
+/// Options of a table. A loss function for numbers makes the task a regression, and one for classes a classification, unless the
+/// task is given.
+fn options(columns: &Columns, loss: Option<Loss>) -> CsvOptions {
+    let form = columns.form();
+    let tasks = [(Task::Regression, ReadAs::Number), (Task::MultiClass, ReadAs::Class)];
+    let by_loss = tasks.into_iter().find(|(task, _)| loss.is_some_and(|loss| loss.task(2) == *task));
+    CsvOptions { read_as: form.read_as.or(by_loss.map(|(_, task)| task)), ..form }
+}
+
+/// Inspects the data set of that name, or the table at that path. Of a table, it also returns what its columns become. A table
+/// that training refuses is inspected, too; the reason is then a warning.
+pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<PreparedColumn>)> {
+    if let Some(Source::Data { rows, .. }) = by_name(source, &columns.reading, columns.given())? {
+        return Ok((Inspection::of(&rows), vec![]));
+    }
+    let (path, options) = (table_path(source)?, columns.form());
+    match Table::read_and_inspect(&path, &options) {
+        Ok((table, mut found)) => {
+            let notes =
+                table.notes().iter().map(|note| Warning { kind: "note", columns: vec![], message: note.clone() });
+            found.warnings.extend(notes);
+            Ok((found, Preparation::fit(&table, &table.rows())?.summary(&table)))
+        }
+        Err(problem) => {
+            let Ok(mut found) = Inspection::of_csv(path, options) else { return Err(problem) };
+            found.warnings.insert(0, Warning { kind: "refused", columns: vec![], message: problem.to_string() });
+            Ok((found, vec![]))
         }
     }
 }
 
-/// Returns the options for a table. The target of a regression is read as numbers.
-fn form(columns: &Columns, loss: Option<Loss>) -> CsvOptions {
-    let is_regression = loss.is_some_and(|loss| loss.task(1) == Task::Regression);
-    if is_regression { columns.form().numbers() } else { columns.form() }
-}
-
-/// Inspects the data set of that name, or the table at that path.
-pub fn inspect(source: &str, columns: &Columns) -> Result<Inspection> {
-    match by_name(source, &columns.reading, columns.given())? {
-        Some(data) => Ok(Inspection::of(&data.rows)),
-        None => Inspection::of_csv(table_path(source)?, columns.form()),
+/// Loads all rows that are used as one data set. A table is prepared by all of them.
+pub fn load_whole(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Dataset> {
+    match load(source, columns, loss)? {
+        Source::Data { rows, .. } => Ok(rows),
+        Source::Table { table, rows, .. } => Preparation::fit(&table, &rows)?.dataset(&table, &rows),
     }
 }
 
@@ -143,17 +191,14 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
     let dropped = if dropped.is_empty() { String::new() } else { format!(" {}", drop_words(&dropped)) };
     let weights = columns.weights.as_ref().map(|weights| format!(" --weights={}", quoted(weights))).unwrap_or_default();
     let source = words(source, &columns.reading);
-    format!(
-        "wgrad inspect {source}{}{dropped}{weights}{} --all",
-        target.unwrap_or_default(),
-        header.unwrap_or_default()
-    )
+    let (target, header, kinds) = (target.unwrap_or_default(), header.unwrap_or_default(), columns.words());
+    format!("wgrad inspect {source}{target}{dropped}{weights}{kinds}{header} --all")
 }
 
 /// Returns the rows of a named data set on which a model is used: its test set, or else all rows. `None` if `source` is the
 /// path of a table.
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
-    let Some(Source { rows, test, .. }) = by_name(source, reading, given)? else { return Ok(None) };
+    let Some(Source::Data { rows, test }) = by_name(source, reading, given)? else { return Ok(None) };
     let data = test.unwrap_or(rows);
     check_columns(&model.metadata, &data)?;
     Ok(Some(data))
@@ -164,7 +209,7 @@ pub fn stem(source: &str, data: &Dataset) -> String {
     if NAMES.contains(&source) { source.into() } else { data.name().into() }
 }
 
-/// Loads rows and targets for a model. Prints notes on how a table was read.
+/// Loads rows and targets for a model. Prints notes on how a table was read. Rows without a target are left out.
 pub fn for_model(
     model: &Model,
     source: &str,
@@ -176,9 +221,15 @@ pub fn for_model(
     let head = &model.metadata;
     let given = target.map(|_| "--target").or(weights.map(|_| "--weights")).or(reading.given());
     let Some(data) = by_name_for_model(model, source, reading, given)? else {
-        let table = Table::read(table_path(source)?, &head.csv_options(reading.form()))?;
-        let data = table_for_model(head, &table, source, target, output)?;
-        return weighted(head, data, &table, weights, output);
+        let target = target_column(head, source, target)?;
+        // The column that had the weights in training may be missing.
+        let known = head.table.as_ref().and_then(|table| table.weights.as_deref());
+        let weights = weights.map(|name| (name, true)).or(known.map(|name| (name, false)));
+        let wanted = Wanted { target: Some((target, head.classes.as_deref())), weights, kept: &[] };
+        let (options, preparation) = (head.csv_options(reading.form()), head.table_preparation());
+        let table = Table::read_for(table_path(source)?, &options, &preparation, &wanted)?;
+        output.notes(table.notes());
+        return Ok(preparation.dataset(&table, &table.rows())?.named(source));
     };
     match (data.class_names(), &head.classes) {
         (Some(found), Some(known)) if found != known => {
@@ -189,90 +240,67 @@ pub fn for_model(
     }
 }
 
-/// Loads inputs for a model, of shape [rows, inputs]. A table needs no target column.
-pub fn inputs_for_model(model: &Model, source: &str, reading: &Reading, output: &Output) -> Result<Vec<f64>> {
-    let columns = &model.metadata.columns;
-    match by_name_for_model(model, source, reading, reading.given())? {
-        Some(data) => Ok((0..data.len())
-            .flat_map(|row| (0..columns.len()).map(move |column| (row, column)))
-            .map(|(row, column)| data.value(row, column))
-            .collect()),
+/// Inputs of rows for a model, and the text of the columns that are kept.
+pub struct ModelInputs {
+    /// Values of shape [rows, inputs].
+    pub values: Vec<f64>,
+    /// Cells of each kept column.
+    pub kept: Vec<Vec<String>>,
+}
+
+/// Loads inputs for a model, and columns to keep. A table needs no target column.
+pub fn inputs_for_model(
+    model: &Model,
+    source: &str,
+    kept: &[String],
+    reading: &Reading,
+    output: &Output,
+) -> Result<ModelInputs> {
+    let (head, keep) = (&model.metadata, (!kept.is_empty()).then_some("--keep"));
+    match by_name_for_model(model, source, reading, reading.given().or(keep))? {
+        Some(data) => {
+            let row = |row: usize| (0..head.columns.len()).map(move |column| (row, column));
+            let values = (0..data.len()).flat_map(row).map(|(row, column)| data.value(row, column)).collect();
+            Ok(ModelInputs { values, kept: vec![] })
+        }
         None => {
-            let table = Table::read(table_path(source)?, &model.metadata.csv_options(reading.form()))?;
-            let input = table.numbers(columns)?;
-            output.notes(&table.notes(columns));
-            Ok(input)
+            let (options, preparation) = (head.csv_options(reading.form()), head.table_preparation());
+            let wanted = Wanted { kept, ..Wanted::default() };
+            let table = Table::read_for(table_path(source)?, &options, &preparation, &wanted)?;
+            output.notes(table.notes());
+            let texts = kept.iter().map(|column| table.text(column).unwrap_or_default());
+            let kept = texts.map(|cells| cells.into_iter().map(String::from).collect()).collect();
+            Ok(ModelInputs { values: preparation.values(&table, &table.rows())?, kept })
         }
     }
 }
 
-fn table_for_model(
-    head: &Metadata,
-    table: &Table,
-    source: &str,
-    target: Option<&str>,
-    output: &Output,
+/// Reads another table with the preparation, target and classes of the training set. If `found` is the inspection of the
+/// training set's table, the other table is read with its header. A data set has no preparation: all its columns are numbers.
+pub fn like(
+    train: &Dataset,
+    prepared: Option<(&Preparation, &Inspection)>,
+    columns: &Columns,
+    path: &Path,
 ) -> Result<Dataset> {
-    let input = table.numbers(&head.columns)?;
-    let (target, guess) = target_column(head, table, source, target)?;
-    let targets = targets(table, &target, head.classes.as_deref())?;
-    let used = [&head.columns[..], &[target]].concat();
-    guess.iter().for_each(|note| output.note(note));
-    output.notes(&table.notes(&used));
-    Dataset::table(source, head.columns.clone(), input, targets)
-}
-
-/// Gives the rows their weights: those of the column `weights`, or else of the column that the model was trained with, if the
-/// table has it.
-fn weighted(head: &Metadata, data: Dataset, table: &Table, weights: Option<&str>, output: &Output) -> Result<Dataset> {
-    let known = head.table.as_ref().and_then(|table| table.weights.as_deref());
-    let has = |name: &&str| table.columns().iter().any(|column| column == name);
-    if let (None, Some(known)) = (weights, known.filter(|known| !has(known))) {
-        output.note(format!(
-            "all rows count alike, since there is no column `{known}`, which had the weights in training"
-        ));
-    }
-    match weights.or(known.filter(has)) {
-        Some(name) => data.weighted(row_weights(table, name)?),
-        None => Ok(data),
-    }
-}
-
-fn row_weights(table: &Table, column: &str) -> Result<Vec<f32>> {
-    Ok(table.numbers(&[column.to_string()])?.into_iter().map(|weight| weight as f32).collect())
-}
-
-/// Reads the targets of a table: as classes if the names of all classes are given, else as numbers.
-fn targets(table: &Table, column: &str, classes: Option<&[String]>) -> Result<Targets> {
-    let columns = vec![column.to_string()];
-    Ok(match classes {
-        Some(names) => Targets::Classes { indices: table.classes(column, names)?, names: names.to_vec() },
-        None => Targets::Numbers { values: table.numbers(&columns)?, columns },
-    })
-}
-
-/// Reads another table with the columns, target, classes and column of weights of the training set. If `found` is the inspection of the training
-/// set's table, the other table is read with its header and number formats.
-pub fn like(train: &Dataset, found: Option<&Inspection>, columns: &Columns, path: &Path) -> Result<Dataset> {
     let mut options = columns.reading.form();
-    if let Some(found) = found {
+    let of_numbers = Preparation::of_numbers(train.columns(), &[]);
+    let preparation = prepared.map_or(&of_numbers, |(preparation, _)| preparation);
+    if let Some((preparation, found)) = prepared {
         options.header = options.header.or(Some(found.header));
-        options.formats =
-            found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect();
+        options.formats = preparation.formats().map(|(name, format)| (name.to_string(), format)).collect();
         if !found.header {
             options.names = found.columns.iter().map(|column| column.name.clone()).collect();
         }
     }
-    let table = Table::read(path, &options)?;
-    let Some(target) = train.target_columns().first().or(table.columns().last()) else {
-        return Err(Error::data(path.display().to_string(), "it has no columns", "give a table with the same columns"));
+    let Some(target) = train.target_columns().first() else {
+        let problem = "the data set does not name its target, so a table cannot be read like it";
+        return Err(Error::conflict(path.display().to_string(), problem, "give a number of rows, or a fraction"));
     };
-    let (input, targets) = (table.numbers(train.columns())?, targets(&table, target, train.class_names())?);
-    let data = Dataset::table(path.display().to_string(), train.columns().to_vec(), input, targets)?;
-    match &columns.weights {
-        Some(name) => data.weighted(row_weights(&table, name)?),
-        None => Ok(data),
-    }
+    let weights = columns.weights.as_deref().map(|name| (name, true));
+    let wanted = Wanted { target: Some((target, train.class_names())), weights, kept: &[] };
+    let table = Table::read_for(path, &options, preparation, &wanted)?;
+    preparation.dataset(&table, &table.rows())
 }
 
 /// Loads the model of a command with the arguments MODEL and DATA. If they are swapped, the error states the correct command.
@@ -287,31 +315,17 @@ pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) 
     })
 }
 
-/// Returns the target column: `target`, or else that of the model. If the model does not name one, it is the last column, and a
-/// note for the user is returned with it.
-fn target_column(
-    head: &Metadata,
-    table: &Table,
-    source: &str,
-    target: Option<&str>,
-) -> Result<(String, Option<String>)> {
-    let known = head.targets.first().map(String::as_str);
-    if let (None, Some(known)) = (target, known)
-        && !table.columns().iter().any(|column| column == known)
-    {
-        let problem = format!("it lacks column `{known}`, the target that the model was trained on");
-        return Err(Error::conflict(source, problem, "add the column, or name the one that has it with `--target`"));
-    }
-    let last = table.columns().last().map(String::as_str);
-    let Some(name) = target.or(known).or(last) else {
-        return Err(Error::data(source, "it has no columns", "give a table with the model's columns and a target"));
+/// Returns the target column: `target`, or else that of the model.
+fn target_column<'a>(head: &'a Metadata, source: &str, target: Option<&'a str>) -> Result<&'a str> {
+    let Some(name) = target.or(head.targets.first().map(String::as_str)) else {
+        let problem = "the model does not name its target column";
+        return Err(Error::conflict(source, problem, "name the target column with `--target`"));
     };
-    if head.columns.iter().any(|column| column == name) {
+    if head.table_preparation().columns().any(|column| column == name) {
         let problem = format!("its target would be column `{name}`, which is an input of the model");
         return Err(Error::conflict(source, problem, "name the target column with `--target`"));
     }
-    let guess = || format!("the model does not name its target, so the last column is used, `{name}`");
-    Ok((name.into(), (target.is_none() && known.is_none()).then(guess)))
+    Ok(name)
 }
 
 fn check_columns(head: &Metadata, data: &Dataset) -> Result<()> {

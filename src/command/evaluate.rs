@@ -7,6 +7,7 @@ use wgrad::data::shown;
 use wgrad::model::Confusion;
 use wgrad::{Evaluation, Result};
 
+use super::baseline::Baseline;
 use super::columns::Reading;
 use super::data;
 use super::device::DeviceOptions;
@@ -30,6 +31,10 @@ numbers explained variance. --json has all metrics of `wgrad list metrics` that
 suit the model and are defined for the data, with the defaults of their
 parameters. roc_auc and pr_auc are left out for more than 32 classes.
 
+The next line is what always answering the most frequent class, or the mean of
+the target, would get on these rows. A model that is no better has learned
+nothing from its inputs.
+
 For classes, there is a confusion matrix, and each class has precision, recall
 and F1 (0 in place of 0/0). Of more than 30 classes, only those with the lowest
 F1 and the most frequent errors are printed. With --json, they are the fields
@@ -48,7 +53,7 @@ pub struct Arguments {
     data: String,
     /// Target column of a table [default: that of the model]
     ///
-    /// If the model does not name its target, the default is the last column.
+    /// A model of a built-in data set may not name its target. It is an error then to leave the option out.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     /// Column of a table with the weight of each row [default: as trained]
@@ -72,6 +77,8 @@ struct Event<'a> {
     data: &'a str,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: &'a Option<Baseline>,
     #[serde(flatten)]
     confusion: Option<Confusion>,
 }
@@ -84,9 +91,10 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let device = arguments.device.open()?;
     let evaluation = &model.evaluate_on(&device, &data)?;
     let confusion = confusion(&model, &device, &data, evaluation)?;
+    let baseline = &Baseline::of(&data, evaluation);
     if arguments.json {
         let model = arguments.model.display().to_string();
-        output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation, confusion });
+        output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation, baseline, confusion });
     } else {
         let found = score_and_loss(evaluation);
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
@@ -94,6 +102,10 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         output.line(wrapped("", "  ", &text));
         if let Some(further) = further_metrics(evaluation, model.metadata.class_count()) {
             output.line(wrapped("", "  ", &further));
+        }
+        if let Some(baseline) = baseline {
+            output.line(wrapped("", "  ", &baseline.line()));
+            baseline.warn(output);
         }
         if let Some(confusion) = confusion {
             output.text(&format!("\n{confusion}"));

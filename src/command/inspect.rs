@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use wgrad::Result;
-use wgrad::data::Inspection;
+use wgrad::data::{Inspection, PreparedColumn, preparation_table};
 
 use super::columns::Columns;
 use super::data;
@@ -16,9 +16,9 @@ EXAMPLES
   wgrad inspect house.csv --drop id,address   leaves out these two columns
   wgrad inspect digits --all
 
-Tables with missing cells, or with text in input columns, are read, too,
-although training refuses them. A warning gives the line of the first such cell
-of each column. Columns of --drop are shown, but without warnings.
+The last table shows what training makes of the columns: text becomes levels,
+a date its parts, and ids and constants are left out; --column overrides it.
+If training would refuse the table, the first warning states why.
 ";
 
 /// Table to inspect.
@@ -46,18 +46,25 @@ struct Event<'a> {
     data: &'a str,
     #[serde(flatten)]
     found: &'a Inspection,
+    /// What the columns of a table become.
+    #[serde(skip_serializing_if = "<[PreparedColumn]>::is_empty")]
+    prepared: &'a [PreparedColumn],
 }
 
 /// Inspects a table, and prints the result.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let found = data::inspect(&arguments.data, &arguments.columns)?;
+    let (found, prepared) = data::inspect(&arguments.data, &arguments.columns)?;
     if arguments.json {
-        output.json(&Event { event: "inspection", data: &arguments.data, found: &found });
+        output.json(&Event { event: "inspection", data: &arguments.data, found: &found, prepared: &prepared });
     } else {
         // Only warnings are wrapped, since they are sentences. Lines of tables stay as they are.
         let is_table = |line: &str| !line.starts_with("warning: ");
         let fit = |line| if is_table(line) { line.to_string() } else { wrapped("", "  ", line) };
         found.to_text(arguments.all).lines().for_each(|line| output.line(fit(line)));
+        let table = preparation_table(&prepared, arguments.all);
+        if !table.is_empty() {
+            output.bytes(format!("\n{table}").as_bytes());
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! error, with a message on standard error, 130 if Ctrl-C stopped training.
 
 mod autotune;
+mod baseline;
 mod bench;
 mod columns;
 mod completions;

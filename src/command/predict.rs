@@ -13,11 +13,13 @@ use super::report::Output;
 const EXAMPLES: &str = "\
 EXAMPLES
   wgrad predict iris.safetensors iris | head -3
-  wgrad predict house.safetensors new_houses.csv --out prices.csv
+  wgrad predict house.safetensors new_houses.csv --keep id --out prices.csv
   cut -d, -f1-3 houses.csv | wgrad predict house.safetensors - | head -3
 
-The table needs the model's input columns, in any order. Others, such as the
-target, are ignored. Without column names, the order must be that of training.
+The table needs the columns that the model uses, as they were in training, in
+any order. Others, such as the target, are ignored. Missing cells and new levels
+are prepared as in training, so every row gets a prediction. Without column
+names, the order must be that of training.
 
 The first line has the names of the columns. Then each row has a line: for
 classes, the predicted class and the probability of each class; for regression,
@@ -42,6 +44,12 @@ pub struct Arguments {
     /// They are exact where a probability is close to 0 or 1.
     #[arg(long, help_heading = "Output")]
     log: bool,
+    /// Columns to copy from the table, such as an id: "id,name"
+    ///
+    /// They come before the predictions, with their text unchanged. Several names are separated by commas, or the option
+    /// is repeated.
+    #[arg(long, value_name = "COLUMN", value_parser = super::columns::names, help_heading = "Output")]
+    keep: Vec<super::columns::Names>,
     /// File of the predictions [default: -, standard output]
     ///
     /// An existing file is replaced, unless it is the model or DATA.
@@ -52,9 +60,10 @@ pub struct Arguments {
 /// Writes the predictions.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("predict", &arguments.model, &arguments.data, &arguments.reading)?;
-    let input = data::inputs_for_model(&model, &arguments.data, &arguments.reading, output)?;
-    let outputs = model.outputs_on(&arguments.device.open()?, &input)?;
-    let text = table(&model.metadata, outputs, arguments.log)?;
+    let keep = super::columns::listed(&arguments.keep);
+    let input = data::inputs_for_model(&model, &arguments.data, &keep, &arguments.reading, output)?;
+    let outputs = model.outputs_on(&arguments.device.open()?, &input.values)?;
+    let text = table(&model.metadata, (&keep, &input.kept), outputs, arguments.log)?;
     match arguments.out.as_deref().filter(|path| *path != Path::new(STANDARD)) {
         None => output.file(&text),
         Some(path) => {
@@ -65,19 +74,26 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Predictions as CSV: the predicted class and all probabilities, or the numbers of a regression.
-fn table(head: &Metadata, mut outputs: Vec<f32>, log: bool) -> Result<Vec<u8>> {
+/// Predictions as CSV: the kept columns (their names and cells), then the predicted class and all probabilities, or the numbers of
+/// a regression.
+fn table(
+    head: &Metadata,
+    (keep, kept): (&[String], &[Vec<String>]),
+    mut outputs: Vec<f32>,
+    log: bool,
+) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::file(Path::new("predictions"), "writing", error);
     let broken = |error: csv::Error| failed(error.into());
     let columns = head.network.outputs();
     let mut text = csv::Writer::from_writer(Vec::new());
+    let beside = |row: usize| kept.iter().map(move |cells| cells[row].clone());
     match class_names(head) {
         None => {
             if log {
                 let problem = "the model does not predict one class per row";
                 return Err(Error::conflict("`--log`", problem, "leave it out"));
             }
-            text.write_record(numbers(head, columns)).map_err(broken)?;
+            text.write_record(keep.iter().cloned().chain(numbers(head, columns))).map_err(broken)?;
             let numbers: Vec<String> = match &head.target_scaling {
                 Some(scaling) => written(&head.numbers(&outputs), scaling),
                 None => {
@@ -85,18 +101,21 @@ fn table(head: &Metadata, mut outputs: Vec<f32>, log: bool) -> Result<Vec<u8>> {
                     outputs.iter().map(f32::to_string).collect()
                 }
             };
-            numbers.chunks(columns).try_for_each(|row| text.write_record(row)).map_err(broken)?;
+            for (number, row) in numbers.chunks(columns).enumerate() {
+                text.write_record(beside(number).chain(row.iter().cloned())).map_err(broken)?;
+            }
         }
         Some(names) => {
             let prefix = if log { "log_probability" } else { "probability" };
             let header = names.iter().map(|name| format!("{prefix}_{name}"));
-            text.write_record(std::iter::once(predicted(head.targets.first())).chain(header)).map_err(broken)?;
-            for row in outputs.chunks(columns) {
+            let header = std::iter::once(predicted(head.targets.first())).chain(header);
+            text.write_record(keep.iter().cloned().chain(header)).map_err(broken)?;
+            for (number, row) in outputs.chunks(columns).enumerate() {
                 let Some((class, probabilities)) = head.predicted(row)? else { continue };
                 let probabilities = if log { log_probabilities(head, row)? } else { probabilities };
                 let name = names[class as usize].clone();
                 let cells = std::iter::once(name).chain(probabilities.iter().map(f32::to_string));
-                text.write_record(cells).map_err(broken)?;
+                text.write_record(beside(number).chain(cells)).map_err(broken)?;
             }
         }
     }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
-use wgrad::data::{Warning, quoted, shown, shown_json, shown_lines, warning_lines};
+use wgrad::data::{PreparedColumn, Warning, preparation_table, quoted, shown, shown_json, shown_lines, warning_lines};
 use wgrad::metrics::Metric;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 use super::autotune::Followed;
+use super::baseline::Baseline;
 use super::lines::{folded, wrapped};
 
 /// Largest number of notes that are printed about a table. Warnings of one kind have the same limit.
@@ -174,7 +175,7 @@ pub fn number(loss: f64) -> String {
 }
 
 /// Formats a number of any size with five significant digits: `14021`, `0.013254`, `3.1000e25`.
-fn significant(number: f64) -> String {
+pub fn significant(number: f64) -> String {
     match number.abs() {
         0.0 => "0".into(),
         size if !(1e-4..1e9).contains(&size) => format!("{number:.4e}"),
@@ -213,6 +214,9 @@ pub struct Start<'a> {
     /// Warnings of the inspection of a table, and of its split.
     #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
     pub warnings: &'a [Warning],
+    /// What the columns of a table become.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<&'a [PreparedColumn]>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -235,6 +239,9 @@ pub struct Summary {
     pub evaluated_on: &'static str,
     #[serde(flatten)]
     pub evaluation: Evaluation,
+    /// Scores of the best constant answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     #[serde(flatten)]
     pub confusion: Option<Confusion>,
     pub epochs: usize,
@@ -289,6 +296,10 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
             writeln!(std::io::stderr(), "{}", wrapped("", "  ", warning)).ok();
         }
     }
+    let columns = start.columns.unwrap_or_default();
+    if !columns.is_empty() && !output.is_quiet() {
+        output.bytes(preparation_table(columns, false).as_bytes());
+    }
     let Start { rows: Rows { train, validation, test }, data, inputs, seed, .. } = start;
     let sets = match (validation, test) {
         (0, 0) => "all to train and to evaluate on".into(),
@@ -296,7 +307,11 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         (_, 0) => format!("{train} to train on, {validation} to validate"),
         _ => format!("{train} to train on, {validation} to validate, {test} to test"),
     };
-    output.tell(format!("{data}: {} rows of {inputs} columns, {sets}", train + validation + test));
+    let wide = match columns.iter().filter(|column| column.inputs > 0).count() {
+        used if columns.is_empty() || used == *inputs => format!("{inputs} columns"),
+        used => format!("{used} columns ({inputs} inputs)"),
+    };
+    output.tell(format!("{data}: {} rows of {wide}, {sets}", train + validation + test));
     output.tell(format!("network: {}, {} parameters", start.network, start.parameters));
     let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
     let warmup = match start.warmup_steps {
@@ -326,6 +341,10 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
         set => set,
     };
     output.tell_result(&format!("{which} {} on {} rows", score_and_loss(evaluation), evaluation.rows));
+    if let Some(baseline) = &summary.baseline {
+        output.tell(baseline.line());
+        baseline.warn(output);
+    }
     let resumed = if summary.resumed { " since it was resumed" } else { "" };
     let by = best_by(summary.metric);
     let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with {by}"));

@@ -80,6 +80,9 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
     add("task", task(metadata));
     add("loss", metadata.loss.to_string());
     add("inputs", format!("{} columns: {}", metadata.columns.len(), named(&metadata.columns)));
+    if let Some(preparation) = &metadata.preparation {
+        add("columns", format!("{}: {}", preparation.count(), preparation.describe().join(", ")));
+    }
     if let Some(classes) = &metadata.classes {
         add("classes", format!("{}: {}", classes.len(), named(classes)));
     }

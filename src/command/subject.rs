@@ -41,7 +41,7 @@ impl Subject {
     fn recipe(&self) -> Result<(Recipe, Option<usize>)> {
         match (&self.data, self.inputs, self.outputs) {
             (Some(source), ..) => {
-                let data = data::load(source, &self.columns, self.recipe.loss)?.rows;
+                let data = data::load_whole(source, &self.columns, self.recipe.loss)?;
                 Ok((self.recipe.for_data(source, &data, data.len())?, Some(data.len())))
             }
             (None, Some(inputs), Some(outputs)) => Ok((self.recipe.for_sizes(inputs, outputs)?, None)),

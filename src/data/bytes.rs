@@ -42,9 +42,9 @@ pub(super) fn broken(path: &Path, error: io::Error) -> Error {
     Error::format(path, problem, "download it again, or unpack it with gzip to see what is left")
 }
 
-/// Name of the data set in a file: `x` for `folder/x.csv` and for `x.csv.gz`.
+/// Name of the data set in a file: `x` for `folder/x.csv`, `x.csv.gz` and `x.csv.zip`.
 pub(super) fn name(path: &Path) -> String {
-    let gzipped = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    let unpacked = if gzipped { path.with_extension("") } else { path.into() };
+    let is_packed = |extension: &std::ffi::OsStr| ["gz", "zip"].iter().any(|end| extension.eq_ignore_ascii_case(end));
+    let unpacked = if path.extension().is_some_and(is_packed) { path.with_extension("") } else { path.into() };
     unpacked.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,143 +1,356 @@
-//! Tables for an existing model, whose columns and formats are known.
+//! Tables as people have them: columns whose kinds are found by inspection.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use csv::{Position, StringRecord};
+use csv::Position;
 
+use super::column_kind::{of_levels, of_numbers};
+use super::csv_options::unnamed;
+use super::decode::decode;
+use super::inspect::of_header;
 use super::layout::Layout;
-use super::table::whole;
-use super::text::{Text, WRITE_A_NUMBER, number};
-use super::{CsvOptions, bytes};
+use super::number_format::Column as Written;
+use super::table::{Header, no_rows};
+use super::target::Target;
+use super::text::Text;
+use super::text_format::CellReader;
+use super::time_format::TimeFormat;
+use super::values::{Collector, Unread, Values};
+use super::{ColumnKind, CsvOptions, Inspection, KindChoice, Targets, bytes};
 use crate::error::{Error, Result};
 
-/// Table for an existing model. Its columns are read by name, in the order that the model needs; other columns are ignored.
+/// Most levels of a category that become inputs of their own. All others are one input together.
+pub(super) const MOST_LEVELS: usize = 64;
+
+/// Table whose columns may hold numbers, text, dates and missing cells.
+///
+/// Reading finds the [`ColumnKind`] of each column; [`CsvOptions::kinds`] overrides it. A
+/// [`Preparation`](super::Preparation) then turns its rows into the inputs of a network.
 ///
 /// # Examples
 /// ```
-/// use wgrad::data::{CsvOptions, Table};
+/// use wgrad::data::{ColumnKind, CsvOptions, Preparation, Table};
 /// # let folder = std::env::temp_dir().join(format!("wgrad-table-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder).expect("it can be created");
 /// # let path = folder.join("houses.csv");
-/// # std::fs::write(&path, "id,area,price\nA,50,1.5\nB,80,2.1\n").expect("it can be written");
+/// # std::fs::write(&path, "area,garden,price\n50,no,1.5\n,yes,2.1\n80,yes,\n").expect("it can be written");
 /// let table = Table::read(&path, &CsvOptions::default())?;
-/// assert_eq!((table.len(), table.numbers(&["area".into()])?), (2, vec![50.0, 80.0]));
+/// assert_eq!((table.len(), table.kind("garden")), (3, Some(ColumnKind::Boolean)));
+/// let rows = table.rows(); // Rows without a price cannot be trained on.
+/// let preparation = Preparation::fit(&table, &rows)?;
+/// let houses = preparation.dataset(&table, &rows)?;
+/// assert_eq!((houses.len(), houses.columns()), (2, &["area", "area is missing", "garden"].map(String::from)[..]));
 /// # std::fs::remove_dir_all(&folder).expect("it can be deleted");
 /// # Ok::<(), wgrad::Error>(())
 /// ```
+#[derive(Clone, PartialEq)]
 pub struct Table {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    delimiter: u8,
-    layout: Layout,
-    rows: Vec<StringRecord>,
+    pub(super) name: String,
+    /// Name of the file, for messages.
+    pub(super) place: String,
+    pub(super) rows: usize,
+    /// All columns but the target.
+    pub(super) columns: Vec<TableColumn>,
+    pub(super) target: Option<Target>,
+    /// Weight of each row, if a column has them.
+    pub(super) weights: Option<Vec<f32>>,
+    pub(super) notes: Vec<String>,
 }
 
-/// Shows path and size, not the contents.
+/// Column of a table.
+#[derive(Clone, PartialEq)]
+pub(super) struct TableColumn {
+    pub(super) name: String,
+    pub(super) kind: ColumnKind,
+    pub(super) reader: CellReader,
+    pub(super) values: Values,
+    /// Number of missing cells.
+    pub(super) missing: usize,
+    /// Those of them that have text, but no number.
+    pub(super) unread: Unread,
+}
+
+/// Shows name and size, not the contents.
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
         let mut table = f.debug_struct("Table");
-        table.field("path", &self.path).field("columns", &self.layout.columns).field("rows", &self.rows.len());
-        table.finish_non_exhaustive()
+        table.field("name", &self.name).field("columns", &columns).field("rows", &self.rows).finish_non_exhaustive()
     }
 }
 
 impl Table {
-    /// Reads a file in the format of [`Dataset::from_csv`](super::Dataset::from_csv). `form` sets delimiter, header, number
-    /// formats and column names. The other methods choose columns.
+    /// Reads a file: text in UTF-8, UTF-16 or Latin-1, gzipped, zipped or not, with columns separated by commas, tabs,
+    /// semicolons, `|` or blanks. The kinds of its columns are found by inspection.
     ///
     /// # Errors
-    /// The file cannot be read or unpacked, is not UTF-8, or has no rows; two columns have the same name; a row differs in length
-    /// from the header.
-    pub fn read(path: impl AsRef<Path>, form: &CsvOptions) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        let bytes = bytes::read(&path)?;
-        let text = Text::new(&path, &bytes, form.delimiter)?;
-        let delimiter = text.delimiter;
-        let (text, layout) = Layout::of(text, form)?;
-        let rows: Vec<StringRecord> =
-            text.reader().records().collect::<std::result::Result<_, _>>().map_err(|error| text.broken(error))?;
-        if rows.is_empty() {
-            return Err(Error::format(&path, "it has 0 rows", "write a header row and at least 1 row below it"));
+    /// The file cannot be read or unpacked, is no text, or has no rows; a row differs in length from the header; a column of
+    /// the options is unknown; numbers or dates are ambiguous; the target is neither classes nor numbers; no input is left.
+    /// One error states all of them.
+    pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
+        let header = Header::new(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let mut table = Self::inspected(&bytes::name(path), &header, options, decoded.notes)?;
+        table.notes.extend(header.layout.notes().into_iter().map(|(.., note)| note));
+        Ok(table)
+    }
+
+    /// Like [`Table::read`]; also returns statistics and warnings, among them the notes on header and number formats.
+    ///
+    /// # Errors
+    /// See [`Table::read`].
+    pub fn read_and_inspect(path: impl AsRef<Path>, options: &CsvOptions) -> Result<(Self, Inspection)> {
+        let path = path.as_ref();
+        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
+        let header = Header::new(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let name = bytes::name(path);
+        let table = Self::inspected(&name, &header, options, decoded.notes)?;
+        let read_as = table.target.as_ref().map(Target::read_as);
+        let mut inspection = of_header(&name, Header { read_as, ..header })?;
+        inspection.keep_what_remains(&table, options.read_as.is_some());
+        Ok((table, inspection))
+    }
+
+    fn inspected(name: &str, header: &Header<'_>, options: &CsvOptions, notes: Vec<String>) -> Result<Self> {
+        let (text, layout) = (header.text, &header.layout);
+        if layout.rows == 0 {
+            return Err(no_rows(text));
         }
-        Ok(Self { path, bytes, delimiter, layout, rows })
+        let mut problems: Vec<Error> =
+            options.kinds.keys().filter_map(|name| super::table::position(layout, name).err()).collect();
+        let mut collectors: Vec<Collector> = vec![];
+        let mut readers = vec![];
+        for column in 0..layout.columns.len() {
+            let choice = options.kinds.get(&layout.columns[column]).copied();
+            let reader = chosen(layout, column, choice);
+            let is_target = column == header.target;
+            let is_weight = header.weights == Some(column);
+            if header.is_input[column] || is_target || is_weight {
+                problems.extend(unclear(text, layout, column, &reader, choice.is_some()).err());
+            }
+            collectors.push(match &reader {
+                _ if is_target => Target::collector(&reader, options.read_as),
+                _ if is_weight => Collector::numbers(CellReader::Number(layout.written[column].format())),
+                _ if !header.is_input[column] => Collector::Skip,
+                CellReader::Level | CellReader::UnclearDate(_) => Collector::levels(),
+                CellReader::Number(_) if layout.codes[column] && choice.is_none() => Collector::levels(),
+                reader => Collector::numbers(reader.clone()),
+            });
+            readers.push(reader);
+        }
+        collect(text, &(0..layout.columns.len()).collect::<Vec<_>>(), &mut collectors)?;
+        let mut columns = vec![];
+        let (mut target, mut weights) = (None, None);
+        for (column, (collector, reader)) in collectors.into_iter().zip(readers).enumerate() {
+            let name = layout.columns[column].clone();
+            if column == header.target {
+                target = problems_of(Target::of(header, collector, options.read_as), &mut problems);
+            } else if header.weights == Some(column) {
+                weights = problems_of(row_weights(text, &name, collector), &mut problems);
+            } else {
+                let is_chosen = options.kinds.contains_key(&name);
+                columns.push(TableColumn::of(name, reader, collector, is_chosen, column == 0));
+            }
+        }
+        let mut table = Self {
+            name: name.into(),
+            place: text.path.display().to_string(),
+            rows: layout.rows,
+            columns,
+            target,
+            weights,
+            notes,
+        };
+        Error::all(problems)?;
+        table.without_inputs().map_or(Ok(()), Err)?;
+        table.notes.extend(table.target.iter().filter_map(|target| target.note(table.rows)));
+        Ok(table)
     }
 
-    /// Returns notes on the detected header and number formats of these columns, for users to check.
-    pub fn notes(&self, columns: &[String]) -> Vec<String> {
-        let used = |column: &Option<usize>| column.is_none_or(|column| columns.contains(&self.layout.columns[column]));
-        let notes = self.layout.notes().into_iter().filter(|(_, column, _)| used(column));
-        notes.map(|(_, _, note)| note).collect()
+    /// Error if all columns are left out.
+    fn without_inputs(&self) -> Option<Error> {
+        let all_unused = self.columns.iter().all(|column| !column.kind.is_used());
+        all_unused.then(|| {
+            let reason = |column: &TableColumn| {
+                format!("`{}` {}", column.name, column.kind.unused_because().unwrap_or_default())
+            };
+            let reasons: Vec<String> = self.columns.iter().take(3).map(reason).collect();
+            let problem = format!("all columns but the target are left out: {}", reasons.join(", "));
+            Error::data(&self.place, problem, "use one with `--column NAME=category` or `--column NAME=number`")
+        })
     }
 
-    /// Names of the columns.
-    pub fn columns(&self) -> &[String] {
-        &self.layout.columns
+    /// Name of the data set: that of the file without its extensions.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Number of rows, without the header.
+    /// Number of rows, also of those without a target.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows
     }
 
     /// Returns true if there are no rows; [`Table::read`] refuses such tables.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows == 0
     }
 
-    /// Returns the numbers of these columns: \[rows, columns\], row-major.
-    ///
-    /// # Errors
-    /// A column is missing, or a cell is not a number that is finite as f32.
-    pub fn numbers(&self, columns: &[String]) -> Result<Vec<f64>> {
-        let places = columns.iter().map(|name| self.position(name, columns)).collect::<Result<Vec<_>>>()?;
-        places.iter().try_for_each(|column| self.layout.check(self.text(), *column))?;
-        self.rows.iter().flat_map(|row| places.iter().map(move |&column| self.number(row, column))).collect()
+    /// Kind of a column; `None` if there is no such column, or if it is the target.
+    pub fn kind(&self, column: &str) -> Option<ColumnKind> {
+        self.columns.iter().find(|known| known.name == column).map(|column| column.kind)
     }
 
-    /// Returns the classes of a column, as indices into `names`: \[rows\]. Whole numbers may be written as `3` or `3.0`.
-    ///
-    /// # Errors
-    /// The column is missing, or a cell is none of the classes.
-    pub fn classes(&self, column: &str, names: &[String]) -> Result<Vec<u32>> {
-        let column = self.position(column, &[])?;
-        self.rows.iter().map(|row| self.class(row, column, names)).collect()
+    /// Notes on the header, on number formats, and on rows without a target, for users to check.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
-    /// Returns the index of a column. The error suggests the nearest name among columns that are not `taken`.
-    fn position(&self, name: &str, taken: &[String]) -> Result<usize> {
-        self.layout.columns.iter().position(|column| column == name).ok_or_else(|| {
-            let free = self.layout.columns.iter().filter(|column| !taken.contains(column));
-            let unknown = Error::unknown("column", name, &free.map(String::as_str).collect::<Vec<_>>());
-            let problem = format!("a column that the model needs is missing: {unknown}");
-            Error::format(&self.path, problem, "add the column, or rename the one that holds it")
-        })
+    /// Numbers of the rows that have a target, from 0; all rows if the table was read without a target.
+    pub fn rows(&self) -> Vec<usize> {
+        (0..self.rows).filter(|row| self.target.as_ref().is_none_or(|target| target.has(*row))).collect()
     }
 
-    fn number(&self, row: &StringRecord, column: usize) -> Result<f64> {
-        number(&row[column], self.layout.written[column].format()).map_err(|(problem, remedy)| {
-            let remedy = remedy.unwrap_or_else(|| WRITE_A_NUMBER.into());
-            Error::data(self.place(row, column), problem, remedy)
-        })
+    /// Like [`Table::rows`], without rows in which an input is missing.
+    pub fn complete_rows(&self) -> Vec<usize> {
+        let used: Vec<&Values> =
+            self.columns.iter().filter(|column| column.kind.is_used()).map(|column| &column.values).collect();
+        self.rows().into_iter().filter(|row| !used.iter().any(|values| values.is_missing(*row))).collect()
     }
 
-    fn class(&self, row: &StringRecord, column: usize, names: &[String]) -> Result<u32> {
-        let cell = &row[column];
-        let find = |text: &str| names.iter().position(|name| name == text);
-        let number = || self.layout.number(column, cell).and_then(|number| find(&whole(number)));
-        find(cell).or_else(number).map(|class| class as u32).ok_or_else(|| {
-            let known: Vec<&str> = names.iter().map(String::as_str).collect();
-            let unknown = Error::unknown("class", cell, &known);
-            Error::data(self.place(row, column), unknown.to_string(), "use the classes that the model was trained on")
-        })
+    /// Names of the used columns with missing cells, each with their number.
+    pub fn missing(&self) -> Vec<(&str, usize)> {
+        let used = self.columns.iter().filter(|column| column.kind.is_used() && column.missing > 0);
+        used.map(|column| (column.name.as_str(), column.missing)).collect()
     }
 
-    fn place(&self, row: &StringRecord, column: usize) -> String {
-        self.text().place(row.position().map_or(0, Position::byte), &self.layout.columns[column])
+    /// Targets of some rows, which must have one; `None` if the table was read without a target.
+    pub fn targets(&self, rows: &[usize]) -> Option<Targets> {
+        self.target.as_ref().map(|target| target.of_rows(rows))
     }
 
-    fn text(&self) -> Text<'_> {
-        let header = self.layout.first_row.is_header();
-        Text { path: &self.path, bytes: &self.bytes, delimiter: self.delimiter, header }
+    /// CRC-32 of the values, which identifies the data in models.
+    pub fn checksum(&self) -> u32 {
+        let mut checksum = crc32fast::Hasher::new();
+        let columns = self.columns.iter().map(|column| &column.values);
+        for values in columns.chain(self.target.iter().map(|target| &target.values)) {
+            match values {
+                Values::Numbers(values) => checksum.update(bytemuck::cast_slice(values)),
+                Values::Levels { indices, levels } => {
+                    checksum.update(bytemuck::cast_slice(indices));
+                    levels.iter().for_each(|level| checksum.update(level.as_bytes()));
+                }
+                Values::None => {}
+            }
+        }
+        checksum.update(bytemuck::cast_slice(self.weights.as_deref().unwrap_or_default()));
+        checksum.finalize()
+    }
+}
+
+/// Weights of rows. Every row must have one.
+pub(super) fn row_weights(text: Text<'_>, name: &str, collector: Collector) -> Result<Vec<f32>> {
+    let Collector::Numbers { values, missing, unread, .. } = collector else { return Ok(vec![]) };
+    if missing > 0 {
+        let place = unread.first.as_ref().map(|first| text.place(first.start, name));
+        let place = place.unwrap_or_else(|| format!("{}, column `{name}`", text.path.display()));
+        let problem = format!("{missing} of {} rows have no weight", values.len());
+        return Err(Error::data(place, problem, "write a number of at least 0, or remove the rows"));
+    }
+    Ok(values.into_iter().map(|weight| weight as f32).collect())
+}
+
+/// Adds the error of a result to the problems, and returns the value.
+fn problems_of<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// Reads the cells of some columns of all rows.
+pub(super) fn collect(text: Text<'_>, at: &[usize], collectors: &mut [Collector]) -> Result<()> {
+    for record in text.rows() {
+        let record = record?;
+        let start = record.position().map_or(0, Position::byte);
+        at.iter().zip(collectors.iter_mut()).for_each(|(column, collector)| collector.see(start, &record[*column]));
+    }
+    Ok(())
+}
+
+/// Returns the reader of a column: the requested one, or that which was found.
+fn chosen(layout: &Layout, column: usize, choice: Option<KindChoice>) -> CellReader {
+    let found = layout.readers[column].clone();
+    match (choice, found) {
+        (None, found) | (Some(KindChoice::Date), found @ CellReader::Time(_)) => found,
+        (Some(KindChoice::Number), CellReader::Boolean) => CellReader::Boolean,
+        (Some(KindChoice::Number), _) => CellReader::Number(layout.written[column].format()),
+        (Some(KindChoice::Category), _) => CellReader::Level,
+        (Some(KindChoice::Date), _) => CellReader::Time(TimeFormat::YearMonthDay),
+        (Some(KindChoice::DayFirst), _) => CellReader::Time(TimeFormat::DayMonthYear),
+        (Some(KindChoice::MonthFirst), _) => CellReader::Time(TimeFormat::MonthDayYear),
+    }
+}
+
+/// Refuses a column whose numbers or dates are ambiguous. A requested kind decides on dates, and on text.
+fn unclear(text: Text, layout: &Layout, column: usize, reader: &CellReader, is_chosen: bool) -> Result<()> {
+    let name = &layout.columns[column];
+    let place = || format!("{}, column `{name}`", text.path.display());
+    match reader {
+        CellReader::UnclearDate(cell) => {
+            let remedy = format!("use `--column {name}=dmy` if the day comes first, or `--column {name}=mdy`");
+            Err(Error::data(place(), format!("`{cell}` may begin with the day or the month"), remedy))
+        }
+        CellReader::Level | CellReader::Time(_) if is_chosen => Ok(()),
+        _ if matches!(layout.written[column], Written::Unclear { .. }) => layout.check(text, column),
+        _ => Ok(()),
+    }
+}
+
+impl TableColumn {
+    /// Determines the kind of a column. A requested kind is kept, unless the column has no values.
+    fn of(name: String, reader: CellReader, collector: Collector, is_chosen: bool, is_first: bool) -> Self {
+        match collector {
+            Collector::Skip => {
+                let (kind, values, unread) = (ColumnKind::Dropped, Values::None, Unread::default());
+                Self { name, kind, reader, values, missing: 0, unread }
+            }
+            Collector::Numbers { values, missing, unread, .. } => {
+                let kind = match reader {
+                    CellReader::Boolean => ColumnKind::Boolean,
+                    CellReader::Time(_) => ColumnKind::Date,
+                    CellReader::Number(_) | CellReader::Level | CellReader::UnclearDate(_) => ColumnKind::Number,
+                };
+                Self { name, kind, reader, values: Values::Numbers(values), missing, unread }
+                    .checked(is_chosen, is_first)
+            }
+            levels @ Collector::Levels { .. } => {
+                let found = levels.into_levels(false);
+                if let CellReader::Number(format) = &reader
+                    && found.levels.len() > MOST_LEVELS
+                {
+                    // Numbers with leading zeros, but too many for codes.
+                    let numbers: Vec<f64> =
+                        found.levels.iter().map(|level| format.read(level).unwrap_or(f64::NAN)).collect();
+                    let number = |index: &u32| numbers.get(*index as usize).copied().unwrap_or(f64::NAN);
+                    let values = Values::Numbers(found.indices.iter().map(number).collect());
+                    let (kind, missing, unread) = (ColumnKind::Number, found.missing, Unread::default());
+                    return Self { name, kind, reader, values, missing, unread }.checked(is_chosen, is_first);
+                }
+                let kind = of_levels(&found.levels, &found.counts, found.missing);
+                let kind = if is_chosen && kind != ColumnKind::Empty { ColumnKind::Category } else { kind };
+                let values = Values::Levels { indices: found.indices, levels: found.levels };
+                let values = if kind.is_used() { values } else { Values::None };
+                let (reader, missing, unread) = (CellReader::Level, found.missing, Unread::default());
+                Self { name, kind, reader, values, missing, unread }
+            }
+        }
+    }
+
+    /// Corrects the kind of numbers by their values: constants, row numbers, ids.
+    fn checked(self, is_chosen: bool, is_first: bool) -> Self {
+        let Values::Numbers(values) = &self.values else { return self };
+        let is_unnamed = is_first && self.name == unnamed(0);
+        let found = of_numbers(&self.name, is_unnamed, values, self.kind);
+        let kind = if is_chosen && found != ColumnKind::Empty { self.kind } else { found };
+        if kind.is_used() { Self { kind, ..self } } else { Self { kind, values: Values::None, ..self } }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::NumberFormat;
+use super::{NumberFormat, ReadAs};
 
 /// Options for reading a table: target, dropped columns, delimiter, header and number formats.
 ///
@@ -28,8 +28,6 @@ pub struct CsvOptions {
     pub weights: Option<String>,
     /// Columns that are dropped from the inputs; none by default.
     pub drop: Vec<String>,
-    /// True if the target is read as numbers, even if it has few different whole numbers; false, the default, to detect it.
-    pub numbers: bool,
     /// True if the first row holds the column names; `None`, the default, to detect it.
     pub header: Option<bool>,
     /// Known number formats of columns, by name; none by default. A known format is used if that of the column is ambiguous. A
@@ -39,6 +37,38 @@ pub struct CsvOptions {
     /// Column names of a table without a header. If this is empty, the default, the columns are `column1`, `column2`, … A table
     /// with one column fewer is accepted if no columns are dropped: it is read as a table without the target.
     pub names: Vec<String>,
+    /// Requested kinds of columns, by name; none by default, so that all are found by inspection. Only a
+    /// [`Table`](super::Table) uses them.
+    pub kinds: BTreeMap<String, KindChoice>,
+    /// Meaning of the target; `None`, the default, to detect it.
+    pub read_as: Option<ReadAs>,
+}
+
+/// Requested kind of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KindChoice {
+    /// Numbers; other cells are missing.
+    Number,
+    /// Levels of a category.
+    Category,
+    /// Dates or times, in the format that the cells have.
+    Date,
+    /// Dates that begin with the day.
+    DayFirst,
+    /// Dates that begin with the month.
+    MonthFirst,
+}
+
+impl KindChoice {
+    /// Names and values.
+    pub const ALL: [(&str, Self); 5] = [
+        ("number", Self::Number),
+        ("category", Self::Category),
+        ("date", Self::Date),
+        ("dmy", Self::DayFirst),
+        ("mdy", Self::MonthFirst),
+    ];
 }
 
 impl CsvOptions {
@@ -82,7 +112,7 @@ impl CsvOptions {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn numbers(self) -> Self {
-        Self { numbers: true, ..self }
+        Self { read_as: Some(ReadAs::Number), ..self }
     }
 
     /// Sets whether the first row holds the column names. By default this is detected.
@@ -151,7 +181,12 @@ impl CsvOptions {
 
 /// Names for columns without a header.
 pub(crate) fn unnamed_columns(columns: usize) -> Vec<String> {
-    (1..=columns).map(|number| format!("column{number}")).collect()
+    (0..columns).map(unnamed).collect()
+}
+
+/// Name of a column without one, counted from 0.
+pub(super) fn unnamed(column: usize) -> String {
+    format!("column{}", column + 1)
 }
 
 impl From<Option<&str>> for CsvOptions {

@@ -5,13 +5,15 @@ use std::collections::HashSet;
 
 use csv::{Position, StringRecord};
 
+use super::CsvOptions;
+use super::csv_options::unnamed;
 use super::number_format::{self, Column, Evidence, Found, is_number};
-use super::text::{Text, is_missing};
-use super::{CsvOptions, check};
+use super::text::{SAMPLE, Text, is_missing};
+use super::text_format::CellReader;
 use crate::error::{Error, Result};
 
-/// Number of rows that decide whether the first one is a header.
-const SAMPLE: usize = 1000;
+/// Most rows with problems that are looked for.
+const MOST_PROBLEMS: usize = 100;
 
 /// Whole numbers in this range may be years, which are column names as often as values.
 const YEARS: std::ops::RangeInclusive<f64> = 1900.0..=2100.0;
@@ -23,6 +25,14 @@ pub(super) struct Layout {
     /// Names of the columns.
     pub(super) columns: Vec<String>,
     pub(super) written: Vec<Column>,
+    /// Meaning of the cells of each column.
+    pub(super) readers: Vec<CellReader>,
+    /// For each column, true if a number has a leading zero.
+    pub(super) codes: Vec<bool>,
+    /// Number of rows.
+    pub(super) rows: usize,
+    /// Names of columns that had the name of an earlier one, before and after they were renamed.
+    renamed: Vec<(String, String)>,
 }
 
 /// Role of a table's first row.
@@ -49,7 +59,7 @@ impl Layout {
     /// Returns the text, with [`Text::header`] set, and its layout.
     ///
     /// # Errors
-    /// The text is no table, or two columns have the same name.
+    /// The text is no table.
     pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
         let first_row = match form.header {
             Some(true) => FirstRow::Names,
@@ -57,16 +67,27 @@ impl Layout {
             None => first_row(text, form),
         };
         let text = Text { header: first_row.is_header(), ..text };
-        let columns = names(text, form)?;
+        let (columns, renamed) = unique(names(text, form)?);
         let known = columns.iter().map(|name| form.formats.get(name).copied());
         let mut evidence: Vec<_> = known.map(|format| (Evidence::new(), format)).collect();
-        for record in text.reader().records() {
-            let record = record.map_err(|error| text.broken(error))?;
-            let start = record.position().map_or(0, Position::byte);
-            evidence.iter_mut().zip(&record).for_each(|((column, _), cell)| column.see(start, cell));
+        let (mut problems, mut rows) = (vec![], 0);
+        for record in text.rows() {
+            match record {
+                Ok(record) => {
+                    let start = record.position().map_or(0, Position::byte);
+                    evidence.iter_mut().zip(&record).for_each(|((column, _), cell)| column.see(start, cell));
+                    rows += 1;
+                }
+                Err(problem) => problems.push(problem),
+            }
+            if problems.len() == MOST_PROBLEMS {
+                break;
+            }
         }
-        let written = number_format::columns(&evidence, text.delimiter);
-        Ok((text, Self { first_row, columns, written }))
+        Error::all(problems)?;
+        let codes = evidence.iter().map(|(column, _)| column.codes).collect();
+        let (written, readers) = number_format::columns(&evidence, text.delimiter).unzip();
+        Ok((text, Self { first_row, columns, written, readers, codes, rows, renamed }))
     }
 
     /// Returns the number in a cell, in the format of its column.
@@ -96,28 +117,31 @@ impl Layout {
                 Some(format!("{problem}; if it holds values, use `--header no`"))
             }
         };
+        let renamed = self
+            .renamed
+            .iter()
+            .map(|(name, new)| ("renamed", None, format!("two columns are called `{name}`; the second is `{new}`")));
         let header = header.map(|message| ("header", None, message));
         let formats = self.written.iter().enumerate().filter_map(|(column, written)| {
             let Column::Numbers { format, unusual: Some(Found { cell, .. }) } = written else { return None };
             let (name, number) = (&self.columns[column], format.read(cell)?);
             Some(("format", Some(column), format!("column `{name}`: `{cell}` is read as {number}")))
         });
-        header.into_iter().chain(formats).collect()
+        header.into_iter().chain(renamed).chain(formats).collect()
     }
 }
 
-/// Names of the columns: those in the first row, or `column1`, `column2`, ….
+/// Names of the columns: those in the first row, or `column1`, `column2`, …, which are also the names of columns without one.
 fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
-    let mut reader = text.reader();
+    let width = text.shape.width;
     if text.header {
+        let mut reader = text.reader();
         let header = reader.headers().map_err(|error| text.broken(error))?;
-        let names: Vec<String> = header.iter().map(String::from).collect();
-        let remedy = "rename one of them, or, if the first row holds values, use `--header no`";
-        check::unique(&format!("{}, header", text.path.display()), "column", &names, remedy)?;
-        return Ok(names);
+        let row_names = text.shape.has_row_names.then_some("");
+        let names = row_names.into_iter().chain(header).enumerate().take(width);
+        let name = |(at, name): (usize, &str)| if name.is_empty() { unnamed(at) } else { name.into() };
+        return Ok(names.map(name).collect());
     }
-    let first = reader.records().next().transpose().map_err(|error| text.broken(error))?;
-    let width = first.map_or(0, |record| record.len());
     form.unnamed(width).map_err(|known| {
         let problem = format!("it has {width} columns and no header, but {known} columns are expected");
         let remedy = format!("give all {known} columns in order, including the target and the dropped columns");
@@ -125,14 +149,30 @@ fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
     })
 }
 
+/// Renames columns that have the name of an earlier one, as pandas does: `score`, `score.1`, `score.2`.
+fn unique(mut names: Vec<String>) -> (Vec<String>, Vec<(String, String)>) {
+    let mut known: HashSet<String> = names.iter().cloned().collect();
+    let (mut seen, mut renamed) = (HashSet::new(), vec![]);
+    for name in &mut names {
+        if !seen.insert(name.clone()) {
+            let mut numbers = 1..;
+            let new =
+                numbers.find_map(|number| Some(format!("{name}.{number}")).filter(|new| known.insert(new.clone())));
+            let new = new.unwrap_or_default();
+            renamed.push((std::mem::replace(name, new.clone()), new));
+        }
+    }
+    (names, renamed)
+}
+
 /// Classifies the first row by the rows below it.
 fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
     // Rows of another length and invalid UTF-8 are errors later, when the table is read.
-    let records = Text { header: false, ..text }.reader().into_records().map_while(std::result::Result::ok);
+    let records = Text { header: false, ..text }.rows().map_while(Result::ok);
     let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();
     let Some((first, below)) = sample.split_first() else { return FirstRow::Names };
-    let named =
-        form.target.iter().chain(&form.drop).chain(&form.weights).any(|name| first.iter().any(|cell| cell == name));
+    let named = form.target.iter().chain(&form.drop).chain(&form.weights).chain(form.kinds.keys());
+    let named = named.into_iter().any(|name| first.iter().any(|cell| cell == name)) || text.shape.has_row_names;
     if named || below.is_empty() {
         return FirstRow::Names;
     }

@@ -12,13 +12,16 @@
 //! [`Dataset::split`] splits a data set into training, validation and test set. A [`Standardization`] fitted on the training
 //! set scales all of them. A `Dataset` holds only finite numbers and classes in range, so later stages do not check again.
 //!
-//! A [`Table`] is read for an existing model, by the names of its columns. An [`Inspection`] reports the contents of a table,
+//! A [`Table`] may have text, dates and missing cells, too. A [`Preparation`], fitted on its training rows, makes them a
+//! `Dataset`, and is stored in the model. An [`Inspection`] reports the contents of a table,
 //! even of one that cannot become a `Dataset`.
 
 mod bytes;
 mod cells;
 mod check;
+mod column_kind;
 mod csv_options;
+mod decode;
 mod embedded;
 mod generated;
 mod idx;
@@ -26,17 +29,25 @@ mod inputs;
 mod inspect;
 mod layout;
 mod number_format;
+mod preparation;
+mod raw;
 mod rows;
 mod split;
 mod standardization;
 mod table;
+mod target;
 mod text;
+mod text_format;
+mod time_format;
+mod values;
 mod weights;
+mod zip;
 
 pub use crate::text::{quoted, shown, shown_json, shown_lines};
 pub use cells::Table;
-pub use csv_options::CsvOptions;
+pub use column_kind::ColumnKind;
 pub(crate) use csv_options::unnamed_columns;
+pub use csv_options::{CsvOptions, KindChoice};
 pub use embedded::{digits, iris};
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
@@ -44,10 +55,13 @@ pub use inspect::{
     Class, Column, Inspection, Kind, Moments, ReadAs, Role, TargetColumn, Warning, listed, warning_lines,
 };
 pub use number_format::NumberFormat;
+pub use preparation::{Encoding, Preparation, PreparedColumn, TimePart, Wanted, preparation_table};
+pub use raw::RawTable;
 pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardization::Standardization;
 pub use text::drop_words;
+pub use time_format::TimeFormat;
 pub use weights::ClassWeights;
 pub(crate) use weights::check_weights;
 

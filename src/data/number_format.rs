@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::text::{ONE_WAY, is_missing};
+use super::text_format::{CellReader, TextEvidence};
+use super::time_format::TimeFormat;
 use crate::error::{Error, Result};
 
 /// Format of the numbers in a column. The plain format is `-1234.5`, see [`NumberFormat::PLAIN`].
@@ -201,6 +203,12 @@ pub(super) struct Evidence {
     unusual: Option<Found>,
     first_number: Option<Found>,
     first_text: Option<Found>,
+    /// True if all numbers so far are dates such as `20240301`.
+    dates: bool,
+    /// True if a number has a leading zero, as codes have: `007`.
+    pub(super) codes: bool,
+    /// Evidence from the cells that are not numbers.
+    pub(super) text: TextEvidence,
 }
 
 impl Evidence {
@@ -218,6 +226,9 @@ impl Evidence {
             unusual: None,
             first_number: None,
             first_text: None,
+            dates: true,
+            codes: false,
+            text: TextEvidence::default(),
         }
     }
 
@@ -225,6 +236,8 @@ impl Evidence {
         if cell.is_empty() || is_missing(cell) {
             return;
         }
+        self.dates = self.dates && TimeFormat::Digits.read(cell).is_some();
+        self.codes = self.codes || (cell.starts_with('0') && is_code(cell));
         // Fast path for plain numbers such as `-12.5`, once the style of the column is known.
         if let Some(whole) = digits_and_point(cell)
             && self.separated.is_some()
@@ -251,6 +264,7 @@ impl Evidence {
         let Some(number) = number else {
             self.texts += 1;
             self.first_text.get_or_insert_with(found);
+            self.text.see(cell);
             return;
         };
         self.numbers += 1;
@@ -298,6 +312,23 @@ impl Evidence {
             [Some(_), None] => Some('.'),
             [None, Some(_)] => Some(','),
             _ => None,
+        }
+    }
+
+    /// Determines the meaning of the cells, given the contents of the column.
+    fn reader(&self, written: &Column, of_numbers: impl FnOnce() -> Column) -> CellReader {
+        match written {
+            Column::Unclear { .. } => CellReader::Number(NumberFormat::PLAIN),
+            Column::Numbers { .. } if self.numbers == 0 => CellReader::Level,
+            Column::Numbers { .. } if self.dates => CellReader::Time(TimeFormat::Digits),
+            Column::Numbers { format, .. } => CellReader::Number(*format),
+            Column::Text { numbers: 0, .. } => self.text.reader(),
+            // A few words among many numbers stand for missing ones.
+            Column::Text { numbers, texts, .. } if *numbers >= 9 * texts && self.text.are_few() => match of_numbers() {
+                Column::Numbers { format, .. } => CellReader::Number(format),
+                Column::Unclear { .. } | Column::Text { .. } => CellReader::Level,
+            },
+            Column::Text { .. } => CellReader::Level,
         }
     }
 
@@ -413,11 +444,23 @@ fn digits_and_point(cell: &str) -> Option<bool> {
     (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then(|| fraction.bytes().all(|byte| byte == b'0'))
 }
 
-/// Formats of all columns of a table, from the evidence of each column and its known format, if any.
-pub(super) fn columns(evidence: &[(Evidence, Option<NumberFormat>)], delimiter: u8) -> Vec<Column> {
+/// Returns true for digits with a leading zero.
+fn is_code(cell: &str) -> bool {
+    matches!(cell.as_bytes(), [b'0', b'0'..=b'9', ..]) && cell.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Contents and meaning of all columns of a table, from the evidence of each column and its known format, if any.
+pub(super) fn columns(
+    evidence: &[(Evidence, Option<NumberFormat>)],
+    delimiter: u8,
+) -> impl Iterator<Item = (Column, CellReader)> {
     let shown: Vec<char> = evidence.iter().filter_map(|(column, _)| column.decimal()).collect();
     let one = shown.first().copied().filter(|first| shown.iter().all(|sign| sign == first));
-    evidence.iter().map(|(column, known)| column.column(one, *known, delimiter)).collect()
+    evidence.iter().map(move |(column, known)| {
+        let written = column.column(one, *known, delimiter);
+        let reader = column.reader(&written, || column.column_of_numbers(one, *known, delimiter));
+        (written, reader)
+    })
 }
 
 fn listed(signs: &[char]) -> String {

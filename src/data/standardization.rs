@@ -24,22 +24,37 @@ use crate::error::{Error, Result, room};
 pub struct Standardization {
     mean: Vec<f64>,
     scale: Vec<f64>,
+    /// Largest absolute value, which scaled values approach smoothly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<f64>,
 }
 
 /// Contents of a file, before they are checked.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     mean: Vec<f64>,
     scale: Vec<f64>,
+    #[serde(default)]
+    limit: Option<f64>,
 }
 
 impl TryFrom<Stored> for Standardization {
     type Error = Error;
 
     fn try_from(stored: Stored) -> Result<Self> {
-        Self::new(stored.mean, stored.scale)
+        let scaling = Self::new(stored.mean, stored.scale)?;
+        match stored.limit {
+            Some(limit) if !(limit.is_finite() && limit > 0.0) => {
+                Err(Error::value("standardization", "the limit", limit, "finite and above 0"))
+            }
+            limit => Ok(Self { limit, ..scaling }),
+        }
     }
 }
+
+/// Largest absolute value of robustly scaled inputs.
+const LIMIT: f64 = 3.0;
 
 impl Standardization {
     /// Creates a standardization from a mean and a scale for each column.
@@ -77,7 +92,7 @@ impl Standardization {
                 return Err(Error::value(place, "the scale", scale, "finite and above 0"));
             }
         }
-        Ok(Self { mean, scale })
+        Ok(Self { mean, scale, limit: None })
     }
 
     /// Computes mean and standard deviation (over n, not n − 1) of each input column, in f64. A constant column gets the scale
@@ -99,6 +114,32 @@ impl Standardization {
         has_rows(dataset)?;
         let (mean, scale) = (0..columns).map(|column| moments(|| dataset.input.every(column, columns))).unzip();
         Self::new(mean, scale)
+    }
+
+    /// Computes the median and the distance of the quartiles of each input column, and limits scaled values smoothly to ±3:
+    /// z = (x − median) / (q₃ − q₁), then z / √(1 + (z/3)²). Outliers then change neither the scale of other values nor the
+    /// network. If the quartiles are equal, the scale is half the range; a constant column is scaled to 0.
+    ///
+    /// It is the scaling of RealMLP (Holzmüller et al., 2024, "Better by default").
+    ///
+    /// # Errors
+    /// The data set has no rows.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Dataset, Standardization};
+    /// let data = Dataset::from_rows([[1.0], [2.0], [3.0], [4.0], [1e9]], [0, 1, 0, 1, 0])?;
+    /// let robust = Standardization::robust(&data)?;
+    /// assert_eq!((robust.mean(), robust.scale()), (&[3.0][..], &[2.0][..]));
+    /// assert_eq!(robust.scaled(&[3.0, 1e9])?, [0.0, 3.0]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn robust(dataset: &Dataset) -> Result<Self> {
+        let columns = dataset.inputs();
+        has_rows(dataset)?;
+        let (mean, scale) =
+            (0..columns).map(|column| quartiles(dataset.input.every(column, columns).collect())).unzip();
+        Ok(Self { limit: Some(LIMIT), ..Self::new(mean, scale)? })
     }
 
     /// Computes mean and standard deviation of each target column, for [`Dataset::standardized_targets`].
@@ -201,10 +242,32 @@ impl Standardization {
     /// Scaled values of one row.
     pub(crate) fn scaled_row<T: Copy + Into<f64>>(&self, row: &[T]) -> impl Iterator<Item = f32> {
         let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
-        columns.map(|(value, (mean, scale))| ((Into::<f64>::into(*value) - mean) / scale) as f32)
+        columns.map(|(value, (mean, scale))| self.limited((Into::<f64>::into(*value) - mean) / scale) as f32)
     }
 
-    /// Reverses the scaling of one value of a column.
+    /// Limits a scaled value. The square root is exactly rounded, so that all machines compute the same bits.
+    fn limited(&self, scaled: f64) -> f64 {
+        let Some(limit) = self.limit else { return scaled };
+        let ratio = scaled / limit;
+        let length = (1.0 + ratio * ratio).sqrt();
+        // The square of a huge value overflows.
+        if length.is_finite() { scaled / length } else { limit.copysign(scaled) }
+    }
+
+    /// Largest absolute value, which scaled values approach smoothly; `None` if they have no limit.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Standardization, data};
+    /// assert_eq!(Standardization::fit(&data::iris())?.limit(), None);
+    /// assert_eq!(Standardization::robust(&data::iris())?.limit(), Some(3.0));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn limit(&self) -> Option<f64> {
+        self.limit
+    }
+
+    /// Reverses the scaling of one value of a column. Scalings of targets have no limit.
     pub(crate) fn undone_value(&self, column: usize, value: f32) -> f64 {
         f64::from(value) * self.scale[column] + self.mean[column]
     }
@@ -254,6 +317,26 @@ fn has_rows(dataset: &Dataset) -> Result<()> {
         return Err(Error::data(dataset.place(), "it has 0 rows to fit a standardization on", remedy));
     }
     Ok(())
+}
+
+/// Median and scale of values: the distance of the quartiles, or else half the range, or else 1. Quartiles are interpolated
+/// linearly, as NumPy does.
+fn quartiles(mut values: Vec<f64>) -> (f64, f64) {
+    let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut values, share));
+    let range = || {
+        let ends = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+        (ends.1 - ends.0) / 2.0
+    };
+    let is_scale = |scale: &f64| *scale > 0.0 && scale.is_finite();
+    (median, Some(high - low).filter(is_scale).or_else(|| Some(range()).filter(is_scale)).unwrap_or(1.0))
+}
+
+/// Quantile of values, of which there is at least one. It selects instead of sorting, which takes as long as reading them.
+pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
+    let place = share * (values.len() - 1) as f64;
+    let (_, low, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+    let next = if place.fract() > 0.0 { above.iter().copied().min_by(f64::total_cmp) } else { None };
+    *low + (next.unwrap_or(*low) - *low) * place.fract()
 }
 
 /// Mean and scale of values, in two passes. Deviations are taken from the first value, so that a constant column is exactly

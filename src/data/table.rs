@@ -5,6 +5,7 @@ use std::path::Path;
 
 use csv::Position;
 
+use super::decode::{decode, of_text};
 use super::inputs::Inputs;
 use super::layout::{FirstRow, Layout};
 use super::number_format::{Column, Found};
@@ -16,9 +17,11 @@ use crate::error::{Error, Result};
 pub(super) const MOST_CLASSES: usize = 20;
 
 impl Dataset {
-    /// Reads a table from a file: UTF-8, gzipped or not, with columns separated by commas, tabs, semicolons or `|`.
+    /// Reads a table from a file: text, gzipped, zipped or not, with columns separated by commas, tabs, semicolons, `|` or
+    /// blanks.
     ///
-    /// Every input column holds numbers. The first row holds the column names, unless it looks like values (see
+    /// Every input column holds numbers; a [`Table`](super::Table) reads tables with text, dates or missing cells, too. The first
+    /// row holds the column names, unless it looks like values (see
     /// [`CsvOptions::header`]). Spaces around cells are ignored; quoted cells may contain delimiters and line breaks. The data
     /// set is named after the file: `x` for `x.csv` and for `x.csv.gz`.
     ///
@@ -27,14 +30,14 @@ impl Dataset {
     /// are whole numbers with at most 20 different values, and fewer of them than half the number of rows. Otherwise it is a
     /// **number**. A target with text and more than 20 different values is an error in two cases: there are at least half as
     /// many values as rows, or most cells are numbers that are not all whole. Classes are sorted by value if they are whole
-    /// numbers, otherwise alphabetically. `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower case, are classes if the column
-    /// has other text; otherwise they are missing targets.
+    /// numbers, otherwise alphabetically. Words for missing values, such as `NA`, are classes if the column has other text;
+    /// otherwise they are missing targets.
     ///
     /// Numbers may have a currency sign, a percent sign, thousands separators, a decimal comma or a Unicode minus sign, if the
     /// format of the column is unambiguous; see [`NumberFormat`](super::NumberFormat).
     ///
     /// # Errors
-    /// The file cannot be read or unpacked, is not UTF-8, or has no rows; two columns have the same name; the target or a dropped
+    /// The file cannot be read or unpacked, is no text, or has no rows; the target or a dropped
     /// column is unknown; no input column is left; a row differs in length from the header; a cell is empty, not finite as f32,
     /// or, in an input, not a number; a target is missing; the format of numbers is ambiguous; a target of text has too many
     /// classes. Messages give the line, counted from 1, and the column.
@@ -48,8 +51,8 @@ impl Dataset {
     /// ```
     pub fn from_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
-        let bytes = bytes::read(path)?;
-        read(&bytes::name(path), &Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
+        let decoded = decode(path, bytes::read(path)?, form.delimiter)?;
+        read(&bytes::name(path), &Header::new(Text::new(path, &decoded.bytes, form.delimiter)?, &form)?)
     }
 
     /// Reads a table from text, like [`Dataset::from_csv`] from a file.
@@ -66,7 +69,8 @@ impl Dataset {
     /// ```
     pub fn from_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
-        read(name, &Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
+        let text = of_text(text, form.delimiter);
+        read(name, &Header::new(Text::new(Path::new(name), &text, form.delimiter)?, &form)?)
     }
 }
 
@@ -74,8 +78,8 @@ pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
     let text = header.text;
     header.check_written()?;
     let (mut input, mut targets, mut weights) = (vec![], vec![], vec![]);
-    for record in text.reader().records() {
-        let record = record.map_err(|error| text.broken(error))?;
+    for record in text.rows() {
+        let record = record?;
         let start = record.position().map_or(0, Position::byte);
         for (column, cell) in record.iter().enumerate() {
             if column == header.target {
@@ -129,7 +133,7 @@ impl<'a> Header<'a> {
         }
         let is_input = inputs(text, &layout, target, form)?;
         let weights = form.weights.as_ref().map(|name| position(&layout, name)).transpose()?;
-        Ok(Self { text, layout, target, is_input, weights, read_as: form.numbers.then_some(ReadAs::Number) })
+        Ok(Self { text, layout, target, is_input, weights, read_as: form.read_as })
     }
 
     fn inputs(&self) -> Vec<String> {
@@ -180,7 +184,12 @@ impl<'a> Header<'a> {
             return Ok(classes(cells.iter().map(|found| found.cell.clone()), names));
         };
         let values = cells.iter().map(|found| self.target(found)).collect::<Result<_>>()?;
-        Ok(match whole_number_classes(&numbers).filter(|_| !must_be_numbers) {
+        let classes_of_numbers = match self.read_as {
+            Some(ReadAs::Number) => None,
+            Some(ReadAs::Class) => Some(different(&numbers)),
+            None => whole_number_classes(&numbers),
+        };
+        Ok(match classes_of_numbers {
             Some(names) => classes(numbers.iter().map(|&number| whole(number)), names),
             None => Targets::Numbers { values, columns: vec![self.layout.columns[self.target].clone()] },
         })
@@ -226,7 +235,7 @@ pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Opt
     }
     let problem =
         || format!("{different} different targets in {rows} rows, such as `{}`, are too many for classes", first.cell);
-    let remedy = "write numbers without units, or choose another target column";
+    let remedy = "write numbers without units, or choose another target column with `--target`";
     (many && hardly_recur).then(|| NoClasses { problem: problem(), remedy, first })
 }
 
@@ -262,7 +271,8 @@ fn inputs(text: Text, layout: &Layout, target: usize, form: &CsvOptions) -> Resu
     Ok(is_input)
 }
 
-fn position(layout: &Layout, name: &str) -> Result<usize> {
+/// Returns the index of a column.
+pub(super) fn position(layout: &Layout, name: &str) -> Result<usize> {
     let known: Vec<&str> = layout.columns.iter().map(String::as_str).collect();
     known.iter().position(|&column| column == name).ok_or_else(|| match Error::unknown("column", name, &known) {
         Error::Unknown { kind, name, nearest, known } if matches!(layout.first_row, FirstRow::Unclear(_)) => {
@@ -273,8 +283,16 @@ fn position(layout: &Layout, name: &str) -> Result<usize> {
     })
 }
 
+/// Names of the different numbers, sorted by value.
+pub(super) fn different(numbers: &[f64]) -> Vec<String> {
+    let mut different = numbers.to_vec();
+    different.sort_by(f64::total_cmp);
+    different.dedup();
+    different.into_iter().map(whole).collect()
+}
+
 /// Returns the names of the classes, sorted by value; `None` if these numbers are not classes.
-fn whole_number_classes(numbers: &[f64]) -> Option<Vec<String>> {
+pub(super) fn whole_number_classes(numbers: &[f64]) -> Option<Vec<String>> {
     let mut different = numbers.to_vec();
     different.sort_by(f64::total_cmp);
     different.dedup();

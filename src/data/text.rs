@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use csv::{ErrorKind, Position, Reader, ReaderBuilder, Trim};
+use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord, Trim};
 
 use super::number_format::{NumberFormat, is_number};
 use crate::error::{Error, Result};
@@ -11,8 +11,17 @@ use crate::text::quoted;
 /// Delimiters that are detected; of two that are equally frequent in a header, the first is used.
 const DELIMITERS: [u8; 4] = *b",\t;|";
 
-/// Words that stand for a missing number, in lower case.
-const MISSING: [&str; 5] = ["na", "n/a", "nan", "null", "?"];
+/// Words that stand for a missing value, in lower case.
+const MISSING: [&str; 17] = [
+    "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "nil", "?", "-", "--", ".", "#n/a", "#n/a n/a", "#na", "<na>",
+    "#null!",
+];
+
+/// Words for a missing value that may be classes: a treatment `none`, the classes `+` and `-`.
+const MAY_BE_CLASSES: [&str; 5] = ["none", "nil", "-", "--", "."];
+
+/// Number of rows that decide on the format of all.
+pub(super) const SAMPLE: usize = 1000;
 
 /// Remedy for a cell that is not a number, in a column that cannot be dropped.
 pub(super) const WRITE_A_NUMBER: &str = "write a number, or remove the row";
@@ -28,25 +37,45 @@ pub(super) struct Text<'a> {
     pub(super) delimiter: u8,
     /// True if the first row is a header, which is not read as a row.
     pub(super) header: bool,
+    /// True if lines that begin with `#` are comments.
+    pub(super) comments: bool,
+    pub(super) quote: u8,
+    pub(super) shape: Shape,
+}
+
+/// Shape of the rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shape {
+    /// Number of cells of a row. Further cells are cut off if they are empty.
+    pub(super) width: usize,
+    /// True if the header has no name for the first column, as R writes it.
+    pub(super) has_row_names: bool,
 }
 
 impl<'a> Text<'a> {
-    /// Determines the delimiter: the requested one, or that of the header.
+    /// Determines delimiter, quotes, comments, and the shape of the rows. A requested delimiter is used.
     pub(super) fn new(path: &'a Path, bytes: &'a [u8], asked: Option<u8>) -> Result<Self> {
-        let delimiter = asked.unwrap_or_else(|| header_delimiter(bytes));
+        let (first, comments) = after_comments(bytes);
+        // Blanks have become tabs.
+        let asked = asked.map(|delimiter| if delimiter == b' ' { b'\t' } else { delimiter });
+        let delimiter = asked.unwrap_or_else(|| header_delimiter(first));
         if !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n".contains(&delimiter) {
             let found = format!("`{}`", delimiter.escape_ascii());
             let wanted = "an ASCII character other than a letter, digit, quote or line break";
             return Err(Error::value(path.display().to_string(), "the delimiter", found, wanted));
         }
-        Ok(Self { path, bytes, delimiter, header: true })
+        let quote = quote(first, delimiter);
+        let shape = Shape { width: 0, has_row_names: false };
+        let text = Self { path, bytes, delimiter, header: true, comments, quote, shape };
+        Ok(Self { shape: text.shape(), ..text })
     }
 
     /// Returns a reader positioned after the header, if there is one. An error in the header is returned by the reader's
     /// `headers`.
     pub(super) fn reader(self) -> Reader<&'a [u8]> {
         let mut builder = ReaderBuilder::new();
-        builder.has_headers(self.header).delimiter(self.delimiter).trim(Trim::All);
+        builder.has_headers(self.header).delimiter(self.delimiter).quote(self.quote).trim(Trim::All).flexible(true);
+        builder.comment(self.comments.then_some(b'#'));
         let mut reader = builder.from_reader(self.bytes);
         if self.header {
             // If the header were read together with the first row, errors of that row would report the header's position.
@@ -55,12 +84,69 @@ impl<'a> Text<'a> {
         reader
     }
 
+    /// Returns the rows, each of [`Shape::width`] cells. Rows without any value are no rows.
+    pub(super) fn rows(self) -> impl Iterator<Item = Result<StringRecord>> {
+        let shape = self.shape;
+        self.reader().into_records().filter_map(move |record| match record {
+            Err(error) => Some(Err(self.broken(error))),
+            Ok(mut record) => {
+                if record.len() > shape.width && record.iter().skip(shape.width).all(str::is_empty) {
+                    record.truncate(shape.width);
+                }
+                if record.iter().all(str::is_empty) {
+                    return None;
+                }
+                Some(if record.len() == shape.width { Ok(record) } else { Err(self.unequal(&record)) })
+            }
+        })
+    }
+
+    /// Error of a row with too few or too many cells.
+    fn unequal(self, record: &StringRecord) -> Error {
+        let (found, wanted) = (record.len(), self.shape.width);
+        let line = self.line(record.position().map_or(0, Position::byte));
+        let first = if self.header { "header" } else { "first row" };
+        let problem = format!("the row has {found} cells, but the {first} has {wanted}");
+        let remedy = format!("give every row one cell per column, and quote cells that contain {}", self.named());
+        Error::data(format!("{}, line {line}", self.path.display()), problem, remedy)
+    }
+
+    /// Determines the shape of the rows from the first of them. Empty cells at the end of all rows are no cells, and a header
+    /// with one cell less than all rows has no name for the first column.
+    fn shape(self) -> Shape {
+        let rows = Self { header: false, ..self }.reader().into_records().map_while(std::result::Result::ok);
+        let filled =
+            |row: &StringRecord| (0..row.len()).rev().find(|at| !row[*at].is_empty()).map_or(0, |last| last + 1);
+        let rows = rows.map(|row| (row.len(), filled(&row))).filter(|(_, filled)| *filled > 0);
+        let mut rows = rows.take(SAMPLE + 1);
+        let Some((header, named)) = rows.next() else { return Shape { width: 0, has_row_names: false } };
+        let (mut widest, mut all_longer, mut count) = (named, true, 0);
+        for (cells, filled) in rows {
+            widest = widest.max(filled);
+            all_longer &= cells == header + 1;
+            count += 1;
+        }
+        let has_row_names = count > 0 && all_longer && widest > header;
+        Shape { width: if has_row_names { header + 1 } else { widest.min(header) }, has_row_names }
+    }
+
     /// Returns the line, from 1, of the row that the reader began to look for at byte `start`. The reader's own line is that of
     /// `start`: too small by one at CR LF, and by each blank line before the row.
     pub(super) fn line(self, start: u64) -> usize {
         let (before, rest) = self.bytes.split_at(self.bytes.len().min(start as usize));
-        let blank = rest.iter().take_while(|byte| b"\r\n".contains(byte));
-        1 + before.iter().chain(blank).filter(|byte| **byte == b'\n').count()
+        let mut row = rest;
+        loop {
+            let line = row.iter().position(|byte| *byte == b'\n').map_or(row, |end| &row[..=end]);
+            let is_comment = self.comments && line.starts_with(b"#");
+            // Lines without any value are no rows.
+            let is_empty = line.iter().all(|byte| *byte == self.delimiter || byte.is_ascii_whitespace());
+            if line.is_empty() || line.len() == row.len() || !(is_comment || is_empty) {
+                break;
+            }
+            row = &row[line.len()..];
+        }
+        let skipped = &rest[..rest.len() - row.len()];
+        1 + before.iter().chain(skipped).filter(|byte| **byte == b'\n').count()
     }
 
     /// Position of a cell, for messages: file, line and column.
@@ -73,13 +159,6 @@ impl<'a> Text<'a> {
         let line = self.line(error.position().map_or(0, Position::byte));
         let place = format!("{}, line {line}", self.path.display());
         match error.into_kind() {
-            ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                let first = if self.header { "header" } else { "first row" };
-                let problem = format!("the row has {len} cells, but the {first} has {expected_len}");
-                let remedy =
-                    format!("give every row one cell per column, and quote cells that contain {}", self.named());
-                Error::data(place, problem, remedy)
-            }
             ErrorKind::Utf8 { err, .. } => {
                 let problem = format!("cell {} is not valid UTF-8", err.field() + 1);
                 Error::data(place, problem, "save the table as UTF-8")
@@ -99,11 +178,30 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Returns the most frequent delimiter of the first nonblank line.
-fn header_delimiter(bytes: &[u8]) -> u8 {
-    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+/// Returns the text from its first line on that is neither blank nor a comment, and true if comments are before it.
+pub(super) fn after_comments(bytes: &[u8]) -> (&[u8], bool) {
+    let mut text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start();
+    let mut has_comments = false;
+    while text.starts_with(b"#") {
+        let end = text.iter().position(|byte| b"\r\n".contains(byte)).unwrap_or(text.len());
+        text = text[end..].trim_ascii_start();
+        has_comments = true;
+    }
+    (text, has_comments)
+}
+
+/// Returns the quote of cells: a single one if the first line begins with it and has it around each cell.
+fn quote(text: &[u8], delimiter: u8) -> u8 {
+    let line = text.split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
+    let mut cells = line.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii);
+    let single = cells.all(|cell| cell.len() >= 2 && cell.starts_with(b"'") && cell.ends_with(b"'"));
+    if single { b'\'' } else { b'"' }
+}
+
+/// Returns the most frequent delimiter of the first line.
+pub(super) fn header_delimiter(text: &[u8]) -> u8 {
     let (mut counts, mut quoted, mut before) = ([0usize; DELIMITERS.len()], false, DELIMITERS[0]);
-    for &byte in text.iter().skip_while(|byte| b"\r\n".contains(byte)) {
+    for &byte in text {
         let delimiter = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
         match (byte, delimiter) {
             // A quote opens at the start of a cell, and again if it is doubled.
@@ -138,9 +236,15 @@ pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f6
     }
 }
 
-/// Returns true if a cell is a word for a missing number.
+/// Returns true if a cell is a word for a missing value.
 pub(super) fn is_missing(cell: &str) -> bool {
-    MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
+    // Most cells are numbers.
+    !cell.starts_with(|c: char| c.is_ascii_digit()) && MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
+}
+
+/// Returns true if a target cell is a word for a missing value, and for nothing else.
+pub(super) fn is_missing_target(cell: &str) -> bool {
+    is_missing(cell) && !MAY_BE_CLASSES.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
 /// Returns `1.5` for `1,5`; `None` for `1,500`, whose comma may separate thousands, and for cells without a decimal comma.

@@ -6,14 +6,25 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use crate::data::{Preparation, Standardization};
 use crate::error::{Error, Result};
 use crate::model::container::{Container, Contents, check_version};
 use crate::model::{Metadata, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
-/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets,
-/// the layout of the table, the origin of the model, and a mandatory checksum. Files of version 1 can be read.
-pub const FORMAT_VERSION: u32 = 2;
+/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets, the
+/// layout of the table, the origin of the model, and a mandatory checksum. Version 3 added the preparation of tables and limits
+/// of scaled inputs. Files of version 1 can be read.
+pub const FORMAT_VERSION: u32 = 3;
+
+/// Version of models without a preparation and without limits, so that older programs read them, too.
+const WITHOUT_PREPARATION: u32 = 2;
+
+/// Version of a model's metadata.
+pub(crate) fn version(preparation: Option<&Preparation>, scaling: Option<&Standardization>) -> u32 {
+    let is_new = preparation.is_some() || scaling.is_some_and(|scaling| scaling.limit().is_some());
+    if is_new { FORMAT_VERSION } else { WITHOUT_PREPARATION }
+}
 
 const FOREIGN: &str = "use a model that wgrad wrote";
 

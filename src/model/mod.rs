@@ -21,6 +21,7 @@ pub use predictor::Predictor;
 pub use rows::Labels;
 
 pub(crate) use evaluate::{Wanted, evaluate};
+pub(crate) use file::version;
 pub(crate) use output::{check_finite, classes, numbers, probabilities};
 pub(crate) use rows::{InputRows, target_of, target_words};
 
@@ -30,7 +31,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Standardization;
+use crate::data::{Preparation, Standardization};
 use crate::device::Device;
 use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
@@ -99,9 +100,12 @@ pub struct Metadata {
     pub network: Network,
     /// Loss function of training, which defines the meaning of the outputs.
     pub loss: Loss,
-    /// Standardization of the input columns, if they are scaled.
+    /// Preparation of a table's rows, if the model was trained on a table: it computes the network's inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
+    /// Standardization of the network's inputs, if they are scaled.
     pub preprocessing: Option<Standardization>,
-    /// Names of the input columns.
+    /// Names of the network's inputs.
     pub columns: Vec<String>,
     /// Names of the classes, if the target is a class.
     pub classes: Option<Vec<String>>,
@@ -129,6 +133,11 @@ impl Metadata {
         if !(1..=FORMAT_VERSION).contains(&self.format) {
             return Err(Error::value("model", "format", self.format, &format!("from 1 to {FORMAT_VERSION}")));
         }
+        let needed = version(self.preparation.as_ref(), self.preprocessing.as_ref());
+        if needed == FORMAT_VERSION && self.format < needed {
+            let wanted = format!("{needed}, since it has a preparation or limits");
+            return Err(Error::value("model", "format", self.format, &wanted));
+        }
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
         let wrong = |what: &str, found: usize, wanted: usize| Error::Shape {
             place: "model".into(),
@@ -147,9 +156,18 @@ impl Metadata {
             }
             _ => {}
         }
+        if let Some(preparation) = &self.preparation {
+            preparation.check()?;
+            if preparation.inputs() != self.columns {
+                return Err(wrong("prepared inputs", preparation.width(), inputs));
+            }
+        }
         if let Some(scaling) = &self.target_scaling {
             if scaling.columns() != outputs {
                 return Err(wrong("scaled targets", scaling.columns(), outputs));
+            }
+            if let Some(limit) = scaling.limit() {
+                return Err(Error::value("model", "the limit of scaled targets", limit, "not set"));
             }
             if !self.loss.scales_targets() {
                 let problem = format!("{} does not scale targets, but there is a target scaling", self.loss);

@@ -1,12 +1,13 @@
 //! Origin of a model: the layout of its table, and the data and settings of its training.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{CsvOptions, NumberFormat, unnamed_columns};
+use crate::data::{CsvOptions, NumberFormat, Preparation, Standardization, unnamed_columns};
 use crate::error::{Error, Result};
-use crate::model::{Evaluation, Metadata};
+use crate::model::{Evaluation, Metadata, version};
 
 /// Layout of the table that a model was trained on, so that other tables are read in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,17 +41,46 @@ impl Metadata {
     /// Adds to `form` the options of the table that the model was trained on. Options that are set in `form` take
     /// precedence.
     pub fn csv_options(&self, mut form: CsvOptions) -> CsvOptions {
+        for (name, format) in self.preparation.iter().flat_map(Preparation::formats) {
+            form.formats.entry(name.into()).or_insert(format);
+        }
         let Some(known) = &self.table else { return form };
         form.header = form.header.or(Some(known.header));
         for (name, format) in &known.formats {
             form.formats.entry(name.clone()).or_insert(*format);
         }
         if !known.header && form.names.is_empty() {
-            form.names = unnamed_columns(self.columns.len() + self.targets.len() + known.dropped.len());
+            // A preparation counts dropped columns, too.
+            let others = self.columns.len() + known.dropped.len();
+            let others = self.preparation.as_ref().map_or(others, Preparation::count);
+            form.names = unnamed_columns(others + self.targets.len());
             form.target = form.target.or_else(|| self.targets.first().cloned());
             form.drop.extend(known.dropped.iter().cloned());
         }
         form
+    }
+}
+
+impl Metadata {
+    /// Stores the preparation of the table that the model was trained on, whose inputs the network has.
+    pub fn prepare_with(&mut self, preparation: Preparation) {
+        self.columns = preparation.inputs();
+        self.format = version(Some(&preparation), None);
+        self.preparation = Some(preparation);
+    }
+
+    /// Returns the preparation of tables: that of the model. A model without one needs numbers in all columns; a missing number
+    /// becomes the mean of the training set, or 0 if the model does not scale its inputs.
+    pub fn table_preparation(&self) -> Cow<'_, Preparation> {
+        if let Some(preparation) = &self.preparation {
+            return Cow::Borrowed(preparation);
+        }
+        let means = self.preprocessing.as_ref().map_or(&[][..], Standardization::mean);
+        let preparation = Preparation::of_numbers(&self.columns, means);
+        Cow::Owned(match &self.table {
+            Some(table) => preparation.with_formats(&table.formats),
+            None => preparation,
+        })
     }
 }
 

@@ -36,8 +36,7 @@ use crate::exec::{Counters, Executor, Run, Ticket};
 use crate::lower::{Reduction, TrainingSpec};
 pub use crate::model::{Evaluation, Labels};
 use crate::model::{
-    FORMAT_VERSION, Metadata, Model, Tensor, check_finite, check_parameters, read_tensors, target_words,
-    write_parameters,
+    Metadata, Model, Tensor, check_finite, check_parameters, read_tensors, target_words, version, write_parameters,
 };
 use crate::network::Network;
 use crate::plan::{Section, Step, ViewId};
@@ -620,8 +619,9 @@ impl Trainer {
         let network = self.spec.network.clone();
         let unnamed = || (0..network.inputs()).map(|c| format!("column{c}")).collect();
         let metadata = Metadata {
-            format: FORMAT_VERSION,
+            format: version(None, self.preprocessing.as_ref()),
             loss: self.spec.loss,
+            preparation: None,
             preprocessing: self.preprocessing.clone(),
             columns: self.columns.clone().unwrap_or_else(unnamed),
             classes: self.classes.clone(),

@@ -175,7 +175,11 @@ fn targets_of_another_kind_are_not_drawn() {
     let cases: &[(&str, &[&str])] = &[
         ("plot boundary price.safetensors moons", &["has 2 classes, but mean_squared_error needs numbers"]),
         ("plot boundary xor.safetensors seven.csv", &["row 1", "target is 7", "between 0 and 1"]),
-        ("plot boundary moons.safetensors price.csv", &["price.csv, line 2, column `price`", "unknown class `0.5`"]),
+        ("plot boundary moons.safetensors price.csv", &["price.csv: the model does not name its target", "`--target`"]),
+        (
+            "plot boundary moons.safetensors price.csv --target price",
+            &["price.csv, line 2, column `price`", "unknown class `0.5`"],
+        ),
     ];
     super::bad_usage::expect(&folder, cases);
 }
@@ -199,7 +203,7 @@ fn what_cannot_be_drawn_is_an_error_before_training() {
         ("plot boundary moons.svg moons --out no/../moons.svg", &["no/../moons.svg"]),
         ("plot boundary moons.svg moons --out b.gif", &["`--out`", "b.gif", "*.svg or *.png"]),
         ("plot boundary moons.svg moons --out no/b.png", &["no/b.png"]),
-        ("plot boundary moons.svg pairs.csv", &["pairs.csv, line 2, column `z`"]),
+        ("plot boundary moons.svg pairs.csv --target z", &["pairs.csv, line 2, column `z`"]),
         ("plot boundary missing.safetensors moons", &["missing.safetensors: reading failed"]),
         ("plot boundry moons.svg moons", &["boundary"]),
     ];

@@ -44,7 +44,7 @@ fn metrics_of_classes_are_in_a_table_and_in_json() {
     }
     let whole = model.confusion(&data::iris()).expect("counted");
     let text = folder.succeed(&["evaluate", "iris.safetensors", "iris"]);
-    let table: Vec<Vec<&str>> = text.lines().skip(3).map(|line| line.split_whitespace().collect()).collect();
+    let table: Vec<Vec<&str>> = text.lines().skip(4).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(table[0], ["class", "precision", "recall", "F1", "rows"]);
     for (class, found) in whole.per_class().iter().enumerate() {
         assert_eq!(table[1 + class][..2], [found.class.as_str(), &format!("{:.3}", found.precision)], "{text}");

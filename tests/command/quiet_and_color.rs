@@ -37,8 +37,8 @@ fn control_characters_of_files_never_reach_the_terminal() {
     told(&folder, &["evaluate", "m.safetensors", "t.csv", "--json"], 0);
     told(&folder, &["evaluate", "m.safetensors", "iris"], 2);
     told(&folder, &["predict", "m.safetensors", "other.csv"], 2);
-    told(&folder, &["predict", "m.safetensors", "wrong.csv"], 2);
-    told(&folder, &["train", "wrong.csv", "--epochs", "1"], 2);
+    told(&folder, &["predict", "m.safetensors", "wrong.csv", "--out", "p.csv"], 0);
+    told(&folder, &["train", "wrong.csv", "--epochs", "1"], 0);
     // Notes of how a column is read.
     let prices = format!("{},y\n{}", cell("price"), (0..40).map(|n| format!("{n}.5,{n}.25\n")).collect::<String>());
     folder.write("prices.csv", &prices);

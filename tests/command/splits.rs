@@ -43,8 +43,10 @@ fn sizes_are_fractions_or_numbers_of_rows() {
 fn sets_can_be_saved_and_given_as_files() {
     let folder = Folder::new();
     let recipe = ["--hidden", "6 tanh", "--learning-rate", "0.02", "--batch", "8", "--epochs", "4"];
-    let whole = folder.events(&[&["train", "iris", "--save-split", "sets"], &recipe[..]].concat());
-    let files = ["train", "sets/train.csv", "--validation", "sets/validation.csv", "--test", "sets/test.csv"];
+    folder.succeed(&["train", "iris", "--test", "0", "--validation", "0", "--save-split", "iris", "--epochs", "1"]);
+    let whole = folder.events(&[&["train", "iris/train.csv", "--save-split", "sets"], &recipe[..]].concat());
+    let files =
+        ["train", "sets/train.csv", "--force", "--validation", "sets/validation.csv", "--test", "sets/test.csv"];
     let parts = folder.events(&[&files[..], &recipe].concat());
     assert_eq!(sizes(&parts[0]), sizes(&whole[0]));
     let last = |events: &[Value]| ["loss", "accuracy", "best_epoch"].map(|name| events[events.len() - 1][name].clone());

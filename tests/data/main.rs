@@ -1,12 +1,14 @@
 //! Data sets, through the public API only.
 
 mod constructors;
+mod files;
 mod form;
 mod generated;
 mod gzipped;
 mod header;
 mod idx;
 mod inspect;
+mod kinds;
 mod number_formats;
 mod rows;
 mod sources;

@@ -134,7 +134,7 @@ fn a_different_text_in_each_row_is_refused() {
             refused,
             format!(
                 "t, line 2, column `y`: 60 different targets in 60 rows, such as `{first}`, are too many for classes; \
-                 write numbers without units, or choose another target column"
+                 write numbers without units, or choose another target column with `--target`"
             )
         );
         let found = Inspection::of_csv_text("t", &table(60), None).expect("inspected");

@@ -47,7 +47,7 @@ pub struct Arguments {
     data: String,
     /// Target column of a table [default: that of the model]
     ///
-    /// If the model does not name its target, the default is the last column.
+    /// A model of a built-in data set may not name its target. It is an error then to leave the option out.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]

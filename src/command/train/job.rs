@@ -8,13 +8,14 @@ use std::time::Instant;
 use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, Record, TableLayout, replace};
 use wgrad::trainer::Builder;
-use wgrad::{Checkpoints, Dataset, Error, Fit, History, Model, Result, Standardization, Targets, Trainer};
+use wgrad::{Checkpoints, Error, Fit, History, Model, Result, Standardization, Targets, Trainer};
 
 use super::split::Sets;
 use super::stopping::Interrupt;
 use super::{Arguments, Settings, numbered, profile, save_split};
 use crate::command::autotune::Chosen;
-use crate::command::data::{self, STANDARD};
+use crate::command::baseline::Baseline;
+use crate::command::data::{self, STANDARD, Source};
 use crate::command::plot::{Curves, PictureFile, theme, title};
 use crate::command::progress::{Reporter, tell_history};
 use crate::command::recipe::{Recipe, usual};
@@ -57,9 +58,11 @@ pub struct Outcome {
 impl<'a> Job<'a> {
     /// Reads and splits the data, and checks everything that would otherwise fail after hours of training.
     pub fn prepare(arguments: &'a Arguments, output: &Output) -> Result<Self> {
-        let source = data::load_inspected(&arguments.data, &arguments.columns, arguments.recipe.loss)?;
-        let found = source.found.clone();
-        let contents = (source.rows.len(), source.rows.checksum());
+        let source = data::load(&arguments.data, &arguments.columns, arguments.recipe.loss)?;
+        let (found, contents) = (source.found().cloned(), source.contents());
+        if let Source::Table { table, .. } = &source {
+            output.notes(table.notes());
+        }
         let mut sets = Sets::of(source, &arguments.split, &arguments.columns, arguments.seed)?;
         if let Some(weights) = &arguments.class_weight {
             sets.train.rows = sets.train.rows.class_weighted(weights)?;
@@ -81,7 +84,7 @@ impl<'a> Job<'a> {
         let warmup_steps = arguments.warmup_steps(steps)?;
         let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
-        let builder = builder(arguments, &recipe, train)?.schedule(arguments.schedule(steps, warmup_steps)?);
+        let builder = builder(arguments, &recipe, &sets)?.schedule(arguments.schedule(steps, warmup_steps)?);
         let trainer = tuning.train(builder).build(&device)?;
         let wanted = arguments.wanted_path(train)?;
         let origin = arguments.origin(&Settings { sets: &sets, recipe: &recipe, epochs, warmup_steps }, contents)?;
@@ -93,8 +96,9 @@ impl<'a> Job<'a> {
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
         if let Some(folder) = &arguments.save_split {
-            let table = found.as_ref().filter(|_| arguments.data != STANDARD);
-            let table = table.map(|found| (Path::new(&arguments.data), found));
+            let options = arguments.columns.form();
+            let is_file = found.is_some() && arguments.data != STANDARD;
+            let table = is_file.then(|| (Path::new(&arguments.data), &options));
             save_split::write(folder, &sets, table, &[Path::new(&arguments.data), &model], arguments.force)?;
         }
         let kept = arguments.overwriting(&wanted, &origin, arguments.stopping.is_resumed());
@@ -149,6 +153,7 @@ impl<'a> Job<'a> {
             tuning: self.tuning.followed(trainer.device(), [tuned.matmuls, tuned.tuned], &tuned.ignored),
             model: self.model.display().to_string(),
             warnings: &self.warnings,
+            columns: sets.preparation.as_ref().map(|(_, columns)| columns.as_slice()),
         };
         if arguments.json {
             output.json(&start)
@@ -214,6 +219,9 @@ impl<'a> Job<'a> {
         let Outcome { history, seconds, is_resumed } = outcome;
         let mut model = self.trainer.model()?;
         model.metadata.columns = self.sets.train.rows.columns().to_vec();
+        if let Some((preparation, _)) = &self.sets.preparation {
+            model.metadata.prepare_with(preparation.clone());
+        }
         model.metadata.table = self.table.clone();
         model.metadata.origin = Some(self.origin.clone());
         let (device, (rows, evaluated_on)) = (self.trainer.device(), self.sets.evaluated());
@@ -234,6 +242,7 @@ impl<'a> Job<'a> {
         let summary = Summary {
             event: "summary",
             evaluated_on,
+            baseline: Baseline::of(rows, &evaluation),
             evaluation,
             confusion,
             epochs: history.len(),
@@ -302,9 +311,14 @@ fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 
-fn builder(arguments: &Arguments, recipe: &Recipe, train: &Dataset) -> Result<Builder> {
-    // Pixels have the same meaning in all columns, so they share one mean and one scale.
-    let fit = if train.bytes().is_some() { Standardization::fit_all } else { Standardization::fit };
+fn builder(arguments: &Arguments, recipe: &Recipe, sets: &Sets) -> Result<Builder> {
+    let train = &sets.train.rows;
+    // Pixels have the same meaning in all columns, so they share one mean and one scale. Tables have outliers.
+    let fit = match &sets.preparation {
+        Some(_) => Standardization::robust,
+        None if train.bytes().is_some() => Standardization::fit_all,
+        None => Standardization::fit,
+    };
     let mut builder = Trainer::builder(recipe.network.clone())
         .loss(recipe.loss)
         .optimizer(recipe.optimizer)

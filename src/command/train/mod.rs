@@ -315,7 +315,7 @@ impl Arguments {
             ("metric", given(self.metric.map(|metric| metric.to_string()))),
             ("seed", self.seed.to_string()),
         ];
-        let settings = settings.into_iter().chain(self.split.settings(sets));
+        let settings = settings.into_iter().chain(self.columns.settings()).chain(self.split.settings(sets));
         let settings = settings.map(|(name, value)| (name.to_string(), value)).chain(options);
         let settings = settings.filter(|(_, value)| !value.is_empty()).collect();
         Ok(Origin { data: train.name().into(), rows, checksum, settings })

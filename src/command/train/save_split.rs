@@ -4,22 +4,14 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use csv::WriterBuilder;
 use flate2::read::MultiGzDecoder;
-use wgrad::data::Inspection;
+use wgrad::data::{CsvOptions, RawTable};
 use wgrad::model::replace;
 use wgrad::{Dataset, Error, Result, Targets};
 
 use super::split::{Origin, Set, Sets};
 use crate::command::data::same_file;
-
-/// Text of a table's cells, unchanged, from which rows are copied.
-struct Original {
-    /// Names of the columns; `None` if the table has no header.
-    header: Option<Vec<String>>,
-    rows: Vec<StringRecord>,
-    delimiter: u8,
-}
 
 /// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder. Rows of a table keep all its columns; rows of
 /// other data are written as numbers. Existing files with other contents are replaced only if `force` is true. The files in
@@ -27,11 +19,11 @@ struct Original {
 pub fn write(
     folder: &Path,
     sets: &Sets,
-    table: Option<(&Path, &Inspection)>,
+    table: Option<(&Path, &CsvOptions)>,
     used: &[&Path],
     force: bool,
 ) -> Result<()> {
-    let original = table.map(|(path, found)| Original::read(path, found)).transpose()?;
+    let original = table.map(|(path, options)| RawTable::read(path, options)).transpose()?;
     let files =
         sets.all().map(|(name, set)| Ok((folder.join(name).with_extension("csv"), text(set, original.as_ref())?)));
     let files = files.collect::<Result<Vec<_>>>()?;
@@ -54,7 +46,7 @@ pub fn write(
     files.iter().try_for_each(|(path, text)| replace(path, |file| file.write_all(text)))
 }
 
-fn text(set: &Set, original: Option<&Original>) -> Result<Vec<u8>> {
+fn text(set: &Set, original: Option<&RawTable>) -> Result<Vec<u8>> {
     match (&set.origin, original) {
         (Origin::File(path), _) => unpacked(path),
         (Origin::Source(numbers), Some(original)) => {
@@ -95,23 +87,6 @@ fn numbers(rows: &Dataset, row: usize) -> Vec<String> {
         }
     };
     inputs.chain(targets).collect()
-}
-
-impl Original {
-    /// Reads a table again. `found` is its inspection. It is an error if the number of rows has changed.
-    fn read(path: &Path, found: &Inspection) -> Result<Self> {
-        let delimiter = found.delimiter.map_or(b',', |delimiter| delimiter as u8);
-        let mut reader = ReaderBuilder::new();
-        reader.has_headers(found.header).delimiter(delimiter).trim(Trim::All);
-        let rows = reader.from_reader(&unpacked(path)?[..]).into_records().collect::<std::result::Result<Vec<_>, _>>();
-        let rows = rows.map_err(|error| Error::file(path, "reading", error.into()))?;
-        if rows.len() != found.rows {
-            let problem = format!("it has {} rows, but had {} before", rows.len(), found.rows);
-            return Err(Error::conflict(path.display().to_string(), problem, "do not change it while it is read"));
-        }
-        let names = || found.columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Self { header: found.header.then(names), rows, delimiter })
-    }
 }
 
 /// Returns the contents of a file, unpacked if it is gzipped.

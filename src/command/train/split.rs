@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wgrad::data::{FEWEST_TO_SPLIT, Inspection, Warning, listed};
+use wgrad::data::{FEWEST_TO_SPLIT, Inspection, Preparation, PreparedColumn, Table, Warning, listed};
 use wgrad::{Dataset, Error, Result, Split, Targets};
 
 use crate::command::columns::Columns;
@@ -67,6 +67,11 @@ impl Size {
 }
 
 impl SplitOptions {
+    /// Returns the number or fraction of the source's rows in the validation and the test set.
+    fn amounts(&self, [validation, test]: [Amount; 2]) -> [Amount; 2] {
+        [Size::amount(self.validation.as_ref(), validation), Size::amount(self.test.as_ref(), test)]
+    }
+
     /// Returns the settings `validation` and `test` for the origin of a model. A file is described by its number of rows and
     /// its checksum. An option that was not given is empty.
     pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 2] {
@@ -105,29 +110,73 @@ pub struct Sets {
     pub train: Set,
     pub validation: Option<Set>,
     pub test: Option<Set>,
+    /// Preparation of a table, fitted on the training set, and what its columns become.
+    pub preparation: Option<(Preparation, Vec<PreparedColumn>)>,
 }
 
 impl Sets {
     /// Splits a source at random, by a seed. Sets that are given as files are read.
     pub fn of(source: Source, options: &SplitOptions, columns: &Columns, seed: u64) -> Result<Self> {
-        let Source { rows, test: own, found } = source;
+        match source {
+            Source::Data { rows, test } => Self::of_data(&rows, test, options, columns, seed),
+            Source::Table { table, rows, found } => Self::of_table(&table, &rows, &found, options, columns, seed),
+        }
+    }
+
+    /// Splits the rows of a table, fits its preparation on the training set, and applies it to all sets.
+    fn of_table(
+        table: &Table,
+        rows: &[usize],
+        found: &Inspection,
+        options: &SplitOptions,
+        columns: &Columns,
+        seed: u64,
+    ) -> Result<Self> {
+        let default = if rows.len() < FEWEST_TO_SPLIT { Amount::Count(0) } else { HELD_OUT };
+        let amounts = options.amounts([default; 2]);
+        let Some(targets) = table.targets(rows) else {
+            return Err(Error::data(table.name(), "it has no target", "name one with `--target`"));
+        };
+        let [train, validation, test] = split(table.name(), rows.len(), &targets, amounts, seed)?;
+        let in_table = |numbers: Vec<usize>| -> Vec<usize> { numbers.into_iter().map(|number| rows[number]).collect() };
+        let train = in_table(train);
+        let preparation = Preparation::fit(table, &train)?;
+        let set = |numbers: Vec<usize>| -> Result<Set> {
+            Ok(Set { rows: preparation.dataset(table, &numbers)?, origin: Origin::Source(numbers) })
+        };
+        let some = |numbers: Vec<usize>| (!numbers.is_empty()).then(|| set(in_table(numbers))).transpose();
+        let train = set(train)?;
+        let given = |size: Option<&Size>| file(size, &train.rows, Some((&preparation, found)), columns);
+        let (given_validation, given_test) = (given(options.validation.as_ref())?, given(options.test.as_ref())?);
+        let summary = preparation.summary(table);
+        let (validation, test) = (given_validation.or(some(validation)?), given_test.or(some(test)?));
+        Ok(Self { validation, test, train, preparation: Some((preparation, summary)) })
+    }
+
+    fn of_data(
+        rows: &Dataset,
+        own: Option<Dataset>,
+        options: &SplitOptions,
+        columns: &Columns,
+        seed: u64,
+    ) -> Result<Self> {
         let default = match own {
             Some(_) => [BESIDE_OWN_TEST, Amount::Count(0)],
             None if rows.len() < FEWEST_TO_SPLIT => [Amount::Count(0); 2],
             None => [HELD_OUT; 2],
         };
-        let validation = Size::amount(options.validation.as_ref(), default[0]);
-        let test = Size::amount(options.test.as_ref(), default[1]);
-        let [train, validation, test] = split(&rows, [validation, test], seed)?;
+        let amounts = options.amounts(default);
+        let [train, validation, test] = split(rows.name(), rows.len(), rows.targets(), amounts, seed)?;
         let chosen = |numbers: Vec<usize>| Set { rows: rows.select(&numbers), origin: Origin::Source(numbers) };
         let some = |numbers: Vec<usize>| (!numbers.is_empty()).then(|| chosen(numbers));
         let train = chosen(train);
-        let given = |size: Option<&Size>| file(size, &train.rows, found.as_ref(), columns);
+        let given = |size: Option<&Size>| file(size, &train.rows, None, columns);
         let own = own.filter(|_| options.test.is_none()).map(|rows| Set { rows, origin: Origin::Own });
         Ok(Self {
             validation: given(options.validation.as_ref())?.or(some(validation)),
             test: given(options.test.as_ref())?.or(own).or(some(test)),
             train,
+            preparation: None,
         })
     }
 
@@ -179,14 +228,18 @@ impl Sets {
 }
 
 /// Reads the set if `size` is a file; otherwise returns `None`.
-fn file(size: Option<&Size>, train: &Dataset, found: Option<&Inspection>, columns: &Columns) -> Result<Option<Set>> {
+fn file(
+    size: Option<&Size>,
+    train: &Dataset,
+    prepared: Option<(&Preparation, &Inspection)>,
+    columns: &Columns,
+) -> Result<Option<Set>> {
     let Some(Size::File(path)) = size else { return Ok(None) };
-    Ok(Some(Set { rows: like(train, found, columns, path)?, origin: Origin::File(path.clone()) }))
+    Ok(Some(Set { rows: like(train, prepared, columns, path)?, origin: Origin::File(path.clone()) }))
 }
 
-/// Returns the row numbers of the training, validation and test set.
-fn split(rows: &Dataset, amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>; 3]> {
-    let all = rows.len();
+/// Returns the row numbers of the training, validation and test set of `all` rows.
+fn split(name: &str, all: usize, targets: &Targets, amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>; 3]> {
     let [validation, test] = amounts.map(|amount| amount.fraction(all));
     if validation == 0.0 && test == 0.0 {
         return Ok([(0..all).collect(), vec![], vec![]]);
@@ -199,8 +252,22 @@ fn split(rows: &Dataset, amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>;
     }
     // Splits depend on the number of rows and on their classes alone.
     let numbers = (0..all).map(|row| row as f64).collect();
-    let numbered = Dataset::table(rows.name(), ["row"], numbers, rows.targets().clone())?;
+    let numbered = Dataset::table(name, ["row"], numbers, targets.clone())?;
     let (train, validation, test) = numbered.split(Split::parts(train, validation).seed(seed))?;
     let numbers = |set: Dataset| (0..set.len()).map(|row| set.value(row, 0) as usize).collect();
-    Ok([train, validation, test].map(numbers))
+    let mut sets = [train, validation, test].map(numbers);
+    if let Targets::Classes { indices, names } = targets {
+        train_each_class(&mut sets, indices, names.len());
+    }
+    Ok(sets)
+}
+
+/// Moves one row of each class without a row in the training set to it, from the validation or the test set.
+fn train_each_class([train, validation, test]: &mut [Vec<usize>; 3], indices: &[u32], classes: usize) {
+    let mut is_trained = vec![false; classes];
+    train.iter().for_each(|row| is_trained[indices[*row] as usize] = true);
+    for held_out in [validation, test] {
+        let mut take = |row: &usize| !std::mem::replace(&mut is_trained[indices[*row] as usize], true);
+        train.extend(held_out.extract_if(.., |row| take(row)));
+    }
 }

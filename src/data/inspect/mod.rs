@@ -19,10 +19,11 @@ pub use table::warning_lines;
 pub use target::{Class, ReadAs, TargetColumn};
 pub use warnings::{Warning, listed};
 
+use super::decode::{decode, of_text};
 use super::number_format::{Column as Written, NumberFormat};
-use super::table::{Header, no_rows, read};
+use super::table::{Header, no_rows};
 use super::text::Text;
-use super::{CsvOptions, Dataset, Targets, bytes};
+use super::{ColumnKind, CsvOptions, Dataset, Table, Targets, bytes};
 use crate::error::Result;
 
 /// Statistics of a table or a data set, and warnings about it.
@@ -130,8 +131,8 @@ impl Inspection {
     /// See [`Dataset::from_csv`]. Cells that are empty, not finite or not a number are warnings, not errors.
     pub fn of_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
-        let bytes = bytes::read(path)?;
-        of_header(&bytes::name(path), Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?)
+        let decoded = decode(path, bytes::read(path)?, form.delimiter)?;
+        of_header(&bytes::name(path), Header::new(Text::new(path, &decoded.bytes, form.delimiter)?, &form)?)
     }
 
     /// Inspects the text of a table, as [`Inspection::of_csv`] does for a file.
@@ -140,21 +141,22 @@ impl Inspection {
     /// See [`Inspection::of_csv`]; messages have the name in place of the path.
     pub fn of_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
-        of_header(name, Header::new(Text::new(Path::new(name), text.as_bytes(), form.delimiter)?, &form)?)
+        let text = of_text(text, form.delimiter);
+        of_header(name, Header::new(Text::new(Path::new(name), &text, form.delimiter)?, &form)?)
     }
 
-    /// Inspects a table and reads it for training, like [`Inspection::of_csv`] and [`Dataset::from_csv`] with the same arguments.
-    /// The file is read only once.
-    ///
-    /// # Errors
-    /// See [`Dataset::from_csv`].
-    pub fn with_data(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<(Self, Dataset)> {
-        let (path, form) = (path.as_ref(), form.into());
-        let bytes = bytes::read(path)?;
-        let name = bytes::name(path);
-        let header = Header::new(Text::new(path, &bytes, form.delimiter)?, &form)?;
-        let data = read(&name, &header)?;
-        Ok((of_header(&name, header)?, data))
+    /// Removes warnings about columns that a [`Table`] prepares or leaves out: text, missing cells, constants and ids. Warnings
+    /// about its target stay, except for missing cells.
+    pub(super) fn keep_what_remains(&mut self, table: &Table, is_task_given: bool) {
+        let is_target = |warning: &Warning| warning.columns.contains(&self.target.column);
+        let is_used = |name: &String| table.kind(name).is_none_or(ColumnKind::is_used);
+        let prepared = ["missing", "constant", "id", "empty"];
+        self.warnings.retain(|warning| match warning.kind {
+            "text" => is_target(warning),
+            "many_values" => !is_task_given,
+            "leak" => warning.columns.iter().all(is_used),
+            kind => !prepared.contains(&kind),
+        });
     }
 
     /// Inspects a data set. Of several target columns, [`Inspection::target`] is the last.
@@ -180,15 +182,16 @@ impl Inspection {
     }
 }
 
-fn of_header(name: &str, header: Header) -> Result<Inspection> {
+/// Inspects the rows of a table.
+pub(super) fn of_header(name: &str, header: Header) -> Result<Inspection> {
     let Header { text, layout, target, is_input, read_as, .. } = header;
     let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });
     let mut roles: Vec<Role> = roles.collect();
     roles[target] = Role::Target;
     let formats = layout.written.iter().map(Written::format).collect();
     let mut all = Surveys::new(layout.columns.clone(), roles, formats);
-    for record in text.reader().records() {
-        let record = record.map_err(|error| text.broken(error))?;
+    for record in text.rows() {
+        let record = record?;
         all.see(record.position().map_or(0, Position::byte), &record.iter().collect::<Vec<_>>());
     }
     if all.rows == 0 {

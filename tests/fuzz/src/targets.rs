@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use wgrad::data::{CsvOptions, Inspection, NumberFormat, Table, mnist, read_idx_images, read_idx_labels};
+use wgrad::data::{
+    CsvOptions, Inspection, NumberFormat, Preparation, Table, Wanted, mnist, read_idx_images, read_idx_labels,
+};
 use wgrad::lower::TrainingSpec;
 use wgrad::model::TableLayout;
 use wgrad::plan::Plan;
@@ -97,7 +99,17 @@ impl Sandbox {
             model.save(&path).expect("saved");
             as_input(&std::fs::read(path).expect("saved just now"))
         };
-        [None, Some(named), Some(unnamed)].map(of).to_vec()
+        let models = [None, Some(named), Some(unnamed)].map(of);
+        let table = self.file("table.csv", b"a,b,y\n,2024-01-02,1\n2,2024-02-03,2.5\n3,,3.5\n");
+        let table = Table::read(table, &CsvOptions::default()).expect("a table");
+        let preparation = Preparation::fit(&table, &table.rows()).expect("it has rows");
+        let network = Network::input(preparation.width()).dense(1);
+        let trainer = Trainer::builder(network).loss(Loss::mean_squared_error()).build(&Device::cpu().threads(1));
+        let mut prepared = trainer.and_then(Trainer::into_model).expect("a model");
+        prepared.metadata.prepare_with(preparation);
+        let path = self.file("model", b"");
+        prepared.save(&path).expect("saved");
+        [&models[..], &[as_input(&std::fs::read(path).expect("saved just now"))]].concat()
     }
 
     /// Checkpoints within an epoch, between two epochs, and of a custom training loop.
@@ -171,7 +183,20 @@ fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     if let Ok(inspection) = &inspected {
         serde_json::to_string(inspection).expect("it has text for keys");
     }
-    let table = Table::read(&path, &form).map(|table| said(&table.numbers(table.columns())));
+    let table = Table::read(&path, &form).map(|table| {
+        let prepared = prepared(&table);
+        if let Ok(preparation) = &prepared {
+            let stored = serde_json::to_string(preparation).expect("it has text for keys");
+            assert!(serde_json::from_str::<Preparation>(&stored).expect("it was written just now") == *preparation);
+            let kept: Vec<String> = preparation.columns().take(1).map(String::from).collect();
+            let wanted = Wanted { kept: &kept, ..Wanted::default() };
+            // Only rows of tables without a header may differ: their columns are counted.
+            let again = Table::read_for(&path, &form, preparation, &wanted);
+            let values = again.and_then(|table| preparation.values(&table, &table.rows()));
+            assert!(values.iter().flatten().all(|value| value.is_finite()));
+        }
+        said(&prepared)
+    });
     let data = Dataset::from_csv(&path, form);
     let parts = data.as_ref().map(|data| data.split(Split::parts(0.6, 0.2).seed(1)));
     let scaled = parts.map(|parts| {
@@ -180,6 +205,15 @@ fn csv(sandbox: &Sandbox, input: &[u8]) -> String {
     });
     let scaled = scaled.map_or_else(|_| String::new(), |scaled| said(&scaled));
     format!("{} | {} | {} | {scaled}", said(&inspected), said(&table), said(&data))
+}
+
+/// Fits a preparation on all rows with a target, and applies it.
+fn prepared(table: &Table) -> wgrad::Result<Preparation> {
+    let rows = table.rows();
+    let preparation = Preparation::fit(table, &rows)?;
+    let data = preparation.dataset(table, &rows)?;
+    preparation.summary(table);
+    Standardization::robust(&data).and_then(|scaling| data.standardized(&scaling)).map(|_| preparation)
 }
 
 fn idx(sandbox: &Sandbox, input: &[u8]) -> String {
@@ -211,8 +245,18 @@ fn model(sandbox: &Sandbox, input: &[u8]) -> String {
     let rows = model.predict(&vec![0.5; model.metadata.network.inputs()]);
     let tables = ["a,b,c\n1,2,0\n", "1;2,5\n", "1;2,5;3\n", "1;2,5;3;0\n", "column2;column3\n1,5;2\n"].map(|text| {
         let path = sandbox.file("table.csv", text.as_bytes());
-        let table = Table::read(path, &model.metadata.csv_options(CsvOptions::default()));
-        table.map_or_else(|error| error.to_string(), |table| said(&table.numbers(&model.metadata.columns)))
+        let (preparation, wanted) = (model.metadata.table_preparation(), Wanted::default());
+        let table = Table::read_for(path, &model.metadata.csv_options(CsvOptions::default()), &preparation, &wanted);
+        table.map_or_else(
+            |error| error.to_string(),
+            |table| {
+                said(
+                    &preparation
+                        .values(&table, &table.rows())
+                        .and_then(|values| model.outputs_on(&Device::cpu(), &values)),
+                )
+            },
+        )
     });
     format!("{} | {} | {}", said(&rows), said(&model.evaluate(&sandbox.data)), tables.join(" | "))
 }

@@ -1,0 +1,142 @@
+//! Kinds of columns, found by inspection of their values.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Kind of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ColumnKind {
+    /// Numbers.
+    Number,
+    /// Yes and no.
+    Boolean,
+    /// Dates, times, or both.
+    Date,
+    /// Text or codes of which many appear more than once.
+    Category,
+    /// Numbers of the rows: 0, 1, 2, … or 1, 2, 3, …
+    RowNumber,
+    /// A different value in almost every row.
+    Identifier,
+    /// Sentences that differ in almost every row.
+    FreeText,
+    /// The same value in every row.
+    Constant,
+    /// No values.
+    Empty,
+    /// Left out on request.
+    Dropped,
+}
+
+impl ColumnKind {
+    /// Returns true if a network can learn from the column.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::data::ColumnKind;
+    /// assert!(ColumnKind::Category.is_used() && !ColumnKind::Identifier.is_used());
+    /// ```
+    pub fn is_used(self) -> bool {
+        self.unused_because().is_none()
+    }
+
+    /// Returns the reason why the column is left out, as a verb; `None` if it is used.
+    pub(super) fn unused_because(self) -> Option<&'static str> {
+        match self {
+            Self::Number | Self::Boolean | Self::Date | Self::Category => None,
+            Self::RowNumber => Some("numbers the rows"),
+            Self::Identifier | Self::FreeText => Some("differs in almost every row"),
+            Self::Constant => Some("has one value in every row"),
+            Self::Empty => Some("has no values"),
+            Self::Dropped => Some("is dropped"),
+        }
+    }
+}
+
+impl fmt::Display for ColumnKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Number => "number",
+            Self::Boolean => "yes or no",
+            Self::Date => "date",
+            Self::Category => "category",
+            Self::RowNumber => "row number",
+            Self::Identifier => "id",
+            Self::FreeText => "text",
+            Self::Constant => "constant",
+            Self::Empty => "empty",
+            Self::Dropped => "dropped",
+        })
+    }
+}
+
+/// Fewest rows in which a column without repeated values is taken for an id.
+const FEWEST_ROWS: usize = 20;
+
+/// Most different values of a category of any length.
+const FEW_LEVELS: usize = 9;
+
+/// Mean number of words from which text is a sentence.
+const WORDS: f64 = 3.0;
+
+/// Last words of the names of ids, in lower case.
+const IDS: [&str; 14] =
+    ["id", "ids", "uid", "uuid", "guid", "index", "idx", "key", "rownames", "row", "rowid", "number", "no", "nr"];
+
+/// Kind of a column of numbers, of which NaN are missing. `is_unnamed` is true for a first column without a name, as pandas and
+/// R write the numbers of rows.
+pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: ColumnKind) -> ColumnKind {
+    let mut present = values.iter().filter(|value| !value.is_nan());
+    let Some(first) = present.next() else { return ColumnKind::Empty };
+    let all_present = !values.iter().any(|value| value.is_nan());
+    if present.all(|value| value == first) && all_present {
+        return ColumnKind::Constant;
+    }
+    if kind != ColumnKind::Number || values.len() < FEWEST_ROWS || !all_present {
+        return kind;
+    }
+    // A column such as `x` may count up, too.
+    if !is_unnamed && !is_id(name) {
+        return kind;
+    }
+    let steps = values.iter().enumerate().all(|(row, value)| *value == first + row as f64);
+    if steps && (*first == 0.0 || *first == 1.0) {
+        return ColumnKind::RowNumber;
+    }
+    let is_whole = values.iter().all(|value| value.fract() == 0.0);
+    if !is_unnamed && is_whole && all_differ(values) { ColumnKind::Identifier } else { kind }
+}
+
+/// Returns true if a name ends with a word for ids: `id`, `customer_id`, `PassengerId`, `Unnamed: 0`.
+fn is_id(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let last = lower.rsplit([' ', '_', '-', '.']).next().unwrap_or_default();
+    let camel = name.strip_suffix("Id").or(name.strip_suffix("ID"));
+    IDS.contains(&last)
+        || camel.is_some_and(|rest| rest.ends_with(char::is_lowercase))
+        || lower.starts_with("unnamed: ")
+}
+
+fn all_differ(values: &[f64]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.windows(2).all(|two| two[0] != two[1])
+}
+
+/// Kind of a column of levels, given the number of rows of each, and the number of rows without one.
+pub(super) fn of_levels(levels: &[String], counts: &[usize], missing: usize) -> ColumnKind {
+    let rows: usize = counts.iter().sum();
+    match levels.len() {
+        0 => ColumnKind::Empty,
+        1 if missing == 0 => ColumnKind::Constant,
+        different if 2 * different > rows && (different > FEW_LEVELS || different == rows && rows > 2) => {
+            let words: usize = levels.iter().map(|level| level.split_whitespace().count()).sum();
+            let is_text = words as f64 >= WORDS * different as f64;
+            if is_text { ColumnKind::FreeText } else { ColumnKind::Identifier }
+        }
+        _ => ColumnKind::Category,
+    }
+}

@@ -1,0 +1,278 @@
+//! Encodings of columns: what a cell becomes.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::text::is_missing;
+use crate::data::text_format::CellReader;
+use crate::data::time_format::{DAY, date_of};
+use crate::data::{ColumnKind, NumberFormat, TimeFormat};
+use crate::error::{Error, Result};
+
+/// Encoding of a column: the inputs that its cells become.
+///
+/// A missing number, date or boolean becomes `fill`, the median of the training set. If cells were missing there
+/// (`has_missing`), one more input is 1 for a missing cell, else 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// The number.
+    Number {
+        /// Format of its cells.
+        format: NumberFormat,
+        /// Number in place of a missing one.
+        fill: f64,
+        /// True if numbers were missing in the training set.
+        has_missing: bool,
+    },
+    /// 1 for yes, 0 for no.
+    Boolean {
+        /// Number in place of a missing one.
+        fill: f64,
+        /// True if cells were missing in the training set.
+        has_missing: bool,
+    },
+    /// Parts of a date or time.
+    Date {
+        /// Format of its cells.
+        format: TimeFormat,
+        /// Earliest time of the training set, in seconds.
+        origin: f64,
+        /// Parts that varied in the training set.
+        parts: Vec<TimePart>,
+        /// Seconds in place of a missing time.
+        fill: f64,
+        /// True if times were missing in the training set.
+        has_missing: bool,
+    },
+    /// One-hot: an input for each level, which is 1 for this level, else 0.
+    Category {
+        /// Levels with inputs of their own: the most frequent of the training set, at most 64, each with at least 3 rows.
+        levels: Vec<String>,
+        /// True if all other levels have an input together. Without it, new levels are 0 everywhere.
+        has_other: bool,
+        /// True if missing cells have an input. Without it, they are like other levels.
+        has_missing: bool,
+    },
+    /// The column is left out.
+    LeftOut {
+        /// Kind of the column, which is the reason.
+        because: ColumnKind,
+    },
+}
+
+/// Part of a date or time. Cyclic parts are a sine and a cosine, so that December is near January.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TimePart {
+    /// Days since the earliest time of the training set.
+    Elapsed,
+    /// Year.
+    Year,
+    /// Month of the year.
+    Month,
+    /// Day of the month.
+    Day,
+    /// Day of the week.
+    Weekday,
+    /// Hour of the day, with its fraction.
+    Hour,
+}
+
+impl TimePart {
+    pub(super) const ALL: [Self; 6] = [Self::Elapsed, Self::Year, Self::Month, Self::Day, Self::Weekday, Self::Hour];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Elapsed => "days",
+            Self::Year => "year",
+            Self::Month => "month",
+            Self::Day => "day",
+            Self::Weekday => "weekday",
+            Self::Hour => "hour",
+        }
+    }
+
+    /// Number of values after which a cyclic part begins again; `None` for others.
+    fn cycle(self) -> Option<f64> {
+        match self {
+            Self::Elapsed | Self::Year => None,
+            Self::Month => Some(12.0),
+            Self::Day => Some(31.0),
+            Self::Weekday => Some(7.0),
+            Self::Hour => Some(24.0),
+        }
+    }
+
+    /// Value of the part, from 0 for cyclic ones.
+    pub(super) fn of(self, seconds: f64, origin: f64) -> f64 {
+        let day = (seconds / DAY).floor();
+        match self {
+            Self::Elapsed => (seconds - origin) / DAY,
+            Self::Year => date_of(day as i64).0 as f64,
+            Self::Month => date_of(day as i64).1 as f64,
+            Self::Day => date_of(day as i64).2 as f64,
+            // The first of January 1970 was a Thursday.
+            Self::Weekday => (day + 3.0).rem_euclid(7.0),
+            Self::Hour => (seconds - day * DAY) / 3600.0,
+        }
+    }
+
+    fn width(self) -> usize {
+        if self.cycle().is_some() { 2 } else { 1 }
+    }
+}
+
+/// Level of a cell.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Level {
+    Known(usize),
+    Other,
+    Missing,
+}
+
+impl Encoding {
+    /// Number of inputs.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Number { has_missing, .. } | Self::Boolean { has_missing, .. } => 1 + usize::from(*has_missing),
+            Self::Date { parts, has_missing, .. } => {
+                parts.iter().map(|part| part.width()).sum::<usize>() + usize::from(*has_missing)
+            }
+            Self::Category { levels, has_other, has_missing } => {
+                levels.len() + usize::from(*has_other) + usize::from(*has_missing)
+            }
+            Self::LeftOut { .. } => 0,
+        }
+    }
+
+    /// Names of the inputs.
+    pub(super) fn names(&self, column: &str) -> Vec<String> {
+        let missing = |has: &bool| has.then(|| format!("{column} is missing"));
+        match self {
+            Self::Number { has_missing, .. } | Self::Boolean { has_missing, .. } => {
+                std::iter::once(column.to_string()).chain(missing(has_missing)).collect()
+            }
+            Self::Date { parts, has_missing, .. } => {
+                let names = parts.iter().flat_map(|part| {
+                    let cyclic: &[&str] = if part.cycle().is_some() { &[" sin", " cos"] } else { &[""] };
+                    cyclic.iter().map(|end| format!("{column}: {}{end}", part.name()))
+                });
+                names.chain(missing(has_missing)).collect()
+            }
+            Self::Category { levels, has_other, has_missing } => {
+                let names = levels.iter().map(|level| format!("{column}={level}"));
+                names.chain(has_other.then(|| format!("{column} is another"))).chain(missing(has_missing)).collect()
+            }
+            Self::LeftOut { .. } => vec![],
+        }
+    }
+
+    /// Adds the inputs of a number; NaN is a missing one.
+    pub(super) fn write_number(&self, number: f64, inputs: &mut Vec<f64>) {
+        let (Self::Number { fill, has_missing, .. }
+        | Self::Boolean { fill, has_missing }
+        | Self::Date { fill, has_missing, .. }) = self
+        else {
+            return;
+        };
+        let is_missing = number.is_nan();
+        let number = if is_missing { *fill } else { number };
+        match self {
+            Self::Date { origin, parts, .. } => {
+                for part in parts {
+                    let value = part.of(number, *origin);
+                    match part.cycle() {
+                        Some(cycle) => {
+                            let (sine, cosine) = (std::f64::consts::TAU * value / cycle).sin_cos();
+                            inputs.extend([sine, cosine]);
+                        }
+                        None => inputs.push(value),
+                    }
+                }
+            }
+            _ => inputs.push(number),
+        }
+        inputs.extend(has_missing.then_some(f64::from(u8::from(is_missing))));
+    }
+
+    /// Adds the inputs of a level.
+    pub(super) fn write_level(&self, level: Level, inputs: &mut Vec<f64>) {
+        let Self::Category { levels, has_other, has_missing } = self else { return };
+        let first = inputs.len();
+        inputs.resize(first + self.width(), 0.0);
+        let at = match level {
+            Level::Known(at) => Some(at),
+            Level::Missing if *has_missing => Some(levels.len() + usize::from(*has_other)),
+            Level::Missing | Level::Other => has_other.then_some(levels.len()),
+        };
+        at.into_iter().for_each(|at| inputs[first + at] = 1.0);
+    }
+
+    /// Returns the level of a text. A whole number may be written as `3` or `3.0`. A word for missing values is a level if it was
+    /// one in the training set.
+    pub(super) fn level_of(&self, text: &str) -> Level {
+        let Self::Category { levels, .. } = self else { return Level::Other };
+        let find = |text: &str| levels.iter().position(|level| level == text);
+        let found = find(text).or_else(|| find(text.strip_suffix(".0")?)).or_else(|| find(&format!("{text}.0")));
+        let is_missing = text.is_empty() || is_missing(text);
+        found.map_or(if is_missing { Level::Missing } else { Level::Other }, Level::Known)
+    }
+
+    /// Adds the inputs of a cell.
+    pub(super) fn write_cell(&self, cell: &str, inputs: &mut Vec<f64>) {
+        match self.reader() {
+            Some(CellReader::Level) => self.write_level(self.level_of(cell), inputs),
+            Some(reader) => {
+                let number = reader.number(cell).filter(|number| (*number as f32).is_finite());
+                self.write_number(number.unwrap_or(f64::NAN), inputs);
+            }
+            None => {}
+        }
+    }
+
+    /// Reader of the cells; `None` if the column is left out.
+    pub(in crate::data) fn reader(&self) -> Option<CellReader> {
+        match self {
+            Self::Number { format, .. } => Some(CellReader::Number(*format)),
+            Self::Boolean { .. } => Some(CellReader::Boolean),
+            Self::Date { format, .. } => Some(CellReader::Time(*format)),
+            Self::Category { .. } => Some(CellReader::Level),
+            Self::LeftOut { .. } => None,
+        }
+    }
+
+    pub(super) fn check(&self, place: &str) -> Result<()> {
+        let finite = |name: &str, value: f64| match (value as f32).is_finite() {
+            true => Ok(()),
+            false => Err(Error::value(place, name, value, "finite")),
+        };
+        let twice = |what: &str| Err(Error::conflict(place, format!("it has a {what} twice"), "keep one of them"));
+        match self {
+            Self::Number { format, fill, .. } => {
+                format.check(place)?;
+                finite("fill", *fill)
+            }
+            Self::Boolean { fill, .. } => finite("fill", *fill),
+            Self::Date { origin, parts, fill, .. } => {
+                if parts.iter().collect::<HashSet<_>>().len() < parts.len() {
+                    return twice("part");
+                }
+                // Years are computed in steps from 1970, and elapsed days as a difference.
+                for (name, value) in [("fill", *fill), ("origin", *origin)] {
+                    if !(value.abs() <= 1e12) {
+                        return Err(Error::value(place, name, value, "from -1e12 to 1e12"));
+                    }
+                }
+                Ok(())
+            }
+            Self::Category { levels, .. } if levels.iter().collect::<HashSet<_>>().len() < levels.len() => {
+                twice("level")
+            }
+            Self::Category { .. } | Self::LeftOut { .. } => Ok(()),
+        }
+    }
+}

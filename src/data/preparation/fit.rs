@@ -1,0 +1,83 @@
+//! Fitting a preparation on the rows of the training set.
+
+use super::encoding::TimePart;
+use super::{Encoding, Preparation, Prepared};
+use crate::data::cells::{MOST_LEVELS, TableColumn};
+use crate::data::standardization::quantile;
+use crate::data::text_format::CellReader;
+use crate::data::values::Values;
+use crate::data::{ColumnKind, NumberFormat, Table, TimeFormat};
+use crate::error::{Error, Result};
+
+/// Fewest rows of a level with an input of its own.
+const FEWEST_ROWS: usize = 3;
+
+impl Preparation {
+    /// Computes the encoding of each column from some rows of a table, usually those of the training set.
+    ///
+    /// # Errors
+    /// There are no rows.
+    pub fn fit(table: &Table, rows: &[usize]) -> Result<Self> {
+        if rows.is_empty() {
+            let remedy = "fit it on a table with at least 1 row";
+            return Err(Error::data(&table.place, "there are 0 rows to fit a preparation on", remedy));
+        }
+        let column = |column: &TableColumn| Prepared { name: column.name.clone(), encoding: encoding(column, rows) };
+        Ok(Self { columns: table.columns.iter().map(column).collect() })
+    }
+}
+
+fn encoding(column: &TableColumn, rows: &[usize]) -> Encoding {
+    match &column.values {
+        Values::None => Encoding::LeftOut { because: column.kind },
+        Values::Levels { indices, levels } => category(indices, levels, rows),
+        Values::Numbers(values) => {
+            let mut present: Vec<f64> = rows.iter().map(|row| values[*row]).filter(|value| !value.is_nan()).collect();
+            let has_missing = present.len() < rows.len();
+            let fill = if present.is_empty() { 0.0 } else { quantile(&mut present, 0.5) };
+            match &column.reader {
+                CellReader::Boolean => Encoding::Boolean { fill: fill.round(), has_missing },
+                CellReader::Time(format) => date(*format, &present, fill, has_missing),
+                CellReader::Number(format) => Encoding::Number { format: *format, fill, has_missing },
+                CellReader::Level | CellReader::UnclearDate(_) => {
+                    Encoding::Number { format: NumberFormat::PLAIN, fill, has_missing }
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the parts of a date that vary. If none does, the column is left out.
+fn date(format: TimeFormat, times: &[f64], fill: f64, has_missing: bool) -> Encoding {
+    let origin = times.iter().copied().min_by(f64::total_cmp).unwrap_or(0.0);
+    let varies = |part: &TimePart| {
+        let mut values = times.iter().map(|time| part.of(*time, origin));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let parts: Vec<TimePart> = TimePart::ALL.into_iter().filter(varies).collect();
+    if parts.is_empty() && !has_missing {
+        return Encoding::LeftOut { because: ColumnKind::Constant };
+    }
+    Encoding::Date { format, origin, parts, fill, has_missing }
+}
+
+/// Keeps the most frequent levels, sorted by name.
+fn category(indices: &[u32], levels: &[String], rows: &[usize]) -> Encoding {
+    let mut counts = vec![0; levels.len()];
+    let mut missing = 0;
+    for row in rows {
+        match counts.get_mut(indices[*row] as usize) {
+            Some(count) => *count += 1,
+            None => missing += 1,
+        }
+    }
+    let mut kept: Vec<usize> = (0..levels.len()).filter(|level| counts[*level] >= FEWEST_ROWS).collect();
+    kept.sort_by_key(|level| (std::cmp::Reverse(counts[*level]), &levels[*level]));
+    kept.truncate(MOST_LEVELS);
+    let rows_of_kept: usize = kept.iter().map(|level| counts[*level]).sum();
+    let has_other = rows_of_kept + missing < rows.len();
+    let mut kept: Vec<String> = kept.into_iter().map(|level| levels[level].clone()).collect();
+    kept.sort();
+    Encoding::Category { levels: kept, has_other, has_missing: missing > 0 }
+}

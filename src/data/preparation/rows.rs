@@ -1,0 +1,241 @@
+//! Applying a preparation to the rows of a table.
+
+use std::path::Path;
+
+use super::encoding::Level;
+use super::{Encoding, Preparation};
+use crate::data::cells::{TableColumn, collect, row_weights};
+use crate::data::decode::decode;
+use crate::data::inputs::Inputs;
+use crate::data::layout::Layout;
+use crate::data::number_format::Column as Written;
+use crate::data::table::position as table_position;
+use crate::data::target::Target;
+use crate::data::text::Text;
+use crate::data::text_format::CellReader;
+use crate::data::values::{Collector, Unread, Values};
+use crate::data::{ColumnKind, CsvOptions, Dataset, Table, bytes};
+use crate::error::{Error, Result, room};
+
+/// Values of a column, with the level of each index.
+enum Source<'a> {
+    Numbers(&'a [f64]),
+    Levels(&'a [u32], Vec<Level>),
+}
+
+impl Preparation {
+    /// Returns the inputs of some rows: \[rows, width\], row-major.
+    ///
+    /// # Errors
+    /// The table lacks a column.
+    pub fn values(&self, table: &Table, rows: &[usize]) -> Result<Vec<f64>> {
+        let mut sources: Vec<(&Encoding, Source)> = vec![];
+        let mut lacking = vec![];
+        for column in self.used() {
+            let found = table.columns.iter().find(|found| found.name == column.name);
+            match found.map(|found| &found.values) {
+                Some(Values::Numbers(values)) => sources.push((&column.encoding, Source::Numbers(values))),
+                Some(Values::Levels { indices, levels }) => {
+                    let levels = levels.iter().map(|level| column.encoding.level_of(level)).collect();
+                    sources.push((&column.encoding, Source::Levels(indices, levels)));
+                }
+                Some(Values::None) | None => lacking.push((column.name.as_str(), None)),
+            }
+        }
+        if !lacking.is_empty() {
+            return Err(Table::lacks(&table.place, &lacking));
+        }
+        let mut inputs = room("inputs", rows.len().saturating_mul(self.width()))?;
+        for &row in rows {
+            for (encoding, source) in &sources {
+                match source {
+                    Source::Numbers(values) => encoding.write_number(values[row], &mut inputs),
+                    Source::Levels(indices, levels) => {
+                        let level = levels.get(indices[row] as usize).copied().unwrap_or(Level::Missing);
+                        encoding.write_level(level, &mut inputs);
+                    }
+                }
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Returns a data set of some rows, which must have a target.
+    ///
+    /// # Errors
+    /// The table lacks a column, or was read without a target; there are no rows.
+    pub fn dataset(&self, table: &Table, rows: &[usize]) -> Result<Dataset> {
+        let Some(targets) = table.targets(rows) else {
+            return Err(Error::data(&table.place, "the table was read without a target", "read it with one"));
+        };
+        let inputs = Inputs::exact(self.values(table, rows)?);
+        let data = Dataset::checked(table.name.clone(), self.inputs(), inputs, targets)?;
+        let data = Dataset { class_column: table.target.as_ref().map(|target| target.name.clone()), ..data };
+        match &table.weights {
+            Some(weights) => data.weighted(rows.iter().map(|row| weights[*row]).collect()),
+            None => Ok(data),
+        }
+    }
+}
+
+/// Columns that [`Table::read_for`] reads besides the inputs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted<'a> {
+    /// Target column, and the names of the classes if it has classes.
+    pub target: Option<(&'a str, Option<&'a [String]>)>,
+    /// Column with the weights of rows, and true if it must not be missing.
+    pub weights: Option<(&'a str, bool)>,
+    /// Columns that are kept as text.
+    pub kept: &'a [String],
+}
+
+impl Table {
+    /// Reads a file for a model: the columns of its preparation by name, in any order, in the formats of the training set.
+    /// Cells that cannot be read are missing; they are an error only if they are most of a column.
+    ///
+    /// # Errors
+    /// See [`Table::read`]; a column is missing; a target is none of the classes, or not a number.
+    pub fn read_for(
+        path: impl AsRef<Path>,
+        options: &CsvOptions,
+        preparation: &Preparation,
+        wanted: &Wanted<'_>,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
+        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let file = path.display().to_string();
+        if layout.rows == 0 {
+            return Err(Error::format(path, "it has 0 rows", "write a header row and at least 1 row below it"));
+        }
+        let position = |name: &str| layout.columns.iter().position(|column| column == name);
+        let lacking: Vec<&str> = preparation.columns().filter(|name| position(name).is_none()).collect();
+        if !lacking.is_empty() {
+            let free: Vec<&str> = layout
+                .columns
+                .iter()
+                .map(String::as_str)
+                .filter(|name| !preparation.columns().any(|c| c == *name))
+                .collect();
+            let near = |name: &&str| match Error::unknown("column", name, &free) {
+                Error::Unknown { nearest, .. } => nearest,
+                _ => None,
+            };
+            let lacking: Vec<_> = lacking.iter().map(|name| (*name, near(name))).collect();
+            return Err(Self::lacks(&file, &lacking));
+        }
+        let mut columns = vec![];
+        let mut problems = vec![];
+        for column in preparation.used() {
+            let Some((at, reader)) = position(&column.name).zip(column.encoding.reader()) else { continue };
+            // The signs of this table decide, such as a decimal comma.
+            let reader = match (&reader, &layout.written[at]) {
+                (CellReader::Number(_), Written::Unclear { .. }) => {
+                    problems.extend(layout.check(text, at).err());
+                    reader
+                }
+                (CellReader::Number(_), written) => CellReader::Number(written.format()),
+                _ => reader,
+            };
+            columns.push((column.name.clone(), at, reader));
+        }
+        let mut at: Vec<usize> = columns.iter().map(|(_, at, _)| *at).collect();
+        let mut collectors: Vec<Collector> = columns.iter().map(|(.., reader)| collector(reader)).collect();
+        for name in wanted.kept {
+            at.push(table_position(&layout, name)?);
+            collectors.push(Collector::levels());
+        }
+        if let Some((name, classes)) = wanted.target {
+            let column = position(name).ok_or_else(|| {
+                let problem = format!("it lacks column `{name}`, the target that the model was trained on");
+                Error::data(&file, problem, "add the column, or name the one that has it with `--target`")
+            })?;
+            if classes.is_none() {
+                problems.extend(layout.check(text, column).err());
+            }
+            at.push(column);
+            let numbers = || collector(&CellReader::Number(layout.written[column].format()));
+            collectors.push(classes.map_or_else(numbers, |_| Collector::levels()));
+        }
+        let weights = match wanted.weights {
+            Some((name, is_needed)) if is_needed || position(name).is_some() => {
+                let column = table_position(&layout, name)?;
+                at.push(column);
+                collectors.push(collector(&CellReader::Number(layout.written[column].format())));
+                Some(name)
+            }
+            _ => None,
+        };
+        Error::all(problems)?;
+        collect(text, &at, &mut collectors)?;
+        let weights = weights.and_then(|name| Some(row_weights(text, name, collectors.pop()?))).transpose()?;
+        let known = |(name, classes)| Some(Target::known(text, name, collectors.pop()?, classes));
+        let target = wanted.target.and_then(known);
+        let target = target.transpose()?;
+        let kept = wanted.kept.iter().map(|name| (name.clone(), 0, CellReader::Level));
+        let columns = columns.into_iter().chain(kept).zip(collectors);
+        let columns: Vec<TableColumn> =
+            columns.map(|((name, _, reader), values)| column(name, reader, values)).collect();
+        let mut notes = decoded.notes;
+        let used = |column: &Option<usize>| column.is_none_or(|column| at.contains(&column));
+        notes.extend(layout.notes().into_iter().filter(|(_, column, _)| used(column)).map(|(.., note)| note));
+        let mut problems = vec![];
+        for column in &columns {
+            match column.unread_text(text, layout.rows) {
+                Err(problem) => problems.push(problem),
+                Ok(note) => notes.extend(note),
+            }
+        }
+        Error::all(problems)?;
+        if let Some((name, _)) = wanted.weights.filter(|_| weights.is_none()) {
+            let note = "which had the weights in training";
+            notes.push(format!("all rows count alike, since there is no column `{name}`, {note}"));
+        }
+        notes.extend(target.iter().filter_map(|target| target.note(layout.rows)));
+        Ok(Self { name: bytes::name(path), place: file, rows: layout.rows, columns, target, weights, notes })
+    }
+
+    /// Cells of a column that was kept as text, one per row.
+    pub fn text(&self, column: &str) -> Option<Vec<&str>> {
+        // Inputs of the same name come before it.
+        let column = self.columns.iter().rev().find(|known| known.name == column)?;
+        let Values::Levels { indices, levels } = &column.values else { return None };
+        let cell = |index: &u32| levels.get(*index as usize).map_or("", String::as_str);
+        Some(indices.iter().map(cell).collect())
+    }
+}
+
+fn collector(reader: &CellReader) -> Collector {
+    match reader {
+        CellReader::Level | CellReader::UnclearDate(_) => Collector::levels(),
+        reader => Collector::numbers(reader.clone()),
+    }
+}
+
+/// Column of numbers, or of text in which no cell is missing.
+fn column(name: String, reader: CellReader, collector: Collector) -> TableColumn {
+    match collector {
+        Collector::Numbers { values, missing, unread, .. } => {
+            let (kind, values) = (ColumnKind::Number, Values::Numbers(values));
+            TableColumn { name, kind, reader, values, missing, unread }
+        }
+        text => {
+            let (kind, values) = (ColumnKind::Category, text.into_text());
+            TableColumn { name, kind, reader, values, missing: 0, unread: Unread::default() }
+        }
+    }
+}
+
+impl TableColumn {
+    /// Note on cells that have text in place of numbers. It is an error if they are most of the cells.
+    fn unread_text(&self, text: Text<'_>, rows: usize) -> Result<Option<String>> {
+        let Some(first) = &self.unread.first else { return Ok(None) };
+        let (name, cells, cell) = (&self.name, self.unread.cells, &first.cell);
+        if 2 * cells > rows {
+            let problem = format!("`{cell}` is not a {}, and neither are most of the column's cells", self.kind);
+            return Err(Error::data(text.place(first.start, name), problem, "write it as in the training set"));
+        }
+        let are = if cells == 1 { "cell is" } else { "cells are" };
+        Ok(Some(format!("column `{name}`: {cells} {are} missing, since `{cell}` is not a {}", self.kind)))
+    }
+}

@@ -1,0 +1,36 @@
+//! Tables as text: the cells of all rows, unchanged.
+
+use std::path::Path;
+
+use super::decode::decode;
+use super::layout::Layout;
+use super::text::Text;
+use super::{CsvOptions, bytes};
+use crate::error::Result;
+
+/// Cells of a table as text, for copying rows. The rows are those of a [`Table`](super::Table), in the same order.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RawTable {
+    /// Names of the columns; `None` if the table has no header.
+    pub header: Option<Vec<String>>,
+    /// Cells of each row.
+    pub rows: Vec<Vec<String>>,
+    /// Delimiter of the columns.
+    pub delimiter: u8,
+}
+
+impl RawTable {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read or unpacked, or is no text; a row differs in length from the header.
+    pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
+        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let rows = text.rows().map(|row| Ok(row?.iter().map(String::from).collect())).collect::<Result<_>>()?;
+        let header = layout.first_row.is_header().then_some(layout.columns);
+        Ok(Self { header, rows, delimiter: text.delimiter })
+    }
+}

@@ -1,0 +1,125 @@
+//! Meaning of the cells of a column that are not numbers: dates, times, yes and no, or levels of a category.
+
+use super::NumberFormat;
+use super::time_format::TimeFormat;
+
+/// Words for no and yes, in lower case.
+const BOOLEANS: [(&str, &str); 6] =
+    [("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("off", "on"), (".false.", ".true.")];
+
+/// Most different words that are kept of a column.
+const FEW: usize = 3;
+
+/// Way to read the cells of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum CellReader {
+    /// Numbers. Cells without a number are missing.
+    Number(NumberFormat),
+    /// Yes and no, as 1 and 0.
+    Boolean,
+    /// Dates and times, as seconds.
+    Time(TimeFormat),
+    /// Text, or codes.
+    Level,
+    /// Dates such as `03/04/2024`, of which this is the first: day or month may come first.
+    UnclearDate(String),
+}
+
+impl CellReader {
+    /// Returns the number in a cell; `None` if there is none.
+    pub(super) fn number(&self, cell: &str) -> Option<f64> {
+        match self {
+            Self::Number(format) => format.read(cell),
+            Self::Boolean => boolean(cell).map(f64::from),
+            Self::Time(format) => format.read(cell),
+            Self::Level | Self::UnclearDate(_) => None,
+        }
+    }
+}
+
+/// Returns 1 for yes and 0 for no, in any spelling.
+fn boolean(cell: &str) -> Option<u8> {
+    let (mut no, mut yes) = (cell == "0", cell == "1");
+    for (other_no, other_yes) in BOOLEANS {
+        no |= other_no.eq_ignore_ascii_case(cell);
+        yes |= other_yes.eq_ignore_ascii_case(cell);
+    }
+    (no || yes).then_some(yes.into())
+}
+
+/// Evidence for the meaning of a column of text.
+#[derive(Clone)]
+pub(super) struct TextEvidence {
+    /// For each of [`TimeFormat::OF_TEXT`], true if all cells so far can be read in it.
+    reads_all: [bool; TimeFormat::OF_TEXT.len()],
+    /// For each of them, true if all days so far are the first of a month.
+    first_days: [bool; TimeFormat::OF_TEXT.len()],
+    booleans: bool,
+    /// The first different cells.
+    first: Vec<String>,
+    /// True if there are more different cells than these.
+    more: bool,
+}
+
+impl Default for TextEvidence {
+    fn default() -> Self {
+        let all = [true; TimeFormat::OF_TEXT.len()];
+        Self { reads_all: all, first_days: all, booleans: true, first: vec![], more: false }
+    }
+}
+
+impl TextEvidence {
+    pub(super) fn see(&mut self, cell: &str) {
+        for (format, (reads, first)) in
+            TimeFormat::OF_TEXT.iter().zip(self.reads_all.iter_mut().zip(&mut self.first_days))
+        {
+            if *reads {
+                let time = format.read(cell);
+                *reads = time.is_some();
+                *first &= time.is_some_and(is_first_of_month);
+            }
+        }
+        self.booleans = self.booleans && boolean(cell).is_some();
+        if !self.more && !self.first.iter().any(|known| known == cell) {
+            if self.first.len() < FEW { self.first.push(cell.into()) } else { self.more = true }
+        }
+    }
+
+    /// Returns true if there are only a few different cells.
+    pub(super) fn are_few(&self) -> bool {
+        !self.more
+    }
+
+    /// Determines the meaning of the cells, if none of them is a number.
+    pub(super) fn reader(&self) -> CellReader {
+        let [year, day, month, clock] = self.reads_all;
+        if self.booleans {
+            // Two different words, or one.
+            return if self.first.len() > 1 { CellReader::Boolean } else { CellReader::Level };
+        }
+        match (year, day, month) {
+            (true, ..) => CellReader::Time(TimeFormat::YearMonthDay),
+            (_, true, false) => CellReader::Time(TimeFormat::DayMonthYear),
+            (_, false, true) => CellReader::Time(TimeFormat::MonthDayYear),
+            (_, true, true) => self.day_or_month(),
+            _ if clock => CellReader::Time(TimeFormat::Clock),
+            _ => CellReader::Level,
+        }
+    }
+
+    /// Dates that may begin with the day or the month. Dates with points begin with the day. If one of the two is always 1, it
+    /// is the day.
+    fn day_or_month(&self) -> CellReader {
+        let cell = self.first.first().cloned().unwrap_or_default();
+        let [_, day, month, _] = self.first_days;
+        match (cell.contains('.'), day, month) {
+            (true, ..) | (_, true, false) => CellReader::Time(TimeFormat::DayMonthYear),
+            (_, _, true) => CellReader::Time(TimeFormat::MonthDayYear),
+            (false, false, false) => CellReader::UnclearDate(cell),
+        }
+    }
+}
+
+fn is_first_of_month(time: f64) -> bool {
+    super::time_format::date_of((time / super::time_format::DAY).floor() as i64).2 == 0
+}
