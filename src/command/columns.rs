@@ -1,4 +1,4 @@
-//! Options for reading a table: its columns, delimiter and header.
+//! Command-line options for reading a table: columns, delimiter and header.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
 use wgrad::data::{CsvOptions, KindChoice, ReadAs, quoted};
 
-/// Options for finding the data, and for the format of a table's text.
+/// Options for finding the data, and for the text format of a table.
 #[derive(Args)]
 pub struct Reading {
     /// Folder of MNIST's four files, only for `mnist`
@@ -18,38 +18,39 @@ pub struct Reading {
     pub data_dir: Option<PathBuf>,
     /// Separator of a table's columns [default: auto]
     ///
-    /// An ASCII character, or `tab`. By default, it is the most frequent of comma, tab, semicolon and `|` in the
-    /// header.
+    /// An ASCII character, or `tab`, or a blank. By default, it is the most frequent of comma, tab, semicolon and `|`
+    /// in the header. If blanks separate the first lines into equally many words, it is a blank.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
     /// First row of a table has names: yes, no [default: auto]
     ///
-    /// `yes`: the first row has the names of the columns; `no`: it has values. By default, this is decided from the
-    /// cells of the first row, or in a command with a model as in the table that the model was trained on. Without
-    /// names, the columns are column1, column2, …
+    /// With `yes`, the first row has the names of the columns; with `no`, it has values. By default, the cells of the
+    /// first row are compared with the rows below. If they look alike, such as numbers above numbers, the first row has
+    /// values; otherwise it has names. By default, `predict` and `evaluate` read the first row like that of the table
+    /// that the model was trained on. Columns without names are column1, column2, …
     #[arg(long, value_name = "YES|NO", value_enum, ignore_case = true, hide_possible_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub header: Option<YesNo>,
 }
 
-/// Value of `--header`.
+/// Value of `--header`: names in the first row or not.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum YesNo {
     Yes,
     No,
 }
 
-/// Column names in one `--drop` option.
+/// Column names in one `--drop` or `--keep` option.
 #[derive(Clone)]
 pub struct Names(Vec<String>);
 
-/// Options of a table to train on.
+/// Options for reading a table to train on.
 #[derive(Args)]
 pub struct Columns {
     /// Target column of a table [default: the last]
     ///
-    /// Built-in data sets have their own target, so there the option is an error.
+    /// Built-in data sets have their own target, so the option is an error with them.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     pub target: Option<String>,
     /// Columns to leave out, such as an id: "id,name"
@@ -60,41 +61,43 @@ pub struct Columns {
     pub drop: Vec<Names>,
     /// Column of a table with the weight of each row [default: none]
     ///
-    /// A weight is a number of at least 0. Losses and metrics are weighted means: a row of weight 2 counts as two rows. The
-    /// column is no input.
+    /// A weight is a number of at least 0. Losses and metrics are weighted means: a row of weight 2 counts as two rows.
+    /// The column is not an input.
     #[arg(long, value_name = "COLUMN", help_heading = "Data", hide_short_help = true)]
     pub weights: Option<String>,
     /// Kind of a column: "zip=category" [default: inspected]
     ///
-    /// Only for a table. Kinds are number, category, date, dmy (dates that begin with the day) and mdy (with the month).
-    /// A column of a named kind is used, even if it looks like an id. The option can be repeated.
+    /// Only for a table. Kinds are number, category, date, dmy (dates that begin with the day) and mdy (dates that
+    /// begin with the month). A column with a requested kind is used, even if it looks like an id. The option can be
+    /// repeated.
     #[arg(long, value_name = "COLUMN=KIND", value_parser = column_kind, help_heading = "Data", hide_short_help = true)]
     pub column: Vec<(String, KindChoice)>,
     /// Target: regression or classification [default: inspected]
     ///
-    /// Only for a table. By default, text is classes, and so are at most 20 different whole numbers. A --loss that
-    /// suits only one of the two decides as well.
+    /// Only for a table. By default, text is classes. Whole numbers are classes if at most 20 are different, and these
+    /// are fewer than half the number of rows. A --loss that suits only one of the two tasks decides as well.
     #[arg(long, value_name = "TASK", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub task: Option<Task>,
     /// Missing cells: fill, drop or error [default: fill]
     ///
-    /// Only for a table. fill: a missing number becomes the median of the training set, and one more input says that
-    /// it was missing; a missing category is a level of its own. drop: such rows are left out of training; in a
-    /// prediction they are filled. error: they are refused. Rows without a target are always left out.
+    /// Only for a table. fill: a missing number becomes the median of the training set, and one more input is 1 if it
+    /// was missing; a missing category is a level of its own. drop: rows with missing cells are not used in training;
+    /// in predictions, missing cells are filled. error: a table with missing cells is refused. Rows without a target
+    /// are never used.
     #[arg(long, value_name = "HOW", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub missing: Option<Missing>,
     #[command(flatten)]
     pub reading: Reading,
 }
 
-/// Value of `--task`.
+/// Value of `--task`: kind of the target.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Task {
     Regression,
     Classification,
 }
 
-/// Value of `--missing`.
+/// Value of `--missing`: treatment of missing cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
 pub enum Missing {
     #[default]
@@ -104,7 +107,7 @@ pub enum Missing {
 }
 
 impl Columns {
-    /// Returns the options in the form that the library takes.
+    /// Converts the options to those of the library.
     pub fn form(&self) -> CsvOptions {
         let read_as = self.task.map(|task| match task {
             Task::Regression => ReadAs::Number,
@@ -116,7 +119,7 @@ impl Columns {
         self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
     }
 
-    /// Returns the first option that is given of those for tables only, for error messages; `None` if none is.
+    /// Returns the first of the options for tables that the user gave, for error messages; `None` if there is none.
     pub fn given(&self) -> Option<&'static str> {
         let dropped = (!self.drop.is_empty()).then_some("--drop");
         let kind = (!self.column.is_empty()).then_some("--column");
@@ -127,7 +130,7 @@ impl Columns {
         columns.or(task).or(missing).or(self.reading.given())
     }
 
-    /// Returns the settings `columns`, `task` and `missing` for the origin of a model. An option that was not given is empty.
+    /// Returns the settings `columns`, `task` and `missing`, which are stored in the model. A default is an empty text.
     pub fn settings(&self) -> [(&'static str, String); 3] {
         let missing = self.missing.filter(|missing| *missing != Missing::Fill);
         [
@@ -137,14 +140,14 @@ impl Columns {
         ]
     }
 
-    /// Returns the options `--column` and `--task`, quoted for a shell, each after a blank.
+    /// Returns the given options `--column` and `--task` as text, quoted for a shell. Each begins with a blank.
     pub fn words(&self) -> String {
         let columns = self.kinds().into_iter().map(|kind| format!(" --column={}", quoted(kind)));
         let task = self.task.map(|task| format!(" --task {}", format!("{task:?}").to_lowercase()));
         columns.chain(task).collect()
     }
 
-    /// Values of `--column`.
+    /// Values of all `--column` options, such as `zip=category`.
     fn kinds(&self) -> Vec<String> {
         let name =
             |kind: &KindChoice| KindChoice::ALL.iter().find(|(_, known)| known == kind).map_or("", |(name, _)| *name);
@@ -153,24 +156,24 @@ impl Columns {
 }
 
 impl Reading {
-    /// Returns `--delimiter` or `--header`, which are for tables only, if it is given, else `None`.
+    /// Returns `--delimiter` or `--header` if the user gave one; otherwise `None`. Both are for tables only.
     pub fn given(&self) -> Option<&'static str> {
         self.delimiter.map(|_| "--delimiter").or(self.header.map(|_| "--header"))
     }
 
-    /// Returns the options in the form that the library takes.
+    /// Converts the options to those of the library.
     pub fn form(&self) -> CsvOptions {
         let header = self.header.map(|header| header == YesNo::Yes);
         CsvOptions { delimiter: self.delimiter, header, ..CsvOptions::default() }
     }
 }
 
-/// Returns all names.
+/// Returns the names in all given options as one list.
 pub fn listed(names: &[Names]) -> Vec<String> {
     names.iter().flat_map(|names| names.0.clone()).collect()
 }
 
-/// Parses names like the header of a CSV table, so that a quoted name may contain commas.
+/// Parses column names like the header of a CSV table. A quoted name may contain commas.
 pub fn names(text: &str) -> Result<Names, String> {
     let reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(text.as_bytes());
     let mut records = reader.into_records();
@@ -180,7 +183,7 @@ pub fn names(text: &str) -> Result<Names, String> {
     }
 }
 
-/// Parses `NAME=KIND`; the name may have further `=`.
+/// Parses `NAME=KIND`. The name may contain `=`, too.
 fn column_kind(text: &str) -> Result<(String, KindChoice), String> {
     let names = || KindChoice::ALL.map(|(name, _)| name).join(", ");
     let (column, kind) = text.rsplit_once('=').ok_or_else(|| format!("it must be COLUMN=KIND; kinds: {}", names()))?;

@@ -1,4 +1,4 @@
-//! Data sets by name, and tables by path or from standard input.
+//! Loading of data: built-in data sets by name, and tables by path or from standard input.
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
@@ -13,29 +13,31 @@ use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 use super::columns::{Columns, Missing, Reading, YesNo};
 use super::report::Output;
 
-/// Name of the data set that has its own test set.
+/// Name of the only data set that comes with a test set.
 pub const MNIST: &str = "mnist";
 
-/// Names of data sets. Any other text is the path of a table.
+/// Names of the built-in data sets. Any other text is the path of a table.
 pub const NAMES: [&str; 12] =
     ["digits", "iris", MNIST, "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 
-/// Short help of the argument DATA.
+/// Short help of the argument DATA of all commands.
 pub const HELP: &str = "Data set (digits, iris, moons, …), or the path of a table";
 
-/// Long help of the argument DATA.
+/// Long help of the argument DATA of all commands.
 pub const LONG_HELP: &str = "Name of a data set: `digits`, `iris`, `mnist` (needs --data-dir), `moons`, `circles`, \
-                             `spirals`, `blobs`, `sine`, `and`, `or`, `xor`. Any other text is the path of a table: \
-                             CSV or TSV, gzipped or not, `-` for standard input";
+                             `spirals`, `blobs`, `sine`, `and`, `or`, `xor`. Any other text is the path of a table, \
+                             or `-` for standard input. A table is text (UTF-8, UTF-16 or Latin-1), gzipped or not, \
+                             or zipped as the only file. Its columns are separated by commas, tabs, semicolons, `|` \
+                             or blanks. Excel, ARFF and Parquet files are refused";
 
-/// File name that stands for standard input and standard output.
+/// File name for standard input and standard output.
 pub const STANDARD: &str = "-";
 
-/// Rows of a data set or of a table, before they are split.
+/// Data that a command reads, before they are split.
 pub enum Source {
-    /// A data set with its own test set, if it has one, as `mnist` has.
+    /// Built-in data set. `test` is its test set; only `mnist` has one.
     Data { rows: Dataset, test: Option<Dataset> },
-    /// A table, the numbers of its rows that are used, and its statistics and warnings.
+    /// Table. `rows` has the indices of the rows that are used, and `found` has statistics and warnings.
     Table { table: Table, rows: Vec<usize>, found: Box<Inspection> },
 }
 
@@ -54,7 +56,7 @@ impl Source {
         }
     }
 
-    /// Number of rows and checksum.
+    /// Returns the number of used rows, and the checksum of the data.
     pub fn contents(&self) -> (usize, u32) {
         match self {
             Self::Data { rows, .. } => (rows.len(), rows.checksum()),
@@ -63,7 +65,7 @@ impl Source {
     }
 }
 
-/// Returns the data set of that name; `None` if there is none.
+/// Returns the built-in data set of this name; `None` if there is none.
 fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
     Ok(Some(match name {
         "digits" => digits().into(),
@@ -72,7 +74,7 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
             let (rows, test) = mnist(folder(reading)?)?;
             Source::Data { rows, test: Some(test) }
         }
-        // The same set every time, so that a model can be evaluated on the rows that it was trained on.
+        // Generated data are the same every time. A model can thus be evaluated on the rows that it was trained on.
         "moons" | "two_moons" => two_moons(1000, 0.2, 0)?.into(),
         "circles" => circles(1000, 0.1, 0)?.into(),
         "spirals" => spirals(1500, 3, 0.03, 0)?.into(),
@@ -85,6 +87,7 @@ fn built_in(name: &str, reading: &Reading) -> Result<Option<Source>> {
     }))
 }
 
+/// Returns the folder of `--data-dir`, which `mnist` needs.
 fn folder(reading: &Reading) -> Result<&Path> {
     reading.data_dir.as_deref().ok_or_else(|| {
         let problem = "mnist does not come with the program";
@@ -93,7 +96,8 @@ fn folder(reading: &Reading) -> Result<&Path> {
     })
 }
 
-/// Loads the data set of that name, or the table at that path. `loss` may decide whether its target is a class or a number.
+/// Loads the built-in data set named `source`, or the table at this path. A `loss` may decide if the target is a class
+/// or a number.
 pub fn load(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Source> {
     if let Some(data) = by_name(source, &columns.reading, columns.given())? {
         return Ok(data);
@@ -119,8 +123,8 @@ pub fn load(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Sourc
     Ok(Source::Table { table, rows, found: Box::new(found) })
 }
 
-/// Options of a table. A loss function for numbers makes the task a regression, and one for classes a classification, unless the
-/// task is given.
+/// Returns the options for reading a table. Without `--task`, a loss function for numbers makes the task a regression,
+/// and a loss function for classes makes it a classification.
 fn options(columns: &Columns, loss: Option<Loss>) -> CsvOptions {
     let form = columns.form();
     let tasks = [(Task::Regression, ReadAs::Number), (Task::MultiClass, ReadAs::Class)];
@@ -128,8 +132,8 @@ fn options(columns: &Columns, loss: Option<Loss>) -> CsvOptions {
     CsvOptions { read_as: form.read_as.or(by_loss.map(|(_, task)| task)), ..form }
 }
 
-/// Inspects the data set of that name, or the table at that path. Of a table, it also returns what its columns become. A table
-/// that training refuses is inspected, too; the reason is then a warning.
+/// Inspects the built-in data set named `source`, or the table at this path. For a table, it also returns the inputs
+/// that each column becomes. If training would refuse the table, the reason is the first warning.
 pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<PreparedColumn>)> {
     if let Some(Source::Data { rows, .. }) = by_name(source, &columns.reading, columns.given())? {
         return Ok((Inspection::of(&rows), vec![]));
@@ -150,7 +154,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
     }
 }
 
-/// Loads all rows that are used as one data set. A table is prepared by all of them.
+/// Loads all used rows as one data set. The preparation of a table is fitted on all these rows.
 pub fn load_whole(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Dataset> {
     match load(source, columns, loss)? {
         Source::Data { rows, .. } => Ok(rows),
@@ -158,8 +162,8 @@ pub fn load_whole(source: &str, columns: &Columns, loss: Option<Loss>) -> Result
     }
 }
 
-/// Returns the data set of that name; `None` if `source` is the path of a table. With a data set, a `given` option for tables
-/// is an error.
+/// Returns the built-in data set named `source`; `None` if `source` is the path of a table. `given` is the first option
+/// for tables that the user gave, which is an error with a built-in data set.
 fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
     if reading.data_dir.is_some() && source != MNIST {
         let problem = format!("`--data-dir` says where mnist is, but the data are {source}");
@@ -175,14 +179,14 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
     Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
 }
 
-/// Returns the words of a command line that name the data: `source`, `--data-dir` and `--delimiter`, quoted for a shell.
+/// Returns `source`, `--data-dir` and `--delimiter` as words of a command line, quoted for a shell.
 pub fn words(source: &str, reading: &Reading) -> String {
     let folder = reading.data_dir.as_ref().map(|folder| format!(" --data-dir {}", quoted(folder)));
     let delimiter = reading.delimiter.map(|byte| format!(" --delimiter {}", quoted(char::from(byte).to_string())));
     format!("{}{}{}", quoted(source), folder.unwrap_or_default(), delimiter.unwrap_or_default())
 }
 
-/// Returns the command that shows all warnings of a table, quoted for a shell.
+/// Returns the `wgrad inspect` command that shows all warnings about a table, quoted for a shell.
 pub fn inspect_command(source: &str, columns: &Columns) -> String {
     let target = columns.target.as_ref().map(|target| format!(" --target={}", quoted(target)));
     let header =
@@ -195,8 +199,8 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
     format!("wgrad inspect {source}{target}{dropped}{weights}{kinds}{header} --all")
 }
 
-/// Returns the rows of a named data set on which a model is used: its test set, or else all rows. `None` if `source` is the
-/// path of a table.
+/// Returns the rows of a built-in data set for a trained model: the test set if it has one, otherwise all rows. `None`
+/// if `source` is the path of a table. `given` is an option for tables, as in [`by_name`].
 fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Dataset>> {
     let Some(Source::Data { rows, test }) = by_name(source, reading, given)? else { return Ok(None) };
     let data = test.unwrap_or(rows);
@@ -204,12 +208,14 @@ fn by_name_for_model(model: &Model, source: &str, reading: &Reading, given: Opti
     Ok(Some(data))
 }
 
-/// Returns a name for output files: that of the data set, or the file name of the table without its extensions.
+/// Returns the first part of the names of output files: the name of the data set, or the file name of the table without
+/// extensions.
 pub fn stem(source: &str, data: &Dataset) -> String {
     if NAMES.contains(&source) { source.into() } else { data.name().into() }
 }
 
-/// Loads rows and targets for a model. Prints notes on how a table was read. Rows without a target are left out.
+/// Loads inputs and targets for a trained model. Rows without a target are left out. Notes on the reading of a table
+/// are printed.
 pub fn for_model(
     model: &Model,
     source: &str,
@@ -222,7 +228,7 @@ pub fn for_model(
     let given = target.map(|_| "--target").or(weights.map(|_| "--weights")).or(reading.given());
     let Some(data) = by_name_for_model(model, source, reading, given)? else {
         let target = target_column(head, source, target)?;
-        // The column that had the weights in training may be missing.
+        // Training used this column for weights, but other tables may not have it.
         let known = head.table.as_ref().and_then(|table| table.weights.as_deref());
         let weights = weights.map(|name| (name, true)).or(known.map(|name| (name, false)));
         let wanted = Wanted { target: Some((target, head.classes.as_deref())), weights, kept: &[] };
@@ -240,15 +246,15 @@ pub fn for_model(
     }
 }
 
-/// Inputs of rows for a model, and the text of the columns that are kept.
+/// Inputs for a trained model, with the text of the columns of `--keep`.
 pub struct ModelInputs {
-    /// Values of shape [rows, inputs].
+    /// Inputs with the shape [rows, inputs], row-major.
     pub values: Vec<f64>,
-    /// Cells of each kept column.
+    /// Cells of each column of `--keep`, one per row.
     pub kept: Vec<Vec<String>>,
 }
 
-/// Loads inputs for a model, and columns to keep. A table needs no target column.
+/// Loads the inputs for a trained model, and the columns of `--keep`. A table needs no target column.
 pub fn inputs_for_model(
     model: &Model,
     source: &str,
@@ -275,8 +281,9 @@ pub fn inputs_for_model(
     }
 }
 
-/// Reads another table with the preparation, target and classes of the training set. If `found` is the inspection of the
-/// training set's table, the other table is read with its header. A data set has no preparation: all its columns are numbers.
+/// Reads the table of `--validation` or `--test`. Preparation, target and classes are those of the training set.
+/// `prepared` has the preparation and the inspection of the table that is trained on. Its header and number formats are
+/// used for the other table. It is `None` for a built-in data set, whose columns are all numbers.
 pub fn like(
     train: &Dataset,
     prepared: Option<(&Preparation, &Inspection)>,
@@ -303,7 +310,8 @@ pub fn like(
     preparation.dataset(&table, &table.rows())
 }
 
-/// Loads the model of a command with the arguments MODEL and DATA. If they are swapped, the error states the correct command.
+/// Loads the model of a command with the arguments MODEL and DATA. If the user swapped both, the error states the
+/// correct command.
 pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) -> Result<Model> {
     Model::load(model).map_err(|error| match Model::load(source) {
         Err(_) => error,
@@ -315,7 +323,7 @@ pub fn load_model(command: &str, model: &Path, source: &str, reading: &Reading) 
     })
 }
 
-/// Returns the target column: `target`, or else that of the model.
+/// Returns the name of the target column: `target`, or else the target of the model.
 fn target_column<'a>(head: &'a Metadata, source: &str, target: Option<&'a str>) -> Result<&'a str> {
     let Some(name) = target.or(head.targets.first().map(String::as_str)) else {
         let problem = "the model does not name its target column";
@@ -328,6 +336,7 @@ fn target_column<'a>(head: &'a Metadata, source: &str, target: Option<&'a str>) 
     Ok(name)
 }
 
+/// Refuses a data set whose columns differ from the model's inputs.
 fn check_columns(head: &Metadata, data: &Dataset) -> Result<()> {
     if data.columns() == head.columns {
         return Ok(());
@@ -337,7 +346,7 @@ fn check_columns(head: &Metadata, data: &Dataset) -> Result<()> {
     Err(Error::conflict(format!("data set `{}`", data.name()), problem, "use data that the model was trained for"))
 }
 
-/// Returns all names if there are at most four, else the first three: `a, b, c, … (64 columns)`.
+/// Returns at most four names; of more, the first three and the number of names: `a, b, c, … (64 columns)`.
 fn few(names: &[String]) -> String {
     if names.len() <= 4 {
         return names.join(", ");
@@ -345,8 +354,8 @@ fn few(names: &[String]) -> String {
     format!("{}, … ({} columns)", names[..3].join(", "), names.len())
 }
 
-/// Returns the path of a table, for a source that is not the name of a data set. It is an error if the source is a model, or
-/// looks like a misspelled name.
+/// Returns the path of a table; `source` is not the name of a built-in data set. It is an error if `source` is a model
+/// file, or if it looks like a misspelled name.
 fn table_path(source: &str) -> Result<PathBuf> {
     let path = Path::new(source);
     if source == STANDARD {
@@ -369,7 +378,7 @@ fn table_path(source: &str) -> Result<PathBuf> {
     })
 }
 
-/// Default loss function of a data set, by its targets.
+/// Default loss function for the targets of a data set.
 pub fn usual_loss(data: &Dataset) -> Loss {
     match data.targets() {
         Targets::Classes { .. } => Loss::softmax_cross_entropy(),
@@ -380,7 +389,8 @@ pub fn usual_loss(data: &Dataset) -> Loss {
     }
 }
 
-/// Number of outputs that a network needs for a data set and a loss function. Binary losses have one output for two classes.
+/// Number of outputs that a network needs for a data set and a loss function. With a binary loss, one output is enough
+/// for two classes.
 pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     match data.outputs() {
         2 if data.class_names().is_some() && loss.target_kind() == TargetKind::Numbers => 1,
@@ -388,17 +398,18 @@ pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     }
 }
 
-/// Checks whether two paths lead to the same file, even if it does not exist yet.
+/// Returns true if two paths lead to the same file, even if it does not exist yet.
 pub fn same_file(one: &Path, other: &Path) -> bool {
     one == other || end(one).is_some_and(|one| Some(one) == end(other))
 }
 
-/// Checks whether a path leads to the table `source`. It does not if `source` is the name of a data set.
+/// Returns true if a path leads to the table `source`. The name of a built-in data set is not a table.
 pub fn is_table(path: &Path, source: &str) -> bool {
     !NAMES.contains(&source) && same_file(path, Path::new(source))
 }
 
-/// Returns the absolute path, without symbolic links and `..`. The file may be missing; `None` if its folder is.
+/// Returns the absolute path, without symbolic links and `..`. The file may be missing; `None` if its folder is
+/// missing.
 fn end(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! `wgrad evaluate`: loss and metrics of a model on data.
+//! Command `wgrad evaluate`: loss and metrics of a model on data.
 
 use std::path::PathBuf;
 
@@ -53,12 +53,12 @@ pub struct Arguments {
     data: String,
     /// Target column of a table [default: that of the model]
     ///
-    /// A model of a built-in data set may not name its target. It is an error then to leave the option out.
+    /// A model of a built-in data set may not have the name of its target. The option is then required.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     /// Column of a table with the weight of each row [default: as trained]
     ///
-    /// By default, it is the column that had the weights in training, if the table has it.
+    /// By default, it is the column that had the weights in training, if the table has this column.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     weights: Option<String>,
     #[command(flatten)]
@@ -83,7 +83,7 @@ struct Event<'a> {
     confusion: Option<Confusion>,
 }
 
-/// Evaluates a model on all rows, or on the test set if the data come with one.
+/// Evaluates a model on all rows of the data, or on the test set of `mnist`, and prints the result.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("evaluate", &arguments.model, &arguments.data, &arguments.reading)?;
     let (target, weights) = (arguments.target.as_deref(), arguments.weights.as_deref());

@@ -1,4 +1,4 @@
-//! `wgrad inspect`: columns of a table, and its problems.
+//! Command `wgrad inspect`: statistics of the columns of a table, and warnings.
 
 use serde::Serialize;
 use wgrad::Result;
@@ -46,18 +46,18 @@ struct Event<'a> {
     data: &'a str,
     #[serde(flatten)]
     found: &'a Inspection,
-    /// What the columns of a table become.
+    /// Inputs that each column of a table becomes.
     #[serde(skip_serializing_if = "<[PreparedColumn]>::is_empty")]
     prepared: &'a [PreparedColumn],
 }
 
-/// Inspects a table, and prints the result.
+/// Inspects a table or data set, and prints the result.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let (found, prepared) = data::inspect(&arguments.data, &arguments.columns)?;
     if arguments.json {
         output.json(&Event { event: "inspection", data: &arguments.data, found: &found, prepared: &prepared });
     } else {
-        // Only warnings are wrapped, since they are sentences. Lines of tables stay as they are.
+        // Only warnings are wrapped, since they are sentences. Lines of tables are not.
         let is_table = |line: &str| !line.starts_with("warning: ");
         let fit = |line| if is_table(line) { line.to_string() } else { wrapped("", "  ", line) };
         found.to_text(arguments.all).lines().for_each(|line| output.line(fit(line)));

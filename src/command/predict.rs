@@ -1,4 +1,4 @@
-//! `wgrad predict`: predictions as CSV, a line per row.
+//! Command `wgrad predict`: predictions as CSV, one line per row.
 
 use std::path::{Path, PathBuf};
 
@@ -41,13 +41,13 @@ pub struct Arguments {
     device: DeviceOptions,
     /// Prints logarithms of the probabilities of classes
     ///
-    /// They are exact where a probability is close to 0 or 1.
+    /// A logarithm is precise even if its probability is so close to 0 or 1 that it is rounded.
     #[arg(long, help_heading = "Output")]
     log: bool,
     /// Columns to copy from the table, such as an id: "id,name"
     ///
-    /// They come before the predictions, with their text unchanged. Several names are separated by commas, or the option
-    /// is repeated.
+    /// The columns come before the predictions, with unchanged text. Several names are separated by commas, or the
+    /// option is repeated.
     #[arg(long, value_name = "COLUMN", value_parser = super::columns::names, help_heading = "Output")]
     keep: Vec<super::columns::Names>,
     /// File of the predictions [default: -, standard output]
@@ -57,7 +57,7 @@ pub struct Arguments {
     out: Option<PathBuf>,
 }
 
-/// Writes the predictions.
+/// Computes the predictions, and writes them as CSV.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("predict", &arguments.model, &arguments.data, &arguments.reading)?;
     let keep = super::columns::listed(&arguments.keep);
@@ -74,8 +74,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Predictions as CSV: the kept columns (their names and cells), then the predicted class and all probabilities, or the numbers of
-/// a regression.
+/// Returns the predictions as CSV. `keep` has the names of the kept columns, and `kept` has the cells of each. Then
+/// come the predicted class and all probabilities, or the predicted numbers. `log` is true for logarithms of the
+/// probabilities.
 fn table(
     head: &Metadata,
     (keep, kept): (&[String], &[Vec<String>]),
@@ -122,29 +123,29 @@ fn table(
     text.into_inner().map_err(|error| failed(error.into_error()))
 }
 
-/// Returns the logarithm of the probability of each class, from the outputs of a row.
+/// Returns the logarithm of the probability of each class. `row` has the network's outputs for one row.
 fn log_probabilities(head: &Metadata, row: &[f32]) -> Result<Vec<f32>> {
-    // A single output is the logit of class 1, and its negative that of class 0.
+    // A single output is the logit of class 1. Its negative is the logit of class 0.
     let mut found = if let ([z], Some(2)) = (row, head.class_count()) { vec![-z, *z] } else { row.to_vec() };
     head.log_probabilities(&mut found)?;
     Ok(found)
 }
 
-/// Returns the names of the classes: those in the model file, or else numbers. `None` if the model does not predict one
-/// class per row.
+/// Returns the names of the classes: those in the model file, or else `0`, `1`, … `None` if the model does not predict
+/// one class per row.
 fn class_names(head: &Metadata) -> Option<Vec<String>> {
     let told = head.class_count()?;
     let known = head.classes.clone().filter(|names| names.len() == told);
     Some(known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect()))
 }
 
-/// Name of the column of predictions.
+/// Name of the CSV column with the prediction, such as `predicted_price`.
 fn predicted(target: Option<&String>) -> String {
     target.map_or("predicted".into(), |target| format!("predicted_{target}"))
 }
 
-/// Names of the columns of predicted numbers, such as `predicted_price` if the target columns are known, else
-/// `predicted_0`, ….
+/// Names of the CSV columns with predicted numbers: `predicted_price` if the model has the names of its targets,
+/// otherwise `predicted_0`, `predicted_1`, …
 fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     match head.targets.len() {
         known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
@@ -153,8 +154,8 @@ fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
     }
 }
 
-/// Formats predicted numbers. An f32 output has about eight significant digits, so the last decimal is the eighth digit
-/// of the scale (standard deviation) of its target.
+/// Formats predicted numbers. An f32 output has about eight significant digits. The last decimal is therefore the
+/// eighth digit of the scale (standard deviation) of its target.
 fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
     let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
     let text = |(number, digits): (&f64, usize)| {
@@ -164,6 +165,7 @@ fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
     numbers.iter().zip(digits.cycle()).map(text).collect()
 }
 
+/// Refuses a file for the predictions that is the model or the table.
 fn check_not_input(arguments: &Arguments, out: &Path) -> Result<()> {
     if same_file(out, &arguments.model) || is_table(out, &arguments.data) {
         let problem = "the predictions would replace the model or the data";

@@ -1,4 +1,4 @@
-//! `wgrad show`: layers, columns and training of a model.
+//! Command `wgrad show`: layers, columns and training of a model.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A row of the table of layers.
+/// Row of the table of layers.
 #[derive(Serialize)]
 struct Row {
     layer: String,
@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Layers, with the number of outputs of each.
+/// Rows of the table of layers: name, number of outputs, and number of trained parameters.
 fn rows(network: &Network) -> Vec<Row> {
     let row = |node: Node| Row {
         layer: node.layer.to_string(),
@@ -114,7 +114,7 @@ fn task(metadata: &Metadata) -> String {
     format!("{}{of}", if metadata.class_count().is_some() { "classification" } else { "regression" })
 }
 
-/// Column in which values begin.
+/// Number of characters before the values.
 const INDENT: usize = 10;
 
 fn layer_table(network: &Network, layers: &[Row]) -> String {

@@ -1,4 +1,4 @@
-//! Files as bytes. Gzip files are unpacked; they are detected by their first bytes, not by their names.
+//! Bytes of files. Gzip files are detected by their first two bytes, not by their names, and are unpacked.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
@@ -11,15 +11,16 @@ use crate::error::{Error, Result};
 /// First bytes of every gzip file (RFC 1952, 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads a file. Memory grows with the bytes read; a length that the file states is not trusted. Unpacked data are at most 1,032
-/// times as large as the file, which is the limit of deflate (RFC 1951: 258 bytes from two bits).
+/// Reads a whole file, unpacked if it is gzipped. Memory grows with the bytes that are read, not with a length that the
+/// file states. Gzip data unpack to at most 1,032 times the size of the file, which is the limit of deflate (RFC 1951:
+/// 258 bytes from two bits).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = vec![];
     open(path)?.read_to_end(&mut bytes).map_err(|error| broken(path, error))?;
     Ok(bytes)
 }
 
-/// Opens a file for streaming, unpacked if it is gzipped. Callers convert read errors with [`broken`].
+/// Opens a file for streaming, unpacked if it is gzipped. Callers convert errors of the reader with [`broken`].
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = File::open(path).map_err(|error| broken(path, error))?;
     let mut first = vec![];
@@ -30,7 +31,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     Ok(if gzipped { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
-/// Error of a read: the operating system's, or the problem with the gzip data.
+/// Converts an error of reading `path`: to a problem with the gzip data, or to the operating system's error.
 pub(super) fn broken(path: &Path, error: io::Error) -> Error {
     let problem = match error.kind() {
         io::ErrorKind::UnexpectedEof => "its gzip data are truncated".into(),
@@ -42,7 +43,7 @@ pub(super) fn broken(path: &Path, error: io::Error) -> Error {
     Error::format(path, problem, "download it again, or unpack it with gzip to see what is left")
 }
 
-/// Name of the data set in a file: `x` for `folder/x.csv`, `x.csv.gz` and `x.csv.zip`.
+/// Returns the name of a data set from the path of its file: `x` for `folder/x.csv`, `x.csv.gz` and `x.csv.zip`.
 pub(super) fn name(path: &Path) -> String {
     let is_packed = |extension: &std::ffi::OsStr| ["gz", "zip"].iter().any(|end| extension.eq_ignore_ascii_case(end));
     let unpacked = if path.extension().is_some_and(is_packed) { path.with_extension("") } else { path.into() };

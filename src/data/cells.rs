@@ -1,4 +1,4 @@
-//! Tables as people have them: columns whose kinds are found by inspection.
+//! Tables with columns of numbers, text, dates and missing cells. The kind of each column is found by inspection.
 
 use std::fmt;
 use std::path::Path;
@@ -20,13 +20,14 @@ use super::values::{Collector, Unread, Values};
 use super::{ColumnKind, CsvOptions, Inspection, KindChoice, Targets, bytes};
 use crate::error::{Error, Result};
 
-/// Most levels of a category that become inputs of their own. All others are one input together.
+/// Maximum number of levels (different values) of a category that get one input each. All further levels share one
+/// input.
 pub(super) const MOST_LEVELS: usize = 64;
 
 /// Table whose columns may hold numbers, text, dates and missing cells.
 ///
 /// Reading finds the [`ColumnKind`] of each column; [`CsvOptions::kinds`] overrides it. A
-/// [`Preparation`](super::Preparation) then turns its rows into the inputs of a network.
+/// [`Preparation`](super::Preparation) then converts the rows of the table to the inputs of a network.
 ///
 /// # Examples
 /// ```
@@ -46,32 +47,37 @@ pub(super) const MOST_LEVELS: usize = 64;
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Table {
+    /// Name of the data set.
     pub(super) name: String,
-    /// Name of the file, for messages.
+    /// Path of the file, for messages.
     pub(super) place: String,
+    /// Number of rows, including rows without a target.
     pub(super) rows: usize,
-    /// All columns but the target.
+    /// All columns but the target and the weights, in the order of the table.
     pub(super) columns: Vec<TableColumn>,
+    /// Target column; `None` if the table was read without a target.
     pub(super) target: Option<Target>,
-    /// Weight of each row, if a column has them.
+    /// Weight of each row; `None` if no column has weights.
     pub(super) weights: Option<Vec<f32>>,
+    /// Notes on automatic decisions, for users to check.
     pub(super) notes: Vec<String>,
 }
 
-/// Column of a table.
+/// Column of a table that is neither the target nor the weights.
 #[derive(Clone, PartialEq)]
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) kind: ColumnKind,
+    /// Way to read a cell of the column.
     pub(super) reader: CellReader,
     pub(super) values: Values,
-    /// Number of missing cells.
+    /// Number of missing cells, including the cells in `unread`.
     pub(super) missing: usize,
-    /// Those of them that have text, but no number.
+    /// Cells with text that could not be read as a number.
     pub(super) unread: Unread,
 }
 
-/// Shows name and size, not the contents.
+/// Shows the name, the column names and the number of rows, but no values.
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
@@ -81,13 +87,15 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// Reads a file: text in UTF-8, UTF-16 or Latin-1, gzipped, zipped or not, with columns separated by commas, tabs,
-    /// semicolons, `|` or blanks. The kinds of its columns are found by inspection.
+    /// Reads a file. The text is UTF-8, UTF-16 or Latin-1, and may be gzipped or zipped. Columns are separated by
+    /// commas, tabs, semicolons, `|` or blanks. The kind of each column is found by inspection.
+    ///
+    /// A column named in [`CsvOptions::kinds`] has the requested kind.
     ///
     /// # Errors
-    /// The file cannot be read or unpacked, is no text, or has no rows; a row differs in length from the header; a column of
-    /// the options is unknown; numbers or dates are ambiguous; the target is neither classes nor numbers; no input is left.
-    /// One error states all of them.
+    /// The file cannot be read or unpacked, is no text, or has no rows; a row differs in length from the header; a
+    /// column of the options is unknown; numbers or dates are ambiguous; the target is neither classes nor numbers; no
+    /// input is left. Problems of several columns are reported in one error.
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
         let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
@@ -97,7 +105,8 @@ impl Table {
         Ok(table)
     }
 
-    /// Like [`Table::read`]; also returns statistics and warnings, among them the notes on header and number formats.
+    /// Reads a file like [`Table::read`], and also returns statistics and warnings. The warnings include notes on the
+    /// header and on number formats.
     ///
     /// # Errors
     /// See [`Table::read`].
@@ -169,7 +178,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Error if all columns are left out.
+    /// Returns an error if no column can be an input of a network.
     fn without_inputs(&self) -> Option<Error> {
         let all_unused = self.columns.iter().all(|column| !column.kind.is_used());
         all_unused.then(|| {
@@ -182,55 +191,56 @@ impl Table {
         })
     }
 
-    /// Name of the data set: that of the file without its extensions.
+    /// Name of the data set: the name of the file without its extensions.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Number of rows, also of those without a target.
+    /// Number of rows, including rows without a target.
     pub fn len(&self) -> usize {
         self.rows
     }
 
-    /// Returns true if there are no rows; [`Table::read`] refuses such tables.
+    /// Returns true if there are no rows. This is always false after [`Table::read`], which refuses such tables.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// Kind of a column; `None` if there is no such column, or if it is the target.
+    /// Kind of the column with this name; `None` if there is no such column, or if it is the target or the weights.
     pub fn kind(&self, column: &str) -> Option<ColumnKind> {
         self.columns.iter().find(|known| known.name == column).map(|column| column.kind)
     }
 
-    /// Notes on the header, on number formats, and on rows without a target, for users to check.
+    /// Notes on decoding, header, number formats and rows without a target, for users to check.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Numbers of the rows that have a target, from 0; all rows if the table was read without a target.
+    /// Indices of the rows that have a target, from 0. If the table was read without a target, these are all rows.
     pub fn rows(&self) -> Vec<usize> {
         (0..self.rows).filter(|row| self.target.as_ref().is_none_or(|target| target.has(*row))).collect()
     }
 
-    /// Like [`Table::rows`], without rows in which an input is missing.
+    /// Indices of the rows that have a target and no missing input, from 0.
     pub fn complete_rows(&self) -> Vec<usize> {
         let used: Vec<&Values> =
             self.columns.iter().filter(|column| column.kind.is_used()).map(|column| &column.values).collect();
         self.rows().into_iter().filter(|row| !used.iter().any(|values| values.is_missing(*row))).collect()
     }
 
-    /// Names of the used columns with missing cells, each with their number.
+    /// Names of the input columns with missing cells, each with its number of missing cells.
     pub fn missing(&self) -> Vec<(&str, usize)> {
         let used = self.columns.iter().filter(|column| column.kind.is_used() && column.missing > 0);
         used.map(|column| (column.name.as_str(), column.missing)).collect()
     }
 
-    /// Targets of some rows, which must have one; `None` if the table was read without a target.
+    /// Targets of the rows with these indices; `None` if the table was read without a target. Every given row must have
+    /// a target.
     pub fn targets(&self, rows: &[usize]) -> Option<Targets> {
         self.target.as_ref().map(|target| target.of_rows(rows))
     }
 
-    /// CRC-32 of the values, which identifies the data in models.
+    /// CRC-32 of inputs, targets and weights. Models store it to identify the data.
     pub fn checksum(&self) -> u32 {
         let mut checksum = crc32fast::Hasher::new();
         let columns = self.columns.iter().map(|column| &column.values);
@@ -249,7 +259,7 @@ impl Table {
     }
 }
 
-/// Weights of rows. Every row must have one.
+/// Converts the cells of the column `name` to weights of rows. A row without a weight is an error.
 pub(super) fn row_weights(text: Text<'_>, name: &str, collector: Collector) -> Result<Vec<f32>> {
     let Collector::Numbers { values, missing, unread, .. } = collector else { return Ok(vec![]) };
     if missing > 0 {
@@ -261,12 +271,12 @@ pub(super) fn row_weights(text: Text<'_>, name: &str, collector: Collector) -> R
     Ok(values.into_iter().map(|weight| weight as f32).collect())
 }
 
-/// Adds the error of a result to the problems, and returns the value.
+/// Returns the value of a result; an error is added to `problems`.
 fn problems_of<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
-/// Reads the cells of some columns of all rows.
+/// Reads all rows. Collector n gets the cells of the column with index `at[n]`.
 pub(super) fn collect(text: Text<'_>, at: &[usize], collectors: &mut [Collector]) -> Result<()> {
     for record in text.rows() {
         let record = record?;
@@ -276,7 +286,7 @@ pub(super) fn collect(text: Text<'_>, at: &[usize], collectors: &mut [Collector]
     Ok(())
 }
 
-/// Returns the reader of a column: the requested one, or that which was found.
+/// Returns the reader for the cells of a column: the one for the requested kind, or else the one found by inspection.
 fn chosen(layout: &Layout, column: usize, choice: Option<KindChoice>) -> CellReader {
     let found = layout.readers[column].clone();
     match (choice, found) {
@@ -290,7 +300,8 @@ fn chosen(layout: &Layout, column: usize, choice: Option<KindChoice>) -> CellRea
     }
 }
 
-/// Refuses a column whose numbers or dates are ambiguous. A requested kind decides on dates, and on text.
+/// Refuses a column whose numbers or dates are ambiguous. If the user requested a kind (`is_chosen`), only numbers can
+/// be ambiguous.
 fn unclear(text: Text, layout: &Layout, column: usize, reader: &CellReader, is_chosen: bool) -> Result<()> {
     let name = &layout.columns[column];
     let place = || format!("{}, column `{name}`", text.path.display());
@@ -306,7 +317,8 @@ fn unclear(text: Text, layout: &Layout, column: usize, reader: &CellReader, is_c
 }
 
 impl TableColumn {
-    /// Determines the kind of a column. A requested kind is kept, unless the column has no values.
+    /// Creates a column of the kind that its values show. A requested kind (`is_chosen`) is kept unless the column has
+    /// no values. `is_first` is true for the first column of the table.
     fn of(name: String, reader: CellReader, collector: Collector, is_chosen: bool, is_first: bool) -> Self {
         match collector {
             Collector::Skip => {
@@ -345,7 +357,8 @@ impl TableColumn {
         }
     }
 
-    /// Corrects the kind of numbers by their values: constants, row numbers, ids.
+    /// Corrects the kind of a column of numbers: a constant, row numbers or ids are not used as inputs. A requested
+    /// kind (`is_chosen`) is kept unless the column has no values.
     fn checked(self, is_chosen: bool, is_first: bool) -> Self {
         let Values::Numbers(values) = &self.values else { return self };
         let is_unnamed = is_first && self.name == unnamed(0);

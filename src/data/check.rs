@@ -1,4 +1,4 @@
-//! Constructors from slices, and the checks of every new data set.
+//! Constructors of data sets from slices, and the checks of every new data set.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -10,12 +10,13 @@ use crate::error::{Error, Result, collected, copied};
 impl Dataset {
     /// Creates a data set whose targets are classes.
     ///
-    /// `input` is \[rows, columns\], row-major; `classes` is \[rows\], each below the number of names. The columns are named
-    /// `input0`, `input1`, … Messages count rows from 0.
+    /// `input` has the shape \[rows, columns\], row-major. `classes` has the shape \[rows\]; each class is an index
+    /// into `class_names`. The columns are named `input0`, `input1`, … Messages count rows from 0.
     ///
     /// # Errors
-    /// There are no columns, no rows, or more than 2³² − 1 rows; the input is not complete rows, or not finite; the number of
-    /// classes differs from the number of rows; a class is out of range; two classes have the same name.
+    /// There are no columns, no rows, or more than 2³² − 1 rows; the length of `input` is not a multiple of `columns`;
+    /// an input is not finite; the number of classes differs from the number of rows; a class is out of range; two
+    /// classes have the same name.
     ///
     /// # Examples
     /// ```
@@ -41,12 +42,13 @@ impl Dataset {
 
     /// Creates a data set whose targets are numbers.
     ///
-    /// `input` is \[rows, columns\] and `values` is \[rows, outputs\], both row-major. The columns are named `input0`, …, and
-    /// `target0`, … Messages count rows from 0.
+    /// `input` has the shape \[rows, columns\], and `values` has the shape \[rows, outputs\]; both are row-major. The
+    /// columns are named `input0`, `input1`, … and `target0`, `target1`, … Messages count rows from 0.
     ///
     /// # Errors
-    /// There are no columns, no outputs, no rows, or more than 2³² − 1 rows; inputs or targets are not complete rows, or not
-    /// finite; the number of target rows differs from the number of input rows.
+    /// There are no columns, no outputs, no rows, or more than 2³² − 1 rows; the length of `input` is not a multiple of
+    /// `columns`; the length of `values` is not a multiple of `outputs`; a number is not finite; the number of target
+    /// rows differs from the number of input rows.
     ///
     /// # Examples
     /// ```
@@ -77,10 +79,11 @@ impl Dataset {
         Self::assemble(name, numbered("input", columns), input, targets)
     }
 
-    /// Creates a data set of images. The bytes stay bytes until they are trained on, which takes a quarter of the memory of f32.
+    /// Creates a data set of images. Pixels are stored as bytes, which takes a quarter of the memory of f32.
     ///
-    /// `columns` is height·width. `pixels` is \[rows, height·width\], row-major, from 0 to 255; `classes` is \[rows\], each below
-    /// the number of names. The columns are named `pixel0`, `pixel1`, … Messages count rows from 0.
+    /// `columns` is the number of pixels of an image, height·width. `pixels` has the shape \[rows, height·width\],
+    /// row-major, with values from 0 to 255. `classes` has the shape \[rows\]; each class is an index into
+    /// `class_names`. The columns are named `pixel0`, `pixel1`, … Messages count rows from 0.
     ///
     /// # Errors
     /// See [`Dataset::classes`].
@@ -106,18 +109,18 @@ impl Dataset {
         Self::checked(name, numbered("pixel", columns), Inputs::Bytes(pixels), targets)
     }
 
-    /// Creates a data set from f32 inputs that have not been checked.
+    /// Creates a data set from f32 inputs and checks it. `input` has the shape \[rows, columns\].
     pub(super) fn assemble(name: String, columns: Vec<String>, input: Vec<f32>, targets: Targets) -> Result<Self> {
         Self::checked(name, columns, Inputs::Numbers(input), targets)
     }
 
-    /// Creates a data set with named columns. Its inputs keep the precision of f64 until they are scaled.
+    /// Creates a data set with named columns. Inputs keep the precision of f64 until they are scaled.
     ///
-    /// `input` is \[rows, columns\], row-major.
+    /// `input` has the shape \[rows, columns\], row-major.
     ///
     /// # Errors
-    /// See [`Dataset::classes`] and [`Dataset::numbers`]. A number is not finite as f32; two columns, or two targets, have the
-    /// same name.
+    /// See [`Dataset::classes`] and [`Dataset::numbers`]. It is also an error if a number is not finite as f32, or if
+    /// two columns or two targets have the same name.
     ///
     /// # Examples
     /// ```
@@ -137,6 +140,7 @@ impl Dataset {
         Self::checked(name.into(), columns, Inputs::exact(input), targets)
     }
 
+    /// Creates a data set, and checks it.
     pub(super) fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;
@@ -155,8 +159,8 @@ impl Dataset {
     }
 }
 
-/// Returns `input0`, `input1`, … Call it only after the number of values was checked against `count`, which users may set to
-/// any number.
+/// Returns `count` names: `input0`, `input1`, … for the prefix `input`. Users may pass any `count`, so check it against
+/// the number of values before the call.
 pub(super) fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
@@ -166,8 +170,8 @@ pub(super) fn place(name: &str) -> String {
     format!("data set `{name}`")
 }
 
-/// Returns the number of rows, given the number of all values and `width`, the number of values per row. Incomplete rows are an
-/// error.
+/// Returns the number of rows of `values` values, with `width` values per row. An incomplete row is an error.
+/// `width_name` and `what` name the two numbers in messages.
 fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: usize) -> Result<usize> {
     if width == 0 {
         return Err(Error::value(place, width_name, 0, "at least 1"));
@@ -179,6 +183,7 @@ fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: u
     Ok(values / width)
 }
 
+/// Refuses data without rows, and data with more rows than a u32 can count.
 fn check_rows(place: &str, rows: usize) -> Result<()> {
     if rows == 0 {
         return Err(Error::data(place, "it has 0 rows", "pass at least 1 row"));
@@ -190,7 +195,7 @@ fn check_rows(place: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// Refuses numbers that are not finite as f32 in \[rows, columns\].
+/// Refuses numbers that are not finite as f32. `values` has the shape \[rows, columns\].
 pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String], values: &[T]) -> Result<()> {
     let is_finite = |value: &T| (Into::<f64>::into(*value) as f32).is_finite();
     let Some(index) = values.iter().position(|value| !is_finite(value)) else { return Ok(()) };
@@ -202,6 +207,7 @@ pub(super) fn finite<T: Copy + Debug + Into<f64>>(place: &str, columns: &[String
     ))
 }
 
+/// Refuses a number of targets or weights that differs from the number of rows. `what` is `target` or `weight`.
 pub(super) fn same_rows(place: &str, what: &str, found: usize, rows: usize) -> Result<()> {
     if found == rows {
         return Ok(());
@@ -252,7 +258,7 @@ pub(super) fn unique(place: &str, kind: &str, names: &[String], remedy: &str) ->
 mod tests {
     use super::check_rows;
 
-    /// A unit test, because the public constructors would need 16 GiB of input.
+    /// This is a unit test because the public constructors would need 16 GiB of input.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn rows_are_counted_in_32_bits() {

@@ -4,35 +4,35 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Kind of a column.
+/// Kind of a column. It determines whether and how the column becomes inputs of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ColumnKind {
     /// Numbers.
     Number,
-    /// Yes and no.
+    /// Boolean values in any spelling, such as yes and no.
     Boolean,
     /// Dates, times, or both.
     Date,
-    /// Text or codes of which many appear more than once.
+    /// Text or codes, with values that appear in several rows.
     Category,
-    /// Numbers of the rows: 0, 1, 2, … or 1, 2, 3, …
+    /// Consecutive numbers that count the rows: 0, 1, 2, … or 1, 2, 3, …
     RowNumber,
-    /// A different value in almost every row.
+    /// Names or ids: almost every row has a different value.
     Identifier,
-    /// Sentences that differ in almost every row.
+    /// Sentences: almost every row has a different text.
     FreeText,
-    /// The same value in every row.
+    /// One value that is the same in every row.
     Constant,
-    /// No values.
+    /// Only missing cells.
     Empty,
-    /// Left out on request.
+    /// Column that the user dropped.
     Dropped,
 }
 
 impl ColumnKind {
-    /// Returns true if a network can learn from the column.
+    /// Returns true if the column becomes inputs of a network.
     ///
     /// # Examples
     /// ```
@@ -43,7 +43,7 @@ impl ColumnKind {
         self.unused_because().is_none()
     }
 
-    /// Returns the reason why the column is left out, as a verb; `None` if it is used.
+    /// Returns the reason why the column is not used, as a verb phrase such as `has no values`; `None` if it is used.
     pub(super) fn unused_because(self) -> Option<&'static str> {
         match self {
             Self::Number | Self::Boolean | Self::Date | Self::Category => None,
@@ -73,21 +73,22 @@ impl fmt::Display for ColumnKind {
     }
 }
 
-/// Fewest rows in which a column without repeated values is taken for an id.
+/// Minimum number of rows of a table in which a column of numbers is recognized as ids or row numbers.
 const FEWEST_ROWS: usize = 20;
 
-/// Most different values of a category of any length.
+/// Maximum number of different values with which text is a category even if most rows differ. If all rows differ, it is
+/// not.
 const FEW_LEVELS: usize = 9;
 
-/// Mean number of words from which text is a sentence.
+/// Minimum mean number of words per cell from which text is [`ColumnKind::FreeText`].
 const WORDS: f64 = 3.0;
 
-/// Last words of the names of ids, in lower case.
+/// Words that end the names of id columns, in lower case.
 const IDS: [&str; 14] =
     ["id", "ids", "uid", "uuid", "guid", "index", "idx", "key", "rownames", "row", "rowid", "number", "no", "nr"];
 
-/// Kind of a column of numbers, of which NaN are missing. `is_unnamed` is true for a first column without a name, as pandas and
-/// R write the numbers of rows.
+/// Determines the kind of a column of numbers; a missing number is NaN. `kind` is the kind that the cells show.
+/// `is_unnamed` is true for a first column without a name, in which pandas and R write the row numbers.
 pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: ColumnKind) -> ColumnKind {
     let mut present = values.iter().filter(|value| !value.is_nan());
     let Some(first) = present.next() else { return ColumnKind::Empty };
@@ -98,7 +99,7 @@ pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: Col
     if kind != ColumnKind::Number || values.len() < FEWEST_ROWS || !all_present {
         return kind;
     }
-    // A column such as `x` may count up, too.
+    // A column with another name, such as `x`, may also count up.
     if !is_unnamed && !is_id(name) {
         return kind;
     }
@@ -110,7 +111,7 @@ pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: Col
     if !is_unnamed && is_whole && all_differ(values) { ColumnKind::Identifier } else { kind }
 }
 
-/// Returns true if a name ends with a word for ids: `id`, `customer_id`, `PassengerId`, `Unnamed: 0`.
+/// Returns true if a column name ends with a word for ids: `id`, `customer_id`, `PassengerId`, `Unnamed: 0`.
 fn is_id(name: &str) -> bool {
     let lower = name.to_lowercase();
     let last = lower.rsplit([' ', '_', '-', '.']).next().unwrap_or_default();
@@ -126,7 +127,8 @@ fn all_differ(values: &[f64]) -> bool {
     sorted.windows(2).all(|two| two[0] != two[1])
 }
 
-/// Kind of a column of levels, given the number of rows of each, and the number of rows without one.
+/// Determines the kind of a column of text from its levels (different values). `counts` has the number of rows of each
+/// level, and `missing` is the number of missing cells.
 pub(super) fn of_levels(levels: &[String], counts: &[usize], missing: usize) -> ColumnKind {
     let rows: usize = counts.iter().sum();
     match levels.len() {

@@ -20,27 +20,28 @@ use super::{NumberFormat, ReadAs};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CsvOptions {
-    /// Target column; `None`, the default, for the last.
+    /// Name of the target column; `None`, the default, is the last column.
     pub target: Option<String>,
-    /// Delimiter between columns; `None`, the default, to detect it from the header.
+    /// Delimiter between columns; `None`, the default, detects it.
     pub delimiter: Option<u8>,
-    /// Column with the weight of each row, which is no input; none by default.
+    /// Name of the column with the weight of each row; `None` by default. The column is not an input.
     pub weights: Option<String>,
-    /// Columns that are dropped from the inputs; none by default.
+    /// Names of the columns that are dropped from the inputs; none by default.
     pub drop: Vec<String>,
-    /// True if the first row holds the column names; `None`, the default, to detect it.
+    /// True if the first row has the column names; `None`, the default, detects it.
     pub header: Option<bool>,
-    /// Known number formats of columns, by name; none by default. A known format is used if that of the column is ambiguous. A
-    /// format that is clear from the table takes precedence, but a percent or currency sign other than the known one is an
-    /// error.
+    /// Known number formats by column name; none by default. A known format is used if the numbers of the column are
+    /// ambiguous. Otherwise the format that the numbers show takes precedence. It is an error if percent or currency
+    /// signs differ from the known format.
     pub formats: BTreeMap<String, NumberFormat>,
-    /// Column names of a table without a header. If this is empty, the default, the columns are `column1`, `column2`, … A table
-    /// with one column fewer is accepted if no columns are dropped: it is read as a table without the target.
+    /// Column names of a table without a header. If the list is empty, the default, the columns are `column1`,
+    /// `column2`, … A table with one column fewer is read as a table without the target. Such a table is
+    /// refused if columns are dropped.
     pub names: Vec<String>,
-    /// Requested kinds of columns, by name; none by default, so that all are found by inspection. Only a
-    /// [`Table`](super::Table) uses them.
+    /// Requested kinds by column name; none by default. The kinds of all other columns are found by inspection. Only a
+    /// [`Table`](super::Table) uses this field.
     pub kinds: BTreeMap<String, KindChoice>,
-    /// Meaning of the target; `None`, the default, to detect it.
+    /// Interpretation of the target, as classes or as numbers; `None`, the default, detects it.
     pub read_as: Option<ReadAs>,
 }
 
@@ -52,16 +53,16 @@ pub enum KindChoice {
     Number,
     /// Levels of a category.
     Category,
-    /// Dates or times, in the format that the cells have.
+    /// Dates or times, in the format that is found by inspection.
     Date,
-    /// Dates that begin with the day.
+    /// Dates that begin with the day, such as `31/12/2024`.
     DayFirst,
-    /// Dates that begin with the month.
+    /// Dates that begin with the month, such as `12/31/2024`.
     MonthFirst,
 }
 
 impl KindChoice {
-    /// Names and values.
+    /// Names of all choices, as in `--column zip=category`.
     pub const ALL: [(&str, Self); 5] = [
         ("number", Self::Number),
         ("category", Self::Category),
@@ -72,7 +73,7 @@ impl KindChoice {
 }
 
 impl CsvOptions {
-    /// Sets the target column; the default is the last.
+    /// Sets the target column; the default is the last column.
     ///
     /// # Examples
     /// ```
@@ -86,7 +87,7 @@ impl CsvOptions {
         Self { target: Some(column.into()), ..self }
     }
 
-    /// Sets the column with the [weight](crate::Dataset::weighted) of each row.
+    /// Sets the column with the [weight](crate::Dataset::weighted) of each row. The column is then not an input.
     ///
     /// # Examples
     /// ```
@@ -100,7 +101,7 @@ impl CsvOptions {
         Self { weights: Some(column.into()), ..self }
     }
 
-    /// Reads the target as numbers, for a regression. By default, few different whole numbers are classes.
+    /// Reads the target as numbers, for a regression. By default, whole numbers with few different values are classes.
     ///
     /// # Examples
     /// ```
@@ -115,11 +116,13 @@ impl CsvOptions {
         Self { read_as: Some(ReadAs::Number), ..self }
     }
 
-    /// Sets whether the first row holds the column names. By default this is detected.
+    /// Sets if the first row has the column names. By default this is detected.
     ///
-    /// The first row is read as values if it resembles the rows below: numbers above numbers, some of them not whole, equal to
-    /// each other, or within the range of their columns; or text that appears again in its column. Whole numbers in equal steps
-    /// and years are read as names. Columns without names are named `column1`, `column2`, …
+    /// The first row is read as values if it resembles the rows below. Numbers above numbers are values if one is not
+    /// whole, if two are equal, or if all lie within the range of their columns. Text is a value if it appears again in
+    /// its column. Years and whole numbers in equal steps are read as names.
+    ///
+    /// Columns without names are named `column1`, `column2`, …
     ///
     /// # Examples
     /// ```
@@ -132,7 +135,8 @@ impl CsvOptions {
         Self { header: Some(header), ..self }
     }
 
-    /// Returns names for `width` columns without a header. The error is the number of columns that is expected.
+    /// Returns the names of `width` columns without a header. If the number of columns is wrong, the error is the
+    /// expected number.
     pub(super) fn unnamed(&self, width: usize) -> Result<Vec<String>, usize> {
         let known = &self.names;
         if known.is_empty() {
@@ -141,7 +145,8 @@ impl CsvOptions {
         if width == known.len() {
             return Ok(known.clone());
         }
-        // Columns after a missing target move up. With dropped columns, one of those could be missing instead.
+        // Without the target, the columns after it move left. If columns are dropped, one of these could be the missing
+        // one.
         let inputs: Vec<String> = known.iter().filter(|name| Some(*name) != self.target.as_ref()).cloned().collect();
         let is_target_missing = self.drop.is_empty() && width + 1 == known.len() && width == inputs.len();
         if is_target_missing { Ok(inputs) } else { Err(known.len()) }
@@ -149,8 +154,8 @@ impl CsvOptions {
 
     /// Sets the delimiter: an ASCII character other than a letter, digit, quote or line break.
     ///
-    /// The default is detected: whichever of comma, tab, semicolon and `|` is the most frequent in the header, outside quotes;
-    /// a comma if there is none of them.
+    /// The default is detected: the most frequent of comma, tab, semicolon and `|` in the header, outside quotes. It is
+    /// a blank if blanks separate the first lines into equally many words. It is a comma if none of these appears.
     ///
     /// # Examples
     /// ```
@@ -163,7 +168,7 @@ impl CsvOptions {
         Self { delimiter: Some(delimiter), ..self }
     }
 
-    /// Drops a column from the inputs, such as an ID or a name; its cells may hold anything.
+    /// Drops a column from the inputs, such as an id or a name. The cells of the column are not checked.
     ///
     /// # Examples
     /// ```
@@ -179,12 +184,12 @@ impl CsvOptions {
     }
 }
 
-/// Names for columns without a header.
+/// Returns the names of `columns` columns without a header: `column1`, `column2`, …
 pub(crate) fn unnamed_columns(columns: usize) -> Vec<String> {
     (0..columns).map(unnamed).collect()
 }
 
-/// Name of a column without one, counted from 0.
+/// Returns the name of an unnamed column, such as `column1` for index 0.
 pub(super) fn unnamed(column: usize) -> String {
     format!("column{}", column + 1)
 }

@@ -1,5 +1,5 @@
-//! Bytes of a file as the text of a table: UTF-16 and Latin-1 are decoded, zip archives are unpacked, and runs of blanks become
-//! delimiters. Files that are no text are refused by the name of their format.
+//! Conversion of the bytes of a file to the text of a table. UTF-16 and Latin-1 are decoded, and zip archives are
+//! unpacked. Runs of blanks become delimiters. Files that are no text are refused, and the error names their format.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,12 +11,13 @@ use crate::error::{Error, Result};
 
 /// Text of a table as UTF-8.
 pub(super) struct Decoded {
+    /// Text in UTF-8.
     pub(super) bytes: Vec<u8>,
     /// Notes on the decoding, for users to check.
     pub(super) notes: Vec<String>,
 }
 
-/// Formats that are no text: first bytes, name, and remedy.
+/// Formats that are no text. Each entry has the first bytes of the file, the name of the format, and a remedy.
 const OTHERS: [(&[u8], &str, &str); 12] = [
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", SAVE_AS_CSV),
     (b"PAR1", "a Parquet file", CONVERT),
@@ -35,13 +36,14 @@ const OTHERS: [(&[u8], &str, &str); 12] = [
 const SAVE_AS_CSV: &str = "save the sheet as CSV (UTF-8), and give that file";
 const CONVERT: &str = "convert it to CSV, for example with pandas' `to_csv`";
 
-/// Characters of the bytes from 0x80 to 0x9f in Windows-1252; the five that it leaves free are those of Latin-1.
+/// Characters of the bytes 0x80 to 0x9f in Windows-1252. Five of these bytes are unassigned, and have the character of
+/// Latin-1.
 const WINDOWS: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Decodes the contents of a file. `delimiter` is the requested one, if any.
+/// Decodes the contents of the file at `path`. `delimiter` is the delimiter that the user requested, if any.
 pub(super) fn decode(path: &Path, bytes: Vec<u8>, delimiter: Option<u8>) -> Result<Decoded> {
     let mut notes = vec![];
     let bytes = if zip::is_zip(&bytes) { zip::only_file(path, &bytes)? } else { bytes };
@@ -71,8 +73,8 @@ pub(super) fn decode(path: &Path, bytes: Vec<u8>, delimiter: Option<u8>) -> Resu
     Ok(Decoded { bytes, notes })
 }
 
-/// Replaces the `#` before a header by a blank, which is trimmed. The last comment above the rows is the header if it has as many
-/// cells as the row below it, and that row has a number.
+/// Replaces the `#` before a header by a blank, which is trimmed later. The last comment above the rows is the header
+/// if two things hold: it has as many cells as the first row, and the first row has a number.
 fn uncomment_header(bytes: &mut [u8]) {
     let (below, has_comments) = after_comments(bytes);
     if !has_comments {
@@ -91,7 +93,7 @@ fn uncomment_header(bytes: &mut [u8]) {
     }
 }
 
-/// Converts UTF-16 with a byte order mark, and text that is not UTF-8.
+/// Converts UTF-16 with a byte order mark, and Latin-1, to UTF-8.
 fn utf8(path: &Path, bytes: Vec<u8>, notes: &mut Vec<String>) -> Result<Vec<u8>> {
     let order: Option<fn([u8; 2]) -> u16> = match bytes.get(..2) {
         Some([0xff, 0xfe]) => Some(u16::from_le_bytes),
@@ -118,12 +120,14 @@ fn utf8(path: &Path, bytes: Vec<u8>, notes: &mut Vec<String>) -> Result<Vec<u8>>
     Ok(text.collect::<String>().into_bytes())
 }
 
-/// Number of lines that decide whether blanks separate columns.
+/// Number of lines that decide if blanks separate the columns.
 const SAMPLE: usize = 20;
 
-/// Returns the text with tabs in place of runs of blanks; `None` if blanks do not separate its columns. They do if they are
-/// requested, or if all of the first lines have the same number of words, at least two, and twice as many as other
-/// separators would make.
+/// Returns the text with a tab in place of each run of blanks; `None` if blanks do not separate the columns.
+///
+/// Blanks separate the columns if `delimiter` is a blank. Without a `delimiter`, all of the first lines must have the
+/// same number of words, at least two; the header may have one word less. These lines must have no comma, semicolon or
+/// `|`, and at least twice as many words as tabs would separate.
 fn blanks(bytes: &[u8], delimiter: Option<u8>) -> Option<Vec<u8>> {
     let separate = match delimiter {
         Some(delimiter) => delimiter == b' ',
@@ -134,7 +138,7 @@ fn blanks(bytes: &[u8], delimiter: Option<u8>) -> Option<Vec<u8>> {
             let counts: Vec<usize> = lines.iter().map(|line| words(line).len()).collect();
             let others = lines.iter().map(|line| unquoted(line, |byte| b",;|".contains(&byte))).sum::<usize>();
             let tabs = lines.first().map_or(0, |line| unquoted(line, |byte| byte == b'\t'));
-            // R leaves the name of the first column out.
+            // In tables that R writes, the header has no name for the first column.
             let same = counts.iter().skip(2).all(|count| *count == counts[1]);
             let header = counts.len() > 2 && (counts[0] == counts[1] || counts[0] + 1 == counts[1]);
             others == 0 && same && header && counts[0] >= 2 * (tabs + 1)
@@ -151,7 +155,7 @@ fn blanks(bytes: &[u8], delimiter: Option<u8>) -> Option<Vec<u8>> {
     })
 }
 
-/// Words of a line; quoted words may contain blanks.
+/// Splits a line into words. Quoted words may contain blanks.
 fn words(line: &[u8]) -> Vec<&[u8]> {
     let (mut found, mut begin, mut quoted) = (vec![], None, false);
     for (at, byte) in line.iter().enumerate() {
@@ -181,7 +185,7 @@ fn unquoted(line: &[u8], is: impl Fn(u8) -> bool) -> usize {
     count
 }
 
-/// Decodes text that is a `str`, which can only be separated by blanks.
+/// Decodes the text of a table that is already UTF-8: only runs of blanks may be replaced.
 pub(super) fn of_text(text: &str, delimiter: Option<u8>) -> Cow<'_, [u8]> {
     blanks(text.as_bytes(), delimiter).map_or(Cow::Borrowed(text.as_bytes()), Cow::Owned)
 }

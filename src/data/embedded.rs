@@ -2,8 +2,8 @@
 
 use super::Dataset;
 
-/// Returns handwritten digits: 1,797 rows of 8 × 8 pixels from 0 to 16, row-major, in the classes `0` to `9`. UCI optical
-/// recognition of handwritten digits, CC BY 4.0.
+/// Returns handwritten digits: 1,797 rows of 8 × 8 pixels with values from 0 to 16, row-major, in the classes `0` to
+/// `9`. The source is UCI's optical recognition of handwritten digits, CC BY 4.0.
 ///
 /// # Examples
 /// ```
@@ -14,7 +14,7 @@ pub fn digits() -> Dataset {
     parse("digits", include_str!("../../data/digits.csv"))
 }
 
-/// Returns Fisher's iris: 150 rows of four lengths in centimeters, 50 of each of three species. UCI, CC BY 4.0.
+/// Returns Fisher's iris: 150 rows of four lengths in centimeters, 50 rows per species. The source is UCI, CC BY 4.0.
 ///
 /// # Examples
 /// ```
@@ -26,6 +26,6 @@ pub fn iris() -> Dataset {
 }
 
 fn parse(name: &str, text: &str) -> Dataset {
-    // The text is compiled in, and tests/data/sources.rs parses every embedded table, so it cannot fail for users.
+    // This cannot fail for users: the text is compiled in, and tests/data/sources.rs parses every embedded table.
     Dataset::from_csv_text(name, text, None).expect("embedded tables are well-formed")
 }

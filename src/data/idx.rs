@@ -1,7 +1,8 @@
 //! IDX files, the format of MNIST: images and labels as bytes, gzipped or not.
 //!
-//! A file is a magic number, 0x00000803 for images and 0x00000801 for labels, one big-endian 32-bit size for each
-//! dimension, and the bytes, row-major (LeCun, Cortes, Burges, *The MNIST database of handwritten digits*).
+//! A file begins with a magic number: 0x00000803 for images, 0x00000801 for labels. Then come one big-endian 32-bit
+//! size per dimension, and the bytes, row-major. The format is that of LeCun, Cortes, Burges, *The MNIST database of
+//! handwritten digits*.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,14 +10,15 @@ use std::path::{Path, PathBuf};
 use super::{Dataset, bytes};
 use crate::error::{Error, Result};
 
+/// Remedy for a file whose length differs from the sizes in its header.
 const CUT: &str = "the file is damaged or truncated; use another copy";
 
-/// Reads an IDX file of images. Returns the height and width of an image in pixels, and the pixels of all images:
-/// \[images, height·width\], row-major.
+/// Reads an IDX file of images. Returns \[height, width\] of an image in pixels, and the pixels of all images. The
+/// pixels have the shape \[images, height·width\], row-major.
 ///
 /// # Errors
-/// The file cannot be read, is not an IDX file of images, or its number of bytes differs from the sizes in its header. Those
-/// sizes do not determine how much memory is allocated.
+/// The file cannot be read, is not an IDX file of images, or its number of bytes differs from the sizes in its header.
+/// Wrong sizes in the header do not allocate memory.
 pub fn read_idx_images(path: impl AsRef<Path>) -> Result<([usize; 2], Vec<u8>)> {
     let (sizes, pixels) = read::<3>(path.as_ref(), "images")?;
     Ok(([sizes[1], sizes[2]], pixels))
@@ -30,10 +32,11 @@ pub fn read_idx_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     read::<1>(path.as_ref(), "labels").map(|(_, labels)| labels)
 }
 
-/// Reads the training and the test set of MNIST, or of a data set in the same format (Fashion-MNIST, Kuzushiji-MNIST).
+/// Reads the training set and the test set of MNIST, or of a data set in the same format (Fashion-MNIST,
+/// Kuzushiji-MNIST).
 ///
-/// The folder holds the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
-/// `t10k-labels-idx1-ubyte`, each gzipped (`.gz`) or not. Pixels stay bytes; classes are named by their numbers.
+/// The folder has the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+/// `t10k-labels-idx1-ubyte`, each gzipped (`.gz`) or not. Pixels are stored as bytes. Classes are named `0`, `1`, …
 ///
 /// # Errors
 /// A file is missing or invalid (see [`read_idx_images`]); the number of labels differs from the number of images; the images of
@@ -53,12 +56,14 @@ pub fn mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
         let problem = format!("training images have {a} pixels, but test images have {b}");
         return Err(Error::format(folder, problem, "use the four files of one data set"));
     }
-    // Both sets have all classes, even those without an image in one of them.
+    // Training and test set have the same classes, even if one of them has no image of a class.
     let classes = train.labels.iter().chain(&test.labels).max().map_or(0, |last| usize::from(*last) + 1);
     Ok((train.dataset(classes)?, test.dataset(classes)?))
 }
 
+/// Images and labels of the training or the test set.
 struct Part {
+    /// \[height, width\] of an image.
     size: [usize; 2],
     pixels: Vec<u8>,
     labels: Vec<u8>,
@@ -85,7 +90,8 @@ fn part(folder: &Path, name: &str) -> Result<Part> {
     Ok(Part { size, pixels, labels: found })
 }
 
-/// Finds the file of that name, gzipped or not. In some copies, the name has a dot before `idx`.
+/// Finds the file `name` in a folder, gzipped or not. In some copies of MNIST, the name has a dot in place of the
+/// hyphen before `idx`.
 fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let dotted = name.replace("-idx", ".idx");
     let names = [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")];
@@ -100,7 +106,8 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     })
 }
 
-/// Reads sizes and bytes of a file with `N` dimensions.
+/// Reads an IDX file with `N` dimensions. Returns the size of each dimension, and the bytes. `what` names the contents
+/// in messages.
 fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)> {
     let mut file = bytes::open(path)?;
     let mut header = Vec::new();
@@ -123,8 +130,8 @@ fn read<const N: usize>(path: &Path, what: &str) -> Result<([usize; N], Vec<u8>)
     Ok((sizes, body(path, file, &sizes, what)?))
 }
 
-/// Reads the bytes after the header. Their number must be the product of the sizes. Memory is allocated for the bytes
-/// read, not for the sizes in the header.
+/// Reads the bytes after the header. Their number must be the product of `sizes`. Memory grows with the bytes that are
+/// read, not with `sizes`.
 fn body(path: &Path, file: impl Read, sizes: &[usize], what: &str) -> Result<Vec<u8>> {
     let stated = sizes.iter().try_fold(1u64, |product, size| product.checked_mul(*size as u64));
     let sizes = sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");

@@ -1,4 +1,4 @@
-//! Inputs of a data set: numbers, or bytes for images. Bytes stay bytes on the device, too, until the rows of a step are
+//! Inputs of a data set: numbers, or bytes for images. Bytes stay bytes on the device until the rows of a step are
 //! gathered. Numbers that are not exact as f32 stay f64 until they are scaled.
 
 use std::borrow::Cow;
@@ -7,19 +7,19 @@ use std::ops::Range;
 use super::{Dataset, Standardization, gather};
 use crate::error::{Result, collected, copied};
 
-/// Values of all rows, row-major.
+/// Inputs of all rows: \[rows, columns\], row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Inputs {
     /// Numbers that are exact as f32.
     Numbers(Vec<f32>),
-    /// Numbers that are finite as f32, but not all exact.
+    /// Numbers that are finite as f32. At least one of them is not exact as f32.
     Doubles(Vec<f64>),
-    /// Values from 0 to 255.
+    /// Pixels: whole numbers from 0 to 255.
     Bytes(Vec<u8>),
 }
 
 impl Inputs {
-    /// Stores numbers in the smallest type that holds them exactly.
+    /// Stores numbers as f32 if all of them are exact as f32, otherwise as f64.
     pub(super) fn exact(values: Vec<f64>) -> Self {
         let fits = |value: &f64| f64::from(*value as f32) == *value;
         if values.iter().all(fits) {
@@ -29,6 +29,7 @@ impl Inputs {
         }
     }
 
+    /// Number of values in all rows.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Numbers(values) => values.len(),
@@ -37,7 +38,7 @@ impl Inputs {
         }
     }
 
-    /// Copies the given rows of `width` values.
+    /// Copies the rows with these indices. Each row has `width` values.
     pub(super) fn select(&self, width: usize, rows: &[usize]) -> Self {
         match self {
             Self::Numbers(values) => Self::Numbers(gather(values, width, rows)),
@@ -46,6 +47,7 @@ impl Inputs {
         }
     }
 
+    /// Returns a range of the values as f32.
     fn range(&self, range: Range<usize>) -> Cow<'_, [f32]> {
         match self {
             Self::Numbers(values) => Cow::Borrowed(&values[range]),
@@ -54,11 +56,12 @@ impl Inputs {
         }
     }
 
-    /// Returns every `step`-th value, starting at `first`.
+    /// Returns every `step`-th value, starting at index `first`.
     pub(super) fn every(&self, first: usize, step: usize) -> impl Iterator<Item = f64> {
         (first..self.len()).step_by(step).map(|at| self.value(at))
     }
 
+    /// Returns the value at index `at`.
     fn value(&self, at: usize) -> f64 {
         match self {
             Self::Numbers(values) => f64::from(values[at]),
@@ -67,7 +70,7 @@ impl Inputs {
         }
     }
 
-    /// Values as bytes, in the type in which they are stored.
+    /// Memory of the values in the type in which they are stored, for checksums.
     pub(super) fn raw_bytes(&self) -> &[u8] {
         match self {
             Self::Numbers(values) => bytemuck::cast_slice(values),
@@ -78,10 +81,10 @@ impl Inputs {
 }
 
 impl Dataset {
-    /// Inputs of all rows as f32: \[rows, inputs\], row-major.
+    /// Inputs of all rows as f32, with the shape \[rows, inputs\], row-major.
     ///
-    /// Bytes are converted, which takes four times their memory. Numbers with more digits than f32 are rounded;
-    /// [`Dataset::standardized`] scales them before it rounds.
+    /// Pixels are converted, which takes four times their memory. Numbers that are not exact as f32 are rounded;
+    /// [`Dataset::standardized`] scales before rounding.
     ///
     /// # Examples
     /// ```
@@ -91,7 +94,7 @@ impl Dataset {
         self.input.range(0..self.input.len())
     }
 
-    /// Inputs of a range of rows, counted from 0, as f32: \[rows, inputs\], row-major.
+    /// Inputs of a range of rows, counted from 0, as f32. The shape is \[rows, inputs\], row-major.
     ///
     /// # Panics
     /// If a row is not below [`len`](Self::len).
@@ -104,7 +107,7 @@ impl Dataset {
         self.input.range(rows.start * self.inputs()..rows.end * self.inputs())
     }
 
-    /// Inputs of one row, counted from 0, as f32: \[inputs\].
+    /// Inputs of one row, counted from 0, as f32. The shape is \[inputs\].
     ///
     /// # Panics
     /// If `row` is not below [`len`](Self::len).
@@ -117,7 +120,7 @@ impl Dataset {
         self.input_rows(row..row + 1)
     }
 
-    /// One input without rounding; row and column are counted from 0.
+    /// Input at a row and column, counted from 0, without rounding.
     ///
     /// # Panics
     /// If `row` is not below [`len`](Self::len), or `column` is not below [`inputs`](Self::inputs).
@@ -134,10 +137,11 @@ impl Dataset {
         self.input.value(row * self.inputs() + column)
     }
 
-    /// Returns the inputs of a range of rows, scaled in f64 and then rounded to f32; without a scaling they are only rounded.
+    /// Returns the inputs of a range of rows. They are scaled in f64, and then rounded to f32. Without `scaling` they
+    /// are only rounded.
     ///
     /// # Errors
-    /// The scaling has another number of columns.
+    /// The number of columns of `scaling` differs from the number of inputs.
     pub(crate) fn scaled_rows(&self, rows: Range<usize>, scaling: Option<&Standardization>) -> Result<Vec<f32>> {
         let range = rows.start * self.inputs()..rows.end * self.inputs();
         let count = range.len();
@@ -151,7 +155,7 @@ impl Dataset {
         }
     }
 
-    /// Inputs as bytes: \[rows, inputs\], row-major; `None` unless the data set was made of bytes.
+    /// Pixels of a data set of images, with the shape \[rows, inputs\], row-major; `None` if the inputs are not bytes.
     ///
     /// # Examples
     /// ```

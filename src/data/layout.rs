@@ -1,5 +1,5 @@
-//! Layout of a table: whether its first row is a header, and the number format of each column. It is determined from the whole
-//! text before any cell is converted, so that training, inspection and prediction read a table in the same way.
+//! Layout of a table: the header and the number format of each column. It is determined from the whole text before any
+//! cell is converted. Training, inspection and prediction therefore read a table in the same way.
 
 use std::collections::HashSet;
 
@@ -12,39 +12,42 @@ use super::text::{SAMPLE, Text, is_missing};
 use super::text_format::CellReader;
 use crate::error::{Error, Result};
 
-/// Most rows with problems that are looked for.
+/// Maximum number of problems in one error. Reading stops after this many rows with problems.
 const MOST_PROBLEMS: usize = 100;
 
-/// Whole numbers in this range may be years, which are column names as often as values.
+/// Range of whole numbers that may be years. Years are as often column names as values.
 const YEARS: std::ops::RangeInclusive<f64> = 1900.0..=2100.0;
 
-/// Layout of a table.
+/// Layout of a table: header, columns, number formats and number of rows.
 #[derive(Debug)]
 pub(super) struct Layout {
+    /// Role of the first row.
     pub(super) first_row: FirstRow,
-    /// Names of the columns.
+    /// Names of the columns, all different.
     pub(super) columns: Vec<String>,
+    /// Contents and number format of each column.
     pub(super) written: Vec<Column>,
-    /// Meaning of the cells of each column.
+    /// Way to read the cells of each column.
     pub(super) readers: Vec<CellReader>,
-    /// For each column, true if a number has a leading zero.
+    /// For each column, true if a number has a leading zero, such as `007`.
     pub(super) codes: Vec<bool>,
     /// Number of rows.
     pub(super) rows: usize,
-    /// Names of columns that had the name of an earlier one, before and after they were renamed.
+    /// Old and new names of the columns that were renamed, since an earlier column had the same name.
     renamed: Vec<(String, String)>,
 }
 
 /// Role of a table's first row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum FirstRow {
-    /// It holds names: its content shows it, or it was requested.
+    /// Column names, as requested or as the content of the row shows.
     Names,
-    /// It holds values: its content shows it.
+    /// Values, as the content of the row shows.
     Values,
-    /// It holds values, as requested.
+    /// Values, as requested.
     ValuesAsRequested,
-    /// It may hold names or values, and is read as names. The cells are for messages.
+    /// Names or values: the content of the row does not show which. The row is read as names, and its cells are kept
+    /// for messages.
     Unclear(Vec<String>),
 }
 
@@ -56,7 +59,7 @@ impl FirstRow {
 }
 
 impl Layout {
-    /// Returns the text, with [`Text::header`] set, and its layout.
+    /// Returns the layout of a text, and the text with [`Text::header`] set. `form` has the requested options.
     ///
     /// # Errors
     /// The text is no table.
@@ -90,7 +93,7 @@ impl Layout {
         Ok((text, Self { first_row, columns, written, readers, codes, rows, renamed }))
     }
 
-    /// Returns the number in a cell, in the format of its column.
+    /// Returns the number in a cell of a column, in the format of the column; `None` if the cell is not a number.
     pub(super) fn number(&self, column: usize, cell: &str) -> Option<f64> {
         self.written[column].format().read(cell)
     }
@@ -101,7 +104,8 @@ impl Layout {
         Err(Error::data(text.place(first.start, &self.columns[column]), problem, *remedy))
     }
 
-    /// Returns notes on automatic decisions, for users to check: kind, column (`None` for the header), and message.
+    /// Returns notes on automatic decisions, for users to check. A note has a kind, a column index and a message. The
+    /// index is `None` for notes on the header.
     pub(super) fn notes(&self) -> Vec<(&'static str, Option<usize>, String)> {
         let header = match &self.first_row {
             FirstRow::Names | FirstRow::ValuesAsRequested => None,
@@ -131,7 +135,7 @@ impl Layout {
     }
 }
 
-/// Names of the columns: those in the first row, or `column1`, `column2`, …, which are also the names of columns without one.
+/// Names of the columns: the cells of the first row, or `column1`, `column2`, … An empty cell gets such a name, too.
 fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
     let width = text.shape.width;
     if text.header {
@@ -149,7 +153,8 @@ fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
     })
 }
 
-/// Renames columns that have the name of an earlier one, as pandas does: `score`, `score.1`, `score.2`.
+/// Renames columns that have the name of an earlier column: `score`, `score.1`, `score.2`, as pandas does. Returns all
+/// names, and the old and new names of renamed columns.
 fn unique(mut names: Vec<String>) -> (Vec<String>, Vec<(String, String)>) {
     let mut known: HashSet<String> = names.iter().cloned().collect();
     let (mut seen, mut renamed) = (HashSet::new(), vec![]);
@@ -165,9 +170,9 @@ fn unique(mut names: Vec<String>) -> (Vec<String>, Vec<(String, String)>) {
     (names, renamed)
 }
 
-/// Classifies the first row by the rows below it.
+/// Determines the role of the first row from the rows below.
 fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
-    // Rows of another length and invalid UTF-8 are errors later, when the table is read.
+    // Rows of another length and invalid UTF-8 are reported later, when the table is read.
     let records = Text { header: false, ..text }.rows().map_while(Result::ok);
     let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();
     let Some((first, below)) = sample.split_first() else { return FirstRow::Names };
@@ -218,15 +223,17 @@ fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
     FirstRow::Unclear(numbers.into_iter().map(|(cell, ..)| cell.into()).collect())
 }
 
+/// Returns true if a cell is neither empty nor a word for a missing value.
 fn has_value(cell: &str) -> bool {
     !cell.is_empty() && !is_missing(cell)
 }
 
+/// Returns the number in a cell in the plain format.
 fn plain(cell: &str) -> Option<f64> {
     cell.parse().ok()
 }
 
-/// Returns true if these numbers may be column names: years, or numbers in equal steps, such as wavelengths.
+/// Returns true if the cells of a first row may be column names: years, or numbers in equal steps, such as wavelengths.
 fn is_series(values: &[f64]) -> bool {
     let years = values.iter().all(|value| value.fract() == 0.0 && YEARS.contains(value));
     let steps: Vec<f64> = values.windows(2).map(|two| two[1] - two[0]).collect();

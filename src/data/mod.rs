@@ -1,6 +1,6 @@
-//! Data sets: rows of numbers, each with a target, checked once when they are created.
+//! Data sets: rows of numbers, each with a target. They are checked once, when they are created.
 //!
-//! A [`Dataset`] owns its rows and is plain data, without a device or a file behind it. Sources:
+//! A [`Dataset`] owns its rows, and needs no device and no file. It can be created from:
 //!
 //! - rows in memory: [`Dataset::from_rows`];
 //! - slices: [`Dataset::classes`], [`Dataset::numbers`], [`Dataset::images`], [`Dataset::table`];
@@ -9,12 +9,13 @@
 //! - embedded data sets: [`digits`], [`iris`];
 //! - generators: [`two_moons`], [`circles`], [`spirals`], [`blobs`], [`sine`], [`and`], [`or`], [`xor`].
 //!
-//! [`Dataset::split`] splits a data set into training, validation and test set. A [`Standardization`] fitted on the training
-//! set scales all of them. A `Dataset` holds only finite numbers and classes in range, so later stages do not check again.
+//! [`Dataset::split`] splits a data set into training, validation and test set. A [`Standardization`] is fitted on the
+//! training set, and scales all three sets. A `Dataset` has only finite numbers and valid classes, so later stages do
+//! not check again.
 //!
-//! A [`Table`] may have text, dates and missing cells, too. A [`Preparation`], fitted on its training rows, makes them a
-//! `Dataset`, and is stored in the model. An [`Inspection`] reports the contents of a table,
-//! even of one that cannot become a `Dataset`.
+//! A [`Table`] may also have text, dates and missing cells. A [`Preparation`] is fitted on the training rows of a
+//! table, and converts rows to a `Dataset`. Models store it. An [`Inspection`] reports the contents of a table, even if
+//! the table cannot become a `Dataset`.
 
 mod bytes;
 mod cells;
@@ -68,7 +69,7 @@ pub(crate) use weights::check_weights;
 use crate::error::{Error, Result};
 use inputs::Inputs;
 
-/// Rows of input columns, each with its target.
+/// Data set: rows of inputs, each with a target.
 ///
 /// # Examples
 /// ```
@@ -86,28 +87,29 @@ pub struct Dataset {
     columns: Vec<String>,
     input: Inputs,
     targets: Targets,
-    /// Name of the column that the classes were read from.
+    /// Name of the table's column with the classes; `None` if the classes are not from a table.
     class_column: Option<String>,
-    /// Weight of each row.
+    /// Weight of each row; `None` if all rows count alike.
     weights: Option<Vec<f32>>,
 }
 
 /// Targets of a [`Dataset`]: classes or numbers.
 ///
-/// [`Dataset::class_indices`] and [`Dataset::target_values`] give them without a `match`.
+/// [`Dataset::class_indices`] and [`Dataset::target_values`] return the targets without a `match`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
     /// One class per row, for softmax cross-entropy.
     Classes {
-        /// Class of each row, an index into `names`; \[rows\].
+        /// Class of each row as an index into `names`, with the shape \[rows\].
         indices: Vec<u32>,
-        /// Names of the classes, all different. Each set of a split keeps all names, even those of classes without rows.
+        /// Names of the classes, all different. After a split, each set has all names, even those of classes without
+        /// rows.
         names: Vec<String>,
     },
     /// One or more numbers per row, for mean squared error and the binary losses.
     Numbers {
-        /// Target values: \[rows, columns\], row-major, finite as f32 too. They are f64 because an f32 cannot distinguish
-        /// targets such as 3·10⁹ ± 100 until they are scaled.
+        /// Target values with the shape \[rows, columns\], row-major. All are finite as f32. They are stored as f64,
+        /// since an f32 cannot distinguish targets such as 3·10⁹ ± 100 until they are scaled.
         values: Vec<f64>,
         /// Names of the target columns.
         columns: Vec<String>,
@@ -128,7 +130,7 @@ impl Targets {
 }
 
 impl Dataset {
-    /// Name of the data set, for messages and reports.
+    /// Name of the data set, for messages.
     ///
     /// # Examples
     /// ```
@@ -150,8 +152,8 @@ impl Dataset {
 
     /// Returns true if there are no rows.
     ///
-    /// Only a set of a [`Split`] with the fraction 0 and a [selection](Self::select) of no rows are empty. Every constructor
-    /// refuses an empty data set.
+    /// A set of a [`Split`] is empty if its fraction is 0, and so is a [selection](Self::select) of no rows. Every
+    /// constructor refuses an empty data set.
     ///
     /// # Examples
     /// ```
@@ -162,7 +164,7 @@ impl Dataset {
         self.len() == 0
     }
 
-    /// Number of input columns: the input width that a network needs.
+    /// Number of input columns. The network needs as many inputs.
     ///
     /// # Examples
     /// ```
@@ -172,7 +174,8 @@ impl Dataset {
         self.columns.len()
     }
 
-    /// Number of outputs that a network needs: the number of classes, or of target columns.
+    /// Number of classes, or of target columns. The network needs as many outputs; for two classes and a binary loss,
+    /// one is enough.
     ///
     /// # Examples
     /// ```
@@ -195,7 +198,7 @@ impl Dataset {
         &self.columns
     }
 
-    /// Names of the target columns; empty if the targets are classes that were not read from a table.
+    /// Names of the target columns. The list is empty for classes that were not read from a table.
     ///
     /// # Examples
     /// ```
@@ -208,7 +211,7 @@ impl Dataset {
         }
     }
 
-    /// CRC-32 of inputs, targets and weights, which identifies the data in checkpoints.
+    /// CRC-32 of inputs, targets and weights. Checkpoints store it to identify the data.
     ///
     /// # Examples
     /// ```
@@ -221,14 +224,14 @@ impl Dataset {
         checksum.update(self.input.raw_bytes());
         match &self.targets {
             Targets::Classes { indices, .. } => checksum.update(bytemuck::cast_slice(indices)),
-            // Converted to f32 if that is exact, so that data sets made from f32 keep their checksum.
+            // Converted to f32 if exact, so that data sets made from f32 keep their checksum.
             Targets::Numbers { values, .. } => checksum.update(Inputs::exact(values.clone()).raw_bytes()),
         }
         checksum.update(bytemuck::cast_slice(self.weights.as_deref().unwrap_or_default()));
         checksum.finalize()
     }
 
-    /// Targets: classes or numbers.
+    /// Targets of all rows: classes or numbers.
     ///
     /// # Examples
     /// ```
@@ -253,7 +256,7 @@ impl Dataset {
         }
     }
 
-    /// Returns a data set of the given rows, counted from 0, in the given order; a row may appear more than once.
+    /// Returns a data set of the rows with these indices, from 0, in the given order. A row may appear more than once.
     ///
     /// # Panics
     /// If a row is not below [`len`](Self::len).
@@ -274,10 +277,11 @@ impl Dataset {
         }
     }
 
-    /// Turns two classes into one column of numbers, 0 for the first class and 1 for the second, for binary cross-entropy and
-    /// the perceptron criterion.
+    /// Converts two classes to one column of numbers: 0 for the first class, 1 for the second. Binary cross-entropy and
+    /// the perceptron criterion need such targets.
     ///
-    /// The column keeps its name in the table; without a table it is named after the second class.
+    /// The column has the name of the table's target column. If the classes are not from a table, it has the name of
+    /// the second class.
     ///
     /// # Errors
     /// The targets are already numbers, or the number of classes is not 2.

@@ -1,5 +1,5 @@
-//! Formats of numbers: `$12,500.00`, `45.1%`, `3,5`, `−3.77`. The format of a column is determined from all of its cells, since
-//! `45,175` alone may be 45175 or 45.175.
+//! Number formats: `$12,500.00`, `45.1%`, `3,5`, `−3.77`. The format of a column is determined from all its cells,
+//! since `45,175` alone may be 45175 or 45.175.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,16 +8,17 @@ use super::text_format::{CellReader, TextEvidence};
 use super::time_format::TimeFormat;
 use crate::error::{Error, Result};
 
-/// Format of the numbers in a column. The plain format is `-1234.5`, see [`NumberFormat::PLAIN`].
+/// Format of the numbers in a column. The plain format, [`NumberFormat::PLAIN`], is `-1234.5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NumberFormat {
     /// Decimal sign: `.` or `,`.
     pub decimal: char,
-    /// Separator of groups of three digits: a comma, point, apostrophe or space, other than the decimal sign.
+    /// Thousands separator: a comma, point, apostrophe or space that differs from the decimal sign. `None` if there is
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
-    /// Currency sign, before or after the digits.
+    /// Currency sign, before or after the digits; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<char>,
     /// True if every number has a percent sign; `45.1%` is read as 45.1.
@@ -25,7 +26,8 @@ pub struct NumberFormat {
     pub percent: bool,
 }
 
-/// Decimal sign and thousands separator: first the plain style, then styles with a point, then styles with a comma.
+/// Supported pairs of decimal sign and thousands separator. The plain style is first; styles with a decimal comma begin
+/// at index 4.
 const STYLES: [(char, Option<char>); 8] = [
     ('.', None),
     ('.', Some(',')),
@@ -37,13 +39,14 @@ const STYLES: [(char, Option<char>); 8] = [
     (',', Some(' ')),
 ];
 
+/// Supported currency signs.
 const CURRENCIES: [char; 8] = ['$', '€', '£', '¥', '₹', '₩', '₽', '₺'];
 
 impl NumberFormat {
-    /// Plain format, as programs write it: `-1234.5`.
+    /// Plain format, as programs write numbers: `-1234.5`.
     pub const PLAIN: Self = Self { decimal: '.', thousands: None, currency: None, percent: false };
 
-    /// Refuses unsupported signs.
+    /// Refuses unsupported decimal signs, thousands separators and currency signs.
     pub(crate) fn check(&self, place: &str) -> Result<()> {
         let wrong = |what: &str, sign: char, wanted: &str| Err(Error::value(place, what, format!("`{sign}`"), wanted));
         if !STYLES.iter().any(|(decimal, _)| *decimal == self.decimal) {
@@ -58,8 +61,8 @@ impl NumberFormat {
         }
     }
 
-    /// Returns the number in a cell, or `None` if it is not in this format. Thousands separators and the currency sign may be
-    /// missing in a cell.
+    /// Returns the number in a cell; `None` if the cell is not in this format. A cell may lack the thousands separators
+    /// and the currency sign.
     ///
     /// # Examples
     /// ```
@@ -79,17 +82,18 @@ impl NumberFormat {
     }
 }
 
-/// Cell split into sign, currency, percent sign and digits.
+/// Cell that is split into sign, currency, percent sign and digits.
 struct Written {
     negative: bool,
     currency: Option<char>,
     percent: bool,
+    /// Rest of the cell. It may have separators, an exponent, or text that is not a number.
     digits: String,
 }
 
 impl Written {
     fn of(cell: &str) -> Self {
-        // Unicode variants of minus, apostrophe and space.
+        // Replaces Unicode variants of minus, apostrophe and space.
         let usual = |c: char| match c {
             '\u{2212}' => '-',
             '\u{2019}' => '\'',
@@ -119,7 +123,7 @@ impl Written {
         Self { digits: rest.into(), ..written }
     }
 
-    /// Returns the number; `None` if its digits are not in this style.
+    /// Returns the number; `None` if the digits are not in this style, a pair of decimal sign and thousands separator.
     fn number(&self, (decimal, thousands): (char, Option<char>)) -> Option<f64> {
         let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (mantissa, exponent) = match self.digits.find(['e', 'E']) {
@@ -130,11 +134,11 @@ impl Written {
         let mut groups = whole.split(|c| Some(c) == thousands).peekable();
         let first = groups.next().unwrap_or("");
         let mut joined = first.to_string();
-        // `₹1,23,45,678` has pairs of digits above the thousands.
+        // Indian numbers have groups of two digits above the thousands: `₹1,23,45,678`.
         let pairs = self.currency == Some('₹') && groups.peek().is_some_and(|group| group.len() == 2);
         while let Some(group) = groups.next() {
             let digits = if pairs && groups.peek().is_some() { 2 } else { 3 };
-            // A group cannot follow a leading zero: `0,125` has a decimal comma.
+            // A group of thousands cannot follow a leading zero: `0,125` has a decimal comma.
             if !(1..=3).contains(&first.len()) || first.starts_with('0') || group.len() != digits {
                 return None;
             }
@@ -156,27 +160,29 @@ pub(super) fn is_number(cell: &str) -> bool {
     }
 }
 
-/// A cell, and the byte at which the reader began to look for its row.
+/// Cell of a table, with the position of its row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
+    /// Byte at which the reader began to look for the row of the cell.
     pub(super) start: u64,
     pub(super) cell: String,
 }
 
-/// Contents and number format of a column.
+/// Contents of a column, with the format of its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
-    /// All cells are numbers, or missing. `unusual` is the first number that the plain format, or the known format, would read
-    /// differently.
+    /// Numbers and missing cells only. `unusual` is the first cell that the plain format, or the known format, would
+    /// read as another number.
     Numbers { format: NumberFormat, unusual: Option<Found> },
     /// Numbers in an ambiguous format.
     Unclear { problem: String, remedy: &'static str, first: Found },
-    /// Some cells are not numbers in any style; `first` is the first of them. `format` reads the others.
+    /// Cells with text, at least one. `first` is the first such cell. `numbers` and `texts` count the cells, and
+    /// `all_whole` is true if all numbers are whole. `format` reads the numbers.
     Text { numbers: usize, texts: usize, all_whole: bool, format: NumberFormat, first: Found },
 }
 
 impl Column {
-    /// Format for reading cells.
+    /// Format of the numbers; the plain format if it is ambiguous.
     pub(super) fn format(&self) -> NumberFormat {
         match self {
             Self::Numbers { format, .. } | Self::Text { format, .. } => *format,
@@ -185,10 +191,10 @@ impl Column {
     }
 }
 
-/// Evidence for the number format of a column.
+/// Properties of the cells seen so far, which determine the number format of a column.
 #[derive(Clone)]
 pub(super) struct Evidence {
-    /// For each of [`STYLES`], true if all numbers so far can be read in it.
+    /// For each style of [`STYLES`], true if it can read all numbers so far.
     reads_all: [bool; STYLES.len()],
     numbers: usize,
     texts: usize,
@@ -197,15 +203,17 @@ pub(super) struct Evidence {
     currencies: Vec<char>,
     /// First number with a comma or a point among its digits.
     separated: Option<Found>,
-    /// True if a number without a separator has at most three digits (`short`), or more than three (`long`).
+    /// True if a number without a separator has at most three digits.
     short: bool,
+    /// True if a number without a separator has more than three digits.
     long: bool,
+    /// First number that is not in the plain format.
     unusual: Option<Found>,
     first_number: Option<Found>,
     first_text: Option<Found>,
-    /// True if all numbers so far are dates such as `20240301`.
+    /// True if all cells so far are dates such as `20240301`.
     dates: bool,
-    /// True if a number has a leading zero, as codes have: `007`.
+    /// True if a number has a leading zero, as in codes such as `007`.
     pub(super) codes: bool,
     /// Evidence from the cells that are not numbers.
     pub(super) text: TextEvidence,
@@ -232,6 +240,7 @@ impl Evidence {
         }
     }
 
+    /// Adds a cell. `start` is the byte at which its row begins.
     pub(super) fn see(&mut self, start: u64, cell: &str) {
         if cell.is_empty() || is_missing(cell) {
             return;
@@ -253,7 +262,7 @@ impl Evidence {
             self.first_number.get_or_insert_with(found);
             self.all_whole &= number.fract() == 0.0;
             self.digits(start, cell, cell);
-            // All styles with a point read a plain number.
+            // A plain number is readable in all styles with a decimal point, so only styles with a comma are tested.
             if cell.contains('.') && self.reads_all[4..].contains(&true) {
                 self.keep(&Written::of(cell), 4);
             }
@@ -279,6 +288,7 @@ impl Evidence {
         self.keep(&written, 0);
     }
 
+    /// Notes the first separator, and the lengths of numbers without a separator.
     fn digits(&mut self, start: u64, cell: &str, digits: &str) {
         if digits.contains([',', '.']) {
             self.separated.get_or_insert_with(|| Found { start, cell: cell.into() });
@@ -288,13 +298,14 @@ impl Evidence {
         }
     }
 
-    /// Excludes the styles from index `first` on in which the number cannot be read.
+    /// Excludes the styles that cannot read the number. Styles before index `first` are not tested.
     fn keep(&mut self, written: &Written, first: usize) {
         let styles = self.reads_all.iter_mut().zip(STYLES).skip(first);
         styles.for_each(|(reads, style)| *reads = *reads && written.number(style).is_some());
     }
 
-    /// Returns two of the styles that read all numbers: the first with a decimal point, and the first with a decimal comma.
+    /// Returns two styles that read all numbers: the first with a decimal point, and the first with a decimal comma.
+    /// Either may be `None`.
     fn left(&self) -> [Option<(char, Option<char>)>; 2] {
         let of = |decimal: char| {
             let mut styles = STYLES.iter().zip(self.reads_all);
@@ -303,7 +314,7 @@ impl Evidence {
         [of('.'), of(',')]
     }
 
-    /// Decimal sign, if the column alone determines it.
+    /// Decimal sign, if this column alone determines it. Columns with text do not.
     fn decimal(&self) -> Option<char> {
         if self.texts > 0 || self.separated.is_none() {
             return None;
@@ -315,7 +326,8 @@ impl Evidence {
         }
     }
 
-    /// Determines the meaning of the cells, given the contents of the column.
+    /// Determines how to read the cells of the column. `written` is its contents, and `of_numbers` computes the
+    /// contents without text.
     fn reader(&self, written: &Column, of_numbers: impl FnOnce() -> Column) -> CellReader {
         match written {
             Column::Unclear { .. } => CellReader::Number(NumberFormat::PLAIN),
@@ -323,7 +335,7 @@ impl Evidence {
             Column::Numbers { .. } if self.dates => CellReader::Time(TimeFormat::Digits),
             Column::Numbers { format, .. } => CellReader::Number(*format),
             Column::Text { numbers: 0, .. } => self.text.reader(),
-            // A few words among many numbers stand for missing ones.
+            // At most three different words among at least nine times as many numbers stand for missing numbers.
             Column::Text { numbers, texts, .. } if *numbers >= 9 * texts && self.text.are_few() => match of_numbers() {
                 Column::Numbers { format, .. } => CellReader::Number(format),
                 Column::Unclear { .. } | Column::Text { .. } => CellReader::Level,
@@ -332,8 +344,8 @@ impl Evidence {
         }
     }
 
-    /// Determines the format of the column. `decimal` is the decimal sign that other columns of the table show. A `known`
-    /// format decides if the table itself is ambiguous.
+    /// Determines the contents and number format of the column. `decimal` is the decimal sign that all clear columns of
+    /// the table share. The `known` format is used if the table itself is ambiguous.
     fn column(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_text else { return self.column_of_numbers(decimal, known, delimiter) };
         let Self { numbers, texts, all_whole, .. } = *self;
@@ -342,7 +354,7 @@ impl Evidence {
         Column::Text { numbers, texts, all_whole, format: format.unwrap_or(NumberFormat::PLAIN), first: first.clone() }
     }
 
-    /// Determines the format from the cells that are numbers. Text is ignored.
+    /// Determines the number format from the cells that are numbers. Text is ignored.
     fn column_of_numbers(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_number else {
             return Column::Numbers { format: NumberFormat::PLAIN, unusual: None };
@@ -382,7 +394,7 @@ impl Evidence {
         Column::Numbers { format, unusual: unusual.min_by_key(|found| found.start).cloned() }
     }
 
-    /// Decimal sign and thousands separator, or the reason why they are ambiguous.
+    /// Returns decimal sign and thousands separator. The error is the reason why they are ambiguous.
     fn style(
         &self,
         decimal: Option<char>,
@@ -401,8 +413,7 @@ impl Evidence {
         // With a currency sign, a point may group digits, too: `1.234 €`.
         let plain = (self.reads_all[0] && self.currencies.is_empty()).then_some('.');
         let known = known.filter(|known| self.is_read_by((known.decimal, known.thousands)));
-        // In a comma-separated table, a separator that all numbers from 1000 on have, and smaller ones do not, separates
-        // thousands.
+        // In a comma-separated table, separators are thousands separators if only numbers from 1000 on have them.
         let by_size = (delimiter == b',' && self.short && !self.long).then_some('.');
         match decimal.or(plain).or(known.map(|known| known.decimal)).or(by_size) {
             Some('.') => Ok(point),
@@ -417,12 +428,13 @@ impl Evidence {
         }
     }
 
-    /// Returns true if a style reads all numbers.
+    /// Returns true if all numbers so far are readable in this style.
     fn is_read_by(&self, style: (char, Option<char>)) -> bool {
         STYLES.iter().zip(self.reads_all).any(|(other, reads)| *other == style && reads)
     }
 
-    /// Returns the problem if percent or currency signs contradict the known format, else `None`.
+    /// Returns a problem if percent or currency signs contradict the `known` format; `None` otherwise. `first` is the
+    /// first number.
     fn other_unit(&self, known: NumberFormat, first: &Found) -> Option<String> {
         let cell = &self.unusual.as_ref().unwrap_or(first).cell;
         if known.percent && self.percents == 0 {
@@ -436,7 +448,8 @@ impl Evidence {
     }
 }
 
-/// For digits with an optional minus sign and point, returns true if they are a whole number; `None` for other cells.
+/// Returns true if a cell of digits is a whole number, and false if it has a fraction. A minus sign and a point are
+/// allowed; `None` for other cells.
 fn digits_and_point(cell: &str) -> Option<bool> {
     let digits = cell.strip_prefix('-').unwrap_or(cell);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -444,12 +457,13 @@ fn digits_and_point(cell: &str) -> Option<bool> {
     (!whole.is_empty() && all_digits(whole) && all_digits(fraction)).then(|| fraction.bytes().all(|byte| byte == b'0'))
 }
 
-/// Returns true for digits with a leading zero.
+/// Returns true if a cell has only digits, at least two, and begins with a zero.
 fn is_code(cell: &str) -> bool {
     matches!(cell.as_bytes(), [b'0', b'0'..=b'9', ..]) && cell.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Contents and meaning of all columns of a table, from the evidence of each column and its known format, if any.
+/// Determines the contents of each column of a table, and how to read its cells. Each column has evidence and a known
+/// format, if any.
 pub(super) fn columns(
     evidence: &[(Evidence, Option<NumberFormat>)],
     delimiter: u8,

@@ -1,4 +1,4 @@
-//! Tables as text: the cells of all rows, unchanged.
+//! Tables as raw text: the cells of all rows are kept unchanged.
 
 use std::path::Path;
 
@@ -8,13 +8,14 @@ use super::text::Text;
 use super::{CsvOptions, bytes};
 use crate::error::Result;
 
-/// Cells of a table as text, for copying rows. The rows are those of a [`Table`](super::Table), in the same order.
+/// Raw table: the cells as text, for copying rows. The rows are in the order of a [`Table`](super::Table) of the same
+/// file.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RawTable {
     /// Names of the columns; `None` if the table has no header.
     pub header: Option<Vec<String>>,
-    /// Cells of each row.
+    /// Cells of each row. Every row has one cell per column.
     pub rows: Vec<Vec<String>>,
     /// Delimiter of the columns.
     pub delimiter: u8,

@@ -5,18 +5,18 @@ use super::inputs::Inputs;
 use super::{Dataset, Targets};
 use crate::error::{Error, Result, room};
 
-/// Name of a data set without a name.
+/// Name of a data set that was not given a name.
 const UNNAMED: &str = "rows";
 
-/// Most classes that may be given as indices; each gets a name.
+/// Maximum number of classes that are given as indices.
 const MOST_CLASSES: i64 = 1 << 20;
 
-/// Targets of rows in memory, for [`Dataset::from_rows`]: a slice, array or vector with a target per row.
+/// Targets for [`Dataset::from_rows`]: a slice, array or vector with one target per row.
 ///
-/// | target of a row | task |
+/// | target of one row | task |
 /// |---|---|
-/// | `u32`, `i32`, `u8`, `usize`, `i64` | classification: an index from 0 |
-/// | `&str`, `String` | classification: a name |
+/// | `u32`, `i32`, `u8`, `usize`, `i64` | classification: index of the class, from 0 |
+/// | `&str`, `String` | classification: name of the class |
 /// | `f32`, `f64` | regression, or 0 and 1 for a binary loss |
 /// | `[f32; N]`, `[f64; N]`, `Vec<f32>`, `Vec<f64>` | regression, or 0 and 1 for a binary loss, with several outputs |
 #[derive(Debug)]
@@ -26,14 +26,14 @@ pub struct RowTargets(Given);
 enum Given {
     Indices(Vec<i64>),
     Names(Vec<String>),
-    /// Numbers of each row.
+    /// Target numbers of each row.
     Numbers(Vec<Vec<f64>>),
 }
 
 mod sealed {
     use super::Given;
 
-    /// A target of one row.
+    /// Type of the target of one row.
     pub trait TargetRow: Sized {
         fn given(rows: &[Self]) -> super::RowTargets;
     }
@@ -42,7 +42,7 @@ mod sealed {
         ($($index:ty)*) => {$(
             impl TargetRow for $index {
                 fn given(rows: &[Self]) -> super::RowTargets {
-                    // An index that does not fit an i64 exceeds the limit, too.
+                    // An index that does not fit an i64 becomes `i64::MAX`, which exceeds the limit of classes as well.
                     super::RowTargets(Given::Indices(rows.iter().map(|row| i64::try_from(*row).unwrap_or(i64::MAX)).collect()))
                 }
             }
@@ -119,9 +119,10 @@ impl<T: TargetRow> From<Vec<T>> for RowTargets {
 impl Dataset {
     /// Creates a data set from rows in memory: arrays, vectors, or a flat slice split into rows by `chunks`.
     ///
-    /// Inputs are `f32` or `f64`; [`RowTargets`] lists the types of targets. Classes given as indices are named `0`, `1`, …;
-    /// classes given by name are sorted. Input columns are named `input0`, `input1`, …, and target columns `target0`, …; the
-    /// data set is named `rows`, see [`named`](Self::named). Messages count rows from 0.
+    /// Inputs are `f32` or `f64`; [`RowTargets`] lists the types of targets. Classes that are given as indices get the
+    /// names `0`, `1`, … Classes that are given by name are sorted. Input columns are named `input0`, `input1`, …, and
+    /// target columns `target0`, `target1`, … The data set is named `rows`; [`named`](Self::named) renames it. Messages
+    /// count rows from 0.
     ///
     /// # Errors
     /// There are no rows, or no columns; rows differ in length; the number of targets differs from the number of rows; a
@@ -175,7 +176,8 @@ impl Dataset {
         self
     }
 
-    /// Class of each row, an index into [`Dataset::class_names`]: \[rows\]; `None` if the targets are numbers.
+    /// Class of each row as an index into [`Dataset::class_names`], with the shape \[rows\]; `None` if the targets are
+    /// numbers.
     ///
     /// # Examples
     /// ```
@@ -191,7 +193,7 @@ impl Dataset {
         }
     }
 
-    /// Target numbers: \[rows, outputs\], row-major; `None` if the targets are classes.
+    /// Target values with the shape \[rows, outputs\], row-major; `None` if the targets are classes.
     ///
     /// # Examples
     /// ```
@@ -237,7 +239,7 @@ fn named_classes(rows: &[String]) -> Targets {
     let mut names = rows.to_vec();
     names.sort_unstable();
     names.dedup();
-    // Every row's name is in `names`.
+    // The search always succeeds, since `names` has the name of every row.
     let index = |name: &String| names.partition_point(|known| known < name) as u32;
     Targets::Classes { indices: rows.iter().map(index).collect(), names }
 }

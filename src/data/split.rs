@@ -4,14 +4,15 @@ use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::{Philox, Stream};
 
-/// Fractions below this are rounding errors: 1 − 0.7 − 0.3 leaves no test set.
+/// Largest fraction that is taken for a rounding error. For example, 1 − 0.7 − 0.3 is slightly above 0, but leaves no
+/// test set.
 const ROUNDING: f64 = 1e-9;
 
-/// Fewest rows that the `wgrad` command splits, 20; 15 % of them is a set of 3. Smaller data sets are trained and evaluated on
-/// all rows.
+/// Minimum number of rows that the `wgrad` command splits: 20, of which 15 % are 3 rows. Smaller data sets are trained
+/// and evaluated on all rows.
 pub const FEWEST_TO_SPLIT: usize = 20;
 
-/// Fractions of the training, validation and test set, and the seed that draws their rows.
+/// Fractions of training, validation and test set, and the random seed of the split.
 ///
 /// # Examples
 /// ```
@@ -28,8 +29,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Creates a split with these fractions for the training and the validation set, from 0 to 1. The rest is the test set. The
-    /// seed is 0.
+    /// Creates a split from the fractions of the training and the validation set, each from 0 to 1. The remaining rows
+    /// are the test set. The seed is 0.
     ///
     /// # Examples
     /// ```
@@ -42,7 +43,7 @@ impl Split {
         Self { train, validation, seed: 0 }
     }
 
-    /// Sets the seed that draws the rows; the default is 0.
+    /// Sets the random seed; the default is 0. Another seed assigns other rows to the sets.
     ///
     /// # Examples
     /// ```
@@ -55,7 +56,7 @@ impl Split {
         Self { seed, ..self }
     }
 
-    /// Fractions of training, validation and test set.
+    /// Returns the fractions of training, validation and test set. Invalid fractions are an error.
     fn fractions(self) -> Result<[f64; 3]> {
         if !(self.train > 0.0 && self.train <= 1.0) {
             return Err(Error::value("split", "the fraction for training", self.train, "above 0 and at most 1"));
@@ -73,15 +74,16 @@ impl Split {
 }
 
 impl Dataset {
-    /// Splits the rows into training, validation and test set, in this order. Every row is in exactly one of them.
+    /// Splits the rows into training, validation and test set, and returns them in this order. Every row is in exactly
+    /// one set.
     ///
-    /// The split is stratified: the rows of each class are divided in proportion, to within two rows. The size of each set is
-    /// its fraction of all rows, to within one row. Rows are shuffled. The same seed gives the same sets. A set with the fraction
-    /// 0 is empty.
+    /// The split is stratified: each set has nearly the same proportion of each class, to within two rows per class.
+    /// The size of a set is its fraction of all rows, to within one row. Rows are shuffled. The same seed gives the
+    /// same sets. A set with the fraction 0 is empty.
     ///
     /// # Errors
-    /// The training fraction is outside (0, 1], the validation fraction is outside \[0, 1\], their sum is above 1, or a fraction
-    /// above 0 is too small for one row.
+    /// The training fraction is outside (0, 1], the validation fraction is outside \[0, 1\], the sum of both is above
+    /// 1, or a set with a fraction above 0 would get no row.
     ///
     /// # Examples
     /// ```
@@ -103,7 +105,7 @@ impl Dataset {
         Ok((train, validation, test))
     }
 
-    /// Stratum of each row: its class, or 0 if the targets are numbers.
+    /// Stratum of each row: the class of the row, or 0 for all rows if the targets are numbers.
     fn strata(&self) -> Vec<usize> {
         match &self.targets {
             Targets::Classes { indices, .. } => indices.iter().map(|&class| class as usize).collect(),
@@ -112,8 +114,8 @@ impl Dataset {
     }
 }
 
-/// Assigns rows to the three sets. The sizes per class are determined first. Then each row, in shuffled order, goes to the
-/// first set that still needs its class.
+/// Assigns the index of each row to one of the three sets. First, the number of rows per class and set is determined.
+/// Then each row, in shuffled order, goes to the first set that still needs a row of its class.
 fn assign(strata: &[usize], [train, validation, test]: [f64; 3], random: &mut Philox) -> [Vec<usize>; 3] {
     let mut left = vec![0; strata.iter().max().map_or(0, |last| last + 1)];
     strata.iter().for_each(|&class| left[class] += 1);
@@ -133,14 +135,16 @@ fn assign(strata: &[usize], [train, validation, test]: [f64; 3], random: &mut Ph
     parts
 }
 
+/// Subtracts one from `rows`, and returns true; returns false if `rows` is 0.
 fn take_one(rows: &mut usize) -> bool {
     let some = *rows > 0;
     *rows -= usize::from(some);
     some
 }
 
-/// Returns `fraction` of each count. The sum is `fraction` of the counts' sum, rounded half up; the largest remainders are
-/// rounded up. Ties are broken at random, since rare classes would otherwise go to the same set for every seed.
+/// Returns the number of rows of each class that a set gets: `fraction` of `counts`. The sum is `fraction` of all rows,
+/// rounded half up, so the classes with the largest remainders are rounded up. Ties are broken at random, since rare
+/// classes would otherwise go to the same set for every seed.
 fn share(counts: &[usize], fraction: f64, random: &mut Philox) -> Vec<usize> {
     let exact = |class: usize| counts[class] as f64 * fraction;
     let mut shares: Vec<usize> = (0..counts.len()).map(|class| exact(class) as usize).collect();

@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::{Dataset, Targets};
 use crate::error::{Error, Result, room};
 
-/// Mean and scale of each column: (x − mean) / scale.
+/// Mean (or median) and scale of each column. A value x is scaled to (x − mean) / scale.
 ///
-/// Fit it on the training set alone and apply it to all sets, so that no information of the validation and test set leaks into
-/// training. It is scikit-learn's `StandardScaler`: the scale is the population standard deviation. It computes in f64, and
-/// only scaled values are rounded to f32: at the size of seconds since 1970, neighboring f32 values are 128 apart.
+/// Fit it on the training set alone, and apply it to all sets. Otherwise, information of the validation and test set
+/// leaks into training. [`Standardization::fit`] is scikit-learn's `StandardScaler`: the scale is the population
+/// standard deviation.
+///
+/// Values are computed in f64, and only the scaled values are rounded to f32. Seconds since 1970, for example, are so
+/// large that neighboring f32 values are 128 apart.
 ///
 /// # Examples
 /// ```
@@ -24,12 +27,12 @@ use crate::error::{Error, Result, room};
 pub struct Standardization {
     mean: Vec<f64>,
     scale: Vec<f64>,
-    /// Largest absolute value, which scaled values approach smoothly.
+    /// Limit of the absolute value of scaled values, which large values approach smoothly; `None` if there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<f64>,
 }
 
-/// Contents of a file, before they are checked.
+/// Contents of a model file, before they are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -53,7 +56,7 @@ impl TryFrom<Stored> for Standardization {
     }
 }
 
-/// Largest absolute value of robustly scaled inputs.
+/// Limit of the absolute value of inputs after [`Standardization::robust`].
 const LIMIT: f64 = 3.0;
 
 impl Standardization {
@@ -95,8 +98,8 @@ impl Standardization {
         Ok(Self { mean, scale, limit: None })
     }
 
-    /// Computes mean and standard deviation (over n, not n − 1) of each input column, in f64. A constant column gets the scale
-    /// 1, and is scaled to 0.
+    /// Computes mean and standard deviation (over n, not n − 1) of each input column, in f64. A constant column gets
+    /// the scale 1, so its values become 0.
     ///
     /// # Errors
     /// The data set has no rows.
@@ -116,11 +119,12 @@ impl Standardization {
         Self::new(mean, scale)
     }
 
-    /// Computes the median and the distance of the quartiles of each input column, and limits scaled values smoothly to ±3:
-    /// z = (x − median) / (q₃ − q₁), then z / √(1 + (z/3)²). Outliers then change neither the scale of other values nor the
-    /// network. If the quartiles are equal, the scale is half the range; a constant column is scaled to 0.
+    /// Computes median and interquartile range of each input column, and limits scaled values smoothly to ±3. A value x
+    /// becomes z = (x − median) / (q₃ − q₁), and then z / √(1 + (z/3)²). Outliers thus have little effect on the scale
+    /// and on the network. If the quartiles are equal, the scale is half the range. The values of a constant column
+    /// become 0.
     ///
-    /// It is the scaling of RealMLP (Holzmüller et al., 2024, "Better by default").
+    /// This is the scaling of RealMLP (Holzmüller et al., 2024, "Better by default").
     ///
     /// # Errors
     /// The data set has no rows.
@@ -165,7 +169,7 @@ impl Standardization {
         Self::new(mean, scale)
     }
 
-    /// Computes one mean and one standard deviation over all input columns. It is meant for images, in which some pixels are
+    /// Computes one mean and one standard deviation over all input columns. Use it for images, in which some pixels are
     /// nearly constant.
     ///
     /// # Errors
@@ -198,10 +202,10 @@ impl Standardization {
         self.mean.iter().all(|mean| *mean == self.mean[0]) && self.scale.iter().all(|scale| *scale == self.scale[0])
     }
 
-    /// Scales rows in place; `rows` is \[any, columns\], row-major.
+    /// Scales rows in place. `rows` has the shape \[any, columns\], row-major.
     ///
     /// # Errors
-    /// The length is not a multiple of the number of columns.
+    /// The length of `rows` is not a multiple of the number of columns.
     ///
     /// # Examples
     /// ```
@@ -217,7 +221,8 @@ impl Standardization {
         Ok(())
     }
 
-    /// Returns scaled rows; `rows` is \[any, columns\], row-major. They are scaled in f64, then rounded to f32.
+    /// Returns scaled values. `rows` has the shape \[any, columns\], row-major, and so has the result. Values are
+    /// scaled in f64, and then rounded to f32.
     ///
     /// # Errors
     /// See [`Standardization::apply`].
@@ -239,22 +244,22 @@ impl Standardization {
         Ok(scaled)
     }
 
-    /// Scaled values of one row.
+    /// Scales the values of one row.
     pub(crate) fn scaled_row<T: Copy + Into<f64>>(&self, row: &[T]) -> impl Iterator<Item = f32> {
         let columns = row.iter().zip(self.mean.iter().zip(&self.scale));
         columns.map(|(value, (mean, scale))| self.limited((Into::<f64>::into(*value) - mean) / scale) as f32)
     }
 
-    /// Limits a scaled value. The square root is exactly rounded, so that all machines compute the same bits.
+    /// Limits a scaled value. The square root is correctly rounded, so all machines compute the same bits.
     fn limited(&self, scaled: f64) -> f64 {
         let Some(limit) = self.limit else { return scaled };
         let ratio = scaled / limit;
         let length = (1.0 + ratio * ratio).sqrt();
-        // The square of a huge value overflows.
+        // The square of a huge ratio overflows to infinity.
         if length.is_finite() { scaled / length } else { limit.copysign(scaled) }
     }
 
-    /// Largest absolute value, which scaled values approach smoothly; `None` if they have no limit.
+    /// Limit of the absolute value of scaled values, which large values approach smoothly; `None` if there is no limit.
     ///
     /// # Examples
     /// ```
@@ -267,7 +272,8 @@ impl Standardization {
         self.limit
     }
 
-    /// Reverses the scaling of one value of a column. Scalings of targets have no limit.
+    /// Converts a scaled value of a column back to the original unit. It ignores the limit, since scalings of targets
+    /// have none.
     pub(crate) fn undone_value(&self, column: usize, value: f32) -> f64 {
         f64::from(value) * self.scale[column] + self.mean[column]
     }
@@ -284,7 +290,7 @@ impl Standardization {
         self.mean.len()
     }
 
-    /// Mean of each column, which is subtracted.
+    /// Number that is subtracted from each column: the mean, or the median after [`Standardization::robust`].
     ///
     /// # Examples
     /// ```
@@ -297,7 +303,7 @@ impl Standardization {
         &self.mean
     }
 
-    /// Scale of each column, the divisor after the mean is subtracted; above 0.
+    /// Divisor of each column after the subtraction of the mean; above 0.
     ///
     /// # Examples
     /// ```
@@ -319,8 +325,8 @@ fn has_rows(dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Median and scale of values: the distance of the quartiles, or else half the range, or else 1. Quartiles are interpolated
-/// linearly, as NumPy does.
+/// Returns median and scale of values. The scale is the interquartile range; if that is 0, half the range; if that is 0
+/// too, 1. Quartiles are interpolated linearly, as NumPy does.
 fn quartiles(mut values: Vec<f64>) -> (f64, f64) {
     let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile(&mut values, share));
     let range = || {
@@ -331,7 +337,7 @@ fn quartiles(mut values: Vec<f64>) -> (f64, f64) {
     (median, Some(high - low).filter(is_scale).or_else(|| Some(range()).filter(is_scale)).unwrap_or(1.0))
 }
 
-/// Quantile of values, of which there is at least one. It selects instead of sorting, which takes as long as reading them.
+/// Returns a quantile of at least one value; `share` is from 0 to 1. Selection takes linear time, unlike sorting.
 pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
     let place = share * (values.len() - 1) as f64;
     let (_, low, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
@@ -339,10 +345,11 @@ pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
     *low + (next.unwrap_or(*low) - *low) * place.fract()
 }
 
-/// Mean and scale of values, in two passes. Deviations are taken from the first value, so that a constant column is exactly
-/// constant at any length: above 2²⁹ rows an f64 cannot hold every Σx, and a scale made of rounding errors would make scaled
-/// values huge. The second pass corrects the mean by the mean of its own deviations, so that a first value far from all others
-/// costs no digits.
+/// Returns mean and scale of values. The scale is the standard deviation, or 1 for a constant column.
+///
+/// Deviations are taken from the first value. A constant column is thus exactly constant at any length; otherwise,
+/// rounding errors of Σx above 2²⁹ rows would become its scale. A second pass corrects the mean by the mean of the
+/// deviations from it. A first value that is far from all other values then costs no digits.
 fn moments<I: Iterator<Item = f64>>(values: impl Fn() -> I) -> (f64, f64) {
     let count = values().count() as f64;
     let origin = values().next().unwrap_or(0.0);

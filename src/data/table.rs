@@ -13,34 +13,39 @@ use super::text::{Text, WRITE_A_NUMBER, WRITE_THE_TARGET, drop_option, is_missin
 use super::{CsvOptions, Dataset, ReadAs, Targets, bytes};
 use crate::error::{Error, Result};
 
-/// Most different values that whole-number targets may have to be read as classes.
+/// Maximum number of different whole numbers that are read as classes.
 pub(super) const MOST_CLASSES: usize = 20;
 
 impl Dataset {
-    /// Reads a table from a file: text, gzipped, zipped or not, with columns separated by commas, tabs, semicolons, `|` or
-    /// blanks.
+    /// Reads a table of numbers from a file. The text may be gzipped or zipped. Columns are separated by commas, tabs,
+    /// semicolons, `|` or blanks.
     ///
-    /// Every input column holds numbers; a [`Table`](super::Table) reads tables with text, dates or missing cells, too. The first
-    /// row holds the column names, unless it looks like values (see
-    /// [`CsvOptions::header`]). Spaces around cells are ignored; quoted cells may contain delimiters and line breaks. The data
-    /// set is named after the file: `x` for `x.csv` and for `x.csv.gz`.
+    /// Every input column must have only numbers; a [`Table`](super::Table) also reads text, dates and missing cells.
+    /// The first row has the column names, unless it looks like values (see [`CsvOptions::header`]). Spaces around
+    /// cells are ignored. Quoted cells may contain delimiters and line breaks. The data set is named after the file:
+    /// `x` for `x.csv` and `x.csv.gz`.
     ///
-    /// `form` sets the target column, by default the last, dropped columns, and the format of the text; see [`CsvOptions`]. All
-    /// other columns are inputs. The target is a **class** if a cell is not a number in any supported format, or if all cells
-    /// are whole numbers with at most 20 different values, and fewer of them than half the number of rows. Otherwise it is a
-    /// **number**. A target with text and more than 20 different values is an error in two cases: there are at least half as
-    /// many values as rows, or most cells are numbers that are not all whole. Classes are sorted by value if they are whole
-    /// numbers, otherwise alphabetically. Words for missing values, such as `NA`, are classes if the column has other text;
-    /// otherwise they are missing targets.
+    /// `form` sets the target column (by default the last), dropped columns, and the format of the text; see
+    /// [`CsvOptions`]. All other columns are inputs.
     ///
-    /// Numbers may have a currency sign, a percent sign, thousands separators, a decimal comma or a Unicode minus sign, if the
-    /// format of the column is unambiguous; see [`NumberFormat`](super::NumberFormat).
+    /// The target is a **class** if a cell is not a number in any supported format. It is also a class if all cells are
+    /// whole numbers with at most 20 different values, which are fewer than half the number of rows. Otherwise it is a
+    /// **number**.
+    ///
+    /// A target with text and more than 20 different values is an error in two cases. Either there are at least half as
+    /// many different values as rows, or most cells are numbers that are not all whole.
+    ///
+    /// Classes are sorted by value if they are whole numbers, otherwise alphabetically. Words for missing values, such
+    /// as `NA`, are classes if the column has other text. Otherwise they are missing targets.
+    ///
+    /// Numbers may have a currency sign, a percent sign, thousands separators, a decimal comma or a Unicode minus sign.
+    /// The format of each column must be unambiguous; see [`NumberFormat`](super::NumberFormat).
     ///
     /// # Errors
-    /// The file cannot be read or unpacked, is no text, or has no rows; the target or a dropped
-    /// column is unknown; no input column is left; a row differs in length from the header; a cell is empty, not finite as f32,
-    /// or, in an input, not a number; a target is missing; the format of numbers is ambiguous; a target of text has too many
-    /// classes. Messages give the line, counted from 1, and the column.
+    /// The file cannot be read or unpacked, is no text, or has no rows; the target or a dropped column is unknown; no
+    /// input column is left; a row differs in length from the header; a cell is empty or not finite as f32; an input is
+    /// not a number; a target is missing; the format of numbers is ambiguous; a target of text has too many classes.
+    /// Messages give the column, and the line, counted from 1.
     ///
     /// # Examples
     /// ```no_run
@@ -55,10 +60,10 @@ impl Dataset {
         read(&bytes::name(path), &Header::new(Text::new(path, &decoded.bytes, form.delimiter)?, &form)?)
     }
 
-    /// Reads a table from text, like [`Dataset::from_csv`] from a file.
+    /// Reads a table from text. Everything else is as in [`Dataset::from_csv`].
     ///
     /// # Errors
-    /// See [`Dataset::from_csv`]; messages have the name in place of the path.
+    /// See [`Dataset::from_csv`]. Messages have the name in place of the path.
     ///
     /// # Examples
     /// ```
@@ -74,6 +79,7 @@ impl Dataset {
     }
 }
 
+/// Reads the rows of a table as a data set with this name.
 pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
     let text = header.text;
     header.check_written()?;
@@ -100,7 +106,7 @@ pub(super) fn read(name: &str, header: &Header<'_>) -> Result<Dataset> {
     if header.weights.is_some() { data.weighted(weights) } else { Ok(data) }
 }
 
-/// Error of a table that has only a header.
+/// Returns the error for a table that has a header, but no rows.
 pub(super) fn no_rows(text: Text<'_>) -> Error {
     Error::format(text.path, "it has a header but 0 rows after it", "add rows below the header")
 }
@@ -109,12 +115,13 @@ pub(super) fn no_rows(text: Text<'_>) -> Error {
 pub(super) struct Header<'a> {
     pub(super) text: Text<'a>,
     pub(super) layout: Layout,
+    /// Index of the target column.
     pub(super) target: usize,
-    /// For each column, true if it is neither the target nor dropped.
+    /// For each column, true if it is an input: not the target, not dropped, and without weights.
     pub(super) is_input: Vec<bool>,
-    /// Column with the weights of rows.
+    /// Index of the column with the weights of rows; `None` if there is none.
     pub(super) weights: Option<usize>,
-    /// Kind of the target, if it is not to be detected.
+    /// Requested interpretation of the target; `None` to detect it.
     pub(super) read_as: Option<ReadAs>,
 }
 
@@ -161,7 +168,7 @@ impl<'a> Header<'a> {
         self.text.place(found.start, &self.layout.columns[self.target])
     }
 
-    /// Refuses columns with an ambiguous number format, unless they are dropped.
+    /// Refuses columns with an ambiguous number format. Dropped columns are not checked.
     fn check_written(&self) -> Result<()> {
         let is_used =
             |column: &usize| self.is_input[*column] || [Some(self.target), self.weights].contains(&Some(*column));
@@ -195,7 +202,7 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// Refuses `NA` among numbers, which would turn every number into a class.
+    /// Refuses a target of numbers and words such as `NA`, which would turn every number into a class.
     fn check_missing(&self, cells: &[Found]) -> Result<()> {
         let is_number = |found: &Found| self.layout.number(self.target, &found.cell).is_some();
         match cells.iter().find(|found| is_missing(&found.cell)) {
@@ -207,7 +214,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Refuses text with a different class in almost every row.
+    /// Refuses a target of text with too many different values to be classes.
     fn check_classes(&self, different: usize, rows: usize) -> Result<()> {
         match no_classes(&self.layout.written[self.target], different, rows) {
             Some(NoClasses { problem, remedy, first }) => Err(Error::data(self.target_place(first), problem, remedy)),
@@ -216,16 +223,16 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Reason why a target column of text is refused.
+/// Reason why a target column of text cannot be classes.
 pub(super) struct NoClasses<'a> {
     pub(super) problem: String,
     pub(super) remedy: &'static str,
     pub(super) first: &'a Found,
 }
 
-/// Returns the reason why a target column with this number of different cells does not hold classes; `None` if it may hold
-/// classes, or has no text. Either most cells are numbers, or hardly any cell appears twice, as in prices with a unit, dates
-/// and names.
+/// Returns the reason why a target column with this many `different` cells cannot be classes; `None` if it can, or if
+/// it has no text. There are two reasons: most cells are numbers, or hardly any cell appears twice. Examples are prices
+/// with a unit, dates and names.
 pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Option<NoClasses<'_>> {
     let Column::Text { numbers, texts, all_whole, first, .. } = written else { return None };
     let (many, hardly_recur) = (different > MOST_CLASSES, 2 * different >= rows);
@@ -239,7 +246,8 @@ pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Opt
     (many && hardly_recur).then(|| NoClasses { problem: problem(), remedy, first })
 }
 
-/// For each column, true if it is an input: all but the target and the dropped ones.
+/// For each column, returns true if it is an input. All columns are, except the target, dropped columns and the
+/// weights.
 fn inputs(text: Text, layout: &Layout, target: usize, form: &CsvOptions) -> Result<Vec<bool>> {
     let mut is_input = vec![true; layout.columns.len()];
     is_input[target] = false;
@@ -271,7 +279,7 @@ fn inputs(text: Text, layout: &Layout, target: usize, form: &CsvOptions) -> Resu
     Ok(is_input)
 }
 
-/// Returns the index of a column.
+/// Returns the index of the column `name`. An unknown name is an error.
 pub(super) fn position(layout: &Layout, name: &str) -> Result<usize> {
     let known: Vec<&str> = layout.columns.iter().map(String::as_str).collect();
     known.iter().position(|&column| column == name).ok_or_else(|| match Error::unknown("column", name, &known) {
@@ -283,7 +291,7 @@ pub(super) fn position(layout: &Layout, name: &str) -> Result<usize> {
     })
 }
 
-/// Names of the different numbers, sorted by value.
+/// Class names of the different numbers, sorted by value.
 pub(super) fn different(numbers: &[f64]) -> Vec<String> {
     let mut different = numbers.to_vec();
     different.sort_by(f64::total_cmp);
@@ -291,7 +299,8 @@ pub(super) fn different(numbers: &[f64]) -> Vec<String> {
     different.into_iter().map(whole).collect()
 }
 
-/// Returns the names of the classes, sorted by value; `None` if these numbers are not classes.
+/// Returns the class names of whole numbers, sorted by value. `None` if the numbers are not all whole, or have too many
+/// different values.
 pub(super) fn whole_number_classes(numbers: &[f64]) -> Option<Vec<String>> {
     let mut different = numbers.to_vec();
     different.sort_by(f64::total_cmp);
@@ -300,7 +309,7 @@ pub(super) fn whole_number_classes(numbers: &[f64]) -> Option<Vec<String>> {
     (few && different.iter().all(|number| number.fract() == 0.0)).then(|| different.into_iter().map(whole).collect())
 }
 
-/// Class name of a whole number: `3.0` and `3` are one class, and so are `-0` and `0`.
+/// Class name of a number. `3.0` and `3` have the same name, and so have `-0` and `0`.
 pub(super) fn whole(number: f64) -> String {
     format!("{}", number + 0.0)
 }

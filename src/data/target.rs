@@ -14,14 +14,15 @@ use crate::error::{Error, Result};
 #[derive(Clone, PartialEq)]
 pub(super) struct Target {
     pub(super) name: String,
-    /// Numbers, or the classes as levels.
+    /// Target of each row: a number, or the index of a class.
     pub(super) values: Values,
     /// Number of rows without a target.
     pub(super) missing: usize,
 }
 
 impl Target {
-    /// Returns the collector of a target: numbers are read as such, all else as classes.
+    /// Returns the collector for the cells of the target column. Numbers are collected as numbers, all other cells as
+    /// classes. `task` is the requested interpretation, if any.
     pub(super) fn collector(reader: &CellReader, task: Option<ReadAs>) -> Collector {
         match (reader, task) {
             (CellReader::Number(_), _) => Collector::numbers(reader.clone()),
@@ -30,10 +31,11 @@ impl Target {
         }
     }
 
-    /// Interprets a target, by the rule of [`Dataset::from_csv`](crate::Dataset::from_csv) unless the task is known.
+    /// Interprets the cells of the target column. `task` is the requested interpretation; without it, the rule of
+    /// [`Dataset::from_csv`](crate::Dataset::from_csv) decides.
     ///
     /// # Errors
-    /// No row has a target; text cannot be classes, or numbers are requested.
+    /// No row has a target; there are too many different texts for classes; text is found, but numbers were requested.
     pub(super) fn of(header: &Header<'_>, collector: Collector, task: Option<ReadAs>) -> Result<Self> {
         let name = header.layout.columns[header.target].clone();
         let place = || format!("{}, column `{name}`", header.text.path.display());
@@ -84,10 +86,11 @@ impl Target {
         }
     }
 
-    /// Reads the targets for a model: as its classes if their names are given, else as numbers.
+    /// Reads the targets of a table for a trained model. They are class names if `classes` are given, otherwise
+    /// numbers.
     ///
     /// # Errors
-    /// A cell is none of the classes, or not a number; no row has a target.
+    /// A cell is not one of `classes`, or not a number; no row has a target.
     pub(super) fn known(text: Text<'_>, name: &str, collector: Collector, classes: Option<&[String]>) -> Result<Self> {
         let (values, missing) = match (collector, classes) {
             (Collector::Numbers { values, missing, unread, .. }, _) => {
@@ -124,14 +127,17 @@ impl Target {
         }
     }
 
+    /// Interpretation of the target: classes or numbers.
     pub(super) fn read_as(&self) -> ReadAs {
         if matches!(self.values, Values::Levels { .. }) { ReadAs::Class } else { ReadAs::Number }
     }
 
+    /// Returns true if the row has a target.
     pub(super) fn has(&self, row: usize) -> bool {
         !self.values.is_missing(row)
     }
 
+    /// Targets of the rows with these indices.
     pub(super) fn of_rows(&self, rows: &[usize]) -> Targets {
         match &self.values {
             Values::Levels { indices, levels } => {
@@ -145,7 +151,7 @@ impl Target {
         }
     }
 
-    /// Note on rows without a target.
+    /// Returns a note on rows without a target, if there are any. `rows` is the number of all rows.
     pub(super) fn note(&self, rows: usize) -> Option<String> {
         let missing = self.missing;
         let are = if missing == 1 { "row has" } else { "rows have" };
@@ -153,7 +159,8 @@ impl Target {
     }
 }
 
-/// Class of a cell. Whole numbers may be written as `3` or `3.0`.
+/// Returns the index of the class in a cell. A whole number may be written as `3` or `3.0`. `place` is the position for
+/// an error.
 fn class(cell: &str, classes: &[String], place: impl FnOnce() -> String) -> Result<u32> {
     let find = |text: &str| classes.iter().position(|name| name == text);
     let number = || cell.parse().ok().filter(|number: &f64| number.is_finite()).and_then(|number| find(&whole(number)));
@@ -164,12 +171,13 @@ fn class(cell: &str, classes: &[String], place: impl FnOnce() -> String) -> Resu
     })
 }
 
+/// Index of each number in the list of class names; a missing number gets [`NO_LEVEL`].
 fn class_indices(values: &[f64], names: &[String]) -> Vec<u32> {
     let index: HashMap<&str, u32> = names.iter().map(String::as_str).zip(0..).collect();
     values.iter().map(|value| index.get(whole(*value).as_str()).copied().unwrap_or(NO_LEVEL)).collect()
 }
 
-/// Sorts levels alphabetically.
+/// Sorts levels alphabetically, and returns the new index of each row and the sorted levels.
 fn sorted(indices: Vec<u32>, levels: Vec<String>) -> (Vec<u32>, Vec<String>) {
     let mut order: Vec<usize> = (0..levels.len()).collect();
     order.sort_by(|one, other| levels[*one].cmp(&levels[*other]));

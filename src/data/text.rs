@@ -1,4 +1,4 @@
-//! Text of a table: delimiters, line numbers, and errors of cells.
+//! Text of a table: delimiter, quotes, header, line numbers, and errors about cells.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use super::number_format::{NumberFormat, is_number};
 use crate::error::{Error, Result};
 use crate::text::quoted;
 
-/// Delimiters that are detected; of two that are equally frequent in a header, the first is used.
+/// Delimiters that can be detected. If two are equally frequent in a header, the one that is first in this list is
+/// used.
 const DELIMITERS: [u8; 4] = *b",\t;|";
 
 /// Words that stand for a missing value, in lower case.
@@ -17,46 +18,47 @@ const MISSING: [&str; 17] = [
     "#null!",
 ];
 
-/// Words for a missing value that may be classes: a treatment `none`, the classes `+` and `-`.
+/// Words for missing values that may also be class names, such as `none` for a treatment, or `-` beside `+`.
 const MAY_BE_CLASSES: [&str; 5] = ["none", "nil", "-", "--", "."];
 
-/// Number of rows that decide on the format of all.
+/// Number of rows that determine the header and the shape of the rows.
 pub(super) const SAMPLE: usize = 1000;
 
 /// Remedy for a cell that is not a number, in a column that cannot be dropped.
 pub(super) const WRITE_A_NUMBER: &str = "write a number, or remove the row";
 
-/// Remedy for a target cell that is missing or not a finite number.
+/// Remedy for a target that is missing or not a finite number.
 pub(super) const WRITE_THE_TARGET: &str = "write the target, or remove the row";
 
-/// A table as text, with its path.
+/// Text of a table, with the path of its file.
 #[derive(Clone, Copy)]
 pub(super) struct Text<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
     pub(super) delimiter: u8,
-    /// True if the first row is a header, which is not read as a row.
+    /// True if the first row is the header. It is then not read as a row.
     pub(super) header: bool,
     /// True if lines that begin with `#` are comments.
     pub(super) comments: bool,
+    /// Quote character of cells: `"` or `'`.
     pub(super) quote: u8,
     pub(super) shape: Shape,
 }
 
-/// Shape of the rows.
+/// Number of cells per row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Shape {
-    /// Number of cells of a row. Further cells are cut off if they are empty.
+    /// Number of cells per row. Further cells of a row are cut off if they are empty.
     pub(super) width: usize,
-    /// True if the header has no name for the first column, as R writes it.
+    /// True if the header has no name for the first column. R writes such tables.
     pub(super) has_row_names: bool,
 }
 
 impl<'a> Text<'a> {
-    /// Determines delimiter, quotes, comments, and the shape of the rows. A requested delimiter is used.
+    /// Detects quotes, comments, the shape of the rows, and the delimiter unless one is `asked` for.
     pub(super) fn new(path: &'a Path, bytes: &'a [u8], asked: Option<u8>) -> Result<Self> {
         let (first, comments) = after_comments(bytes);
-        // Blanks have become tabs.
+        // Runs of blanks were replaced by tabs before.
         let asked = asked.map(|delimiter| if delimiter == b' ' { b'\t' } else { delimiter });
         let delimiter = asked.unwrap_or_else(|| header_delimiter(first));
         if !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n".contains(&delimiter) {
@@ -70,21 +72,22 @@ impl<'a> Text<'a> {
         Ok(Self { shape: text.shape(), ..text })
     }
 
-    /// Returns a reader positioned after the header, if there is one. An error in the header is returned by the reader's
-    /// `headers`.
+    /// Returns a reader that is positioned after the header, if there is one. An error in the header is returned by
+    /// `headers` of the reader.
     pub(super) fn reader(self) -> Reader<&'a [u8]> {
         let mut builder = ReaderBuilder::new();
         builder.has_headers(self.header).delimiter(self.delimiter).quote(self.quote).trim(Trim::All).flexible(true);
         builder.comment(self.comments.then_some(b'#'));
         let mut reader = builder.from_reader(self.bytes);
         if self.header {
-            // If the header were read together with the first row, errors of that row would report the header's position.
+            // This reads the header alone. If it were read with the first row, an error in that row would report the
+            // position of the header.
             reader.headers().ok();
         }
         reader
     }
 
-    /// Returns the rows, each of [`Shape::width`] cells. Rows without any value are no rows.
+    /// Returns the rows. Each row has [`Shape::width`] cells. Rows with only empty cells are skipped.
     pub(super) fn rows(self) -> impl Iterator<Item = Result<StringRecord>> {
         let shape = self.shape;
         self.reader().into_records().filter_map(move |record| match record {
@@ -101,7 +104,7 @@ impl<'a> Text<'a> {
         })
     }
 
-    /// Error of a row with too few or too many cells.
+    /// Returns the error for a row with too few or too many cells.
     fn unequal(self, record: &StringRecord) -> Error {
         let (found, wanted) = (record.len(), self.shape.width);
         let line = self.line(record.position().map_or(0, Position::byte));
@@ -111,8 +114,8 @@ impl<'a> Text<'a> {
         Error::data(format!("{}, line {line}", self.path.display()), problem, remedy)
     }
 
-    /// Determines the shape of the rows from the first of them. Empty cells at the end of all rows are no cells, and a header
-    /// with one cell less than all rows has no name for the first column.
+    /// Determines the number of cells per row from the first rows. Empty cells at the end of all rows are not counted.
+    /// If the header has one cell less than every row, it has no name for the first column.
     fn shape(self) -> Shape {
         let rows = Self { header: false, ..self }.reader().into_records().map_while(std::result::Result::ok);
         let filled =
@@ -130,15 +133,15 @@ impl<'a> Text<'a> {
         Shape { width: if has_row_names { header + 1 } else { widest.min(header) }, has_row_names }
     }
 
-    /// Returns the line, from 1, of the row that the reader began to look for at byte `start`. The reader's own line is that of
-    /// `start`: too small by one at CR LF, and by each blank line before the row.
+    /// Returns the line, from 1, of the row that the reader began to look for at byte `start`. The line number of the
+    /// reader itself is too small: by one after CR LF, and by one for each blank line before the row.
     pub(super) fn line(self, start: u64) -> usize {
         let (before, rest) = self.bytes.split_at(self.bytes.len().min(start as usize));
         let mut row = rest;
         loop {
             let line = row.iter().position(|byte| *byte == b'\n').map_or(row, |end| &row[..=end]);
             let is_comment = self.comments && line.starts_with(b"#");
-            // Lines without any value are no rows.
+            // Lines with only empty cells are not rows.
             let is_empty = line.iter().all(|byte| *byte == self.delimiter || byte.is_ascii_whitespace());
             if line.is_empty() || line.len() == row.len() || !(is_comment || is_empty) {
                 break;
@@ -149,12 +152,12 @@ impl<'a> Text<'a> {
         1 + before.iter().chain(skipped).filter(|byte| **byte == b'\n').count()
     }
 
-    /// Position of a cell, for messages: file, line and column.
+    /// Position of a cell for messages: file, line and column. `start` is the byte at which the row of the cell begins.
     pub(super) fn place(self, start: u64, column: &str) -> String {
         format!("{}, line {}, column `{column}`", self.path.display(), self.line(start))
     }
 
-    /// Converts an error of the reader.
+    /// Converts an error of the CSV reader.
     pub(super) fn broken(self, error: csv::Error) -> Error {
         let line = self.line(error.position().map_or(0, Position::byte));
         let place = format!("{}, line {line}", self.path.display());
@@ -178,7 +181,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Returns the text from its first line on that is neither blank nor a comment, and true if comments are before it.
+/// Returns the text from the first line that is neither blank nor a comment. The boolean is true if there are comments
+/// before that line.
 pub(super) fn after_comments(bytes: &[u8]) -> (&[u8], bool) {
     let mut text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start();
     let mut has_comments = false;
@@ -190,7 +194,7 @@ pub(super) fn after_comments(bytes: &[u8]) -> (&[u8], bool) {
     (text, has_comments)
 }
 
-/// Returns the quote of cells: a single one if the first line begins with it and has it around each cell.
+/// Returns the quote character of cells. It is `'` if every cell of the first line is in single quotes, otherwise `"`.
 fn quote(text: &[u8], delimiter: u8) -> u8 {
     let line = text.split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
     let mut cells = line.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii);
@@ -198,13 +202,13 @@ fn quote(text: &[u8], delimiter: u8) -> u8 {
     if single { b'\'' } else { b'"' }
 }
 
-/// Returns the most frequent delimiter of the first line.
+/// Returns the delimiter that is most frequent in the first line, outside quotes.
 pub(super) fn header_delimiter(text: &[u8]) -> u8 {
     let (mut counts, mut quoted, mut before) = ([0usize; DELIMITERS.len()], false, DELIMITERS[0]);
     for &byte in text {
         let delimiter = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
         match (byte, delimiter) {
-            // A quote opens at the start of a cell, and again if it is doubled.
+            // A quote begins at the start of a cell. A doubled quote continues the quoted text.
             (b'"', _) if quoted || before == b'"' || DELIMITERS.contains(&before) => quoted = !quoted,
             (b'\r' | b'\n', _) if !quoted => break,
             (_, Some(delimiter)) if !quoted => counts[delimiter] += 1,
@@ -216,10 +220,10 @@ pub(super) fn header_delimiter(text: &[u8]) -> u8 {
     DELIMITERS[counts.iter().position(|count| Some(count) == most).unwrap_or(0)]
 }
 
-/// Remedy for numbers that are not all written in one format.
+/// Remedy for numbers in different formats.
 pub(super) const ONE_WAY: &str = "write all numbers of the column in one format, such as 1234.5";
 
-/// Returns the number in a cell. The error is the problem, and the remedy if there is a specific one; otherwise the caller adds
+/// Returns the number in a cell. The error is a problem and a specific remedy. If the remedy is `None`, the caller adds
 /// a general one.
 pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f64, (String, Option<String>)> {
     match format.read(cell) {
@@ -238,16 +242,17 @@ pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f6
 
 /// Returns true if a cell is a word for a missing value.
 pub(super) fn is_missing(cell: &str) -> bool {
-    // Most cells are numbers.
+    // This test is fast for numbers, which most cells are.
     !cell.starts_with(|c: char| c.is_ascii_digit()) && MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
-/// Returns true if a target cell is a word for a missing value, and for nothing else.
+/// Returns true if a target cell is a word for a missing value that cannot be a class name.
 pub(super) fn is_missing_target(cell: &str) -> bool {
     is_missing(cell) && !MAY_BE_CLASSES.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
-/// Returns `1.5` for `1,5`; `None` for `1,500`, whose comma may separate thousands, and for cells without a decimal comma.
+/// Returns `1.5` for `1,5`. `None` for `1,500`, since the comma may be a thousands separator, and for cells without a
+/// decimal comma.
 pub(super) fn with_point(cell: &str) -> Option<String> {
     let comma = NumberFormat { decimal: ',', ..NumberFormat::PLAIN };
     let thousands = NumberFormat { thousands: Some(','), ..NumberFormat::PLAIN };
@@ -255,12 +260,12 @@ pub(super) fn with_point(cell: &str) -> Option<String> {
         .then(|| cell.replacen(',', ".", 1))
 }
 
-/// Option that drops these columns, quoted for messages.
+/// Command-line option that drops these columns, in backticks for messages.
 pub(super) fn drop_option(columns: &[&str]) -> String {
     format!("`{}`", drop_words(columns))
 }
 
-/// Returns the command-line option that drops columns of a table, quoted for a shell.
+/// Returns the command-line option that drops these columns of a table, quoted for a shell.
 ///
 /// # Examples
 /// ```
@@ -268,12 +273,12 @@ pub(super) fn drop_option(columns: &[&str]) -> String {
 /// ```
 pub fn drop_words(columns: &[impl AsRef<str>]) -> String {
     let names = columns.iter().map(|name| csv_cell(name.as_ref())).collect::<Vec<_>>().join(",");
-    // Otherwise a name that begins with `-` would be parsed as an option.
+    // With a blank, a name that begins with `-` would be parsed as an option.
     let before = if names.starts_with('-') { '=' } else { ' ' };
     format!("--drop{before}{}", quoted(names))
 }
 
-/// Quotes a name as a CSV cell if needed.
+/// Quotes a name as a CSV cell if it contains special characters.
 fn csv_cell(name: &str) -> String {
     let plain = !name.is_empty() && !name.contains([',', '"', '\r', '\n']);
     if plain { name.into() } else { format!("\"{}\"", name.replace('"', "\"\"")) }

@@ -1,32 +1,32 @@
-//! Meaning of the cells of a column that are not numbers: dates, times, yes and no, or levels of a category.
+//! Formats of cells that are not numbers: dates, times, yes and no, or levels of a category.
 
 use super::NumberFormat;
 use super::time_format::TimeFormat;
 
-/// Words for no and yes, in lower case.
+/// Pairs of words for no and yes, in lower case.
 const BOOLEANS: [(&str, &str); 6] =
     [("no", "yes"), ("false", "true"), ("n", "y"), ("f", "t"), ("off", "on"), (".false.", ".true.")];
 
-/// Most different words that are kept of a column.
+/// Maximum number of different cells that are stored per column.
 const FEW: usize = 3;
 
-/// Way to read the cells of a column.
+/// Rule that reads the cells of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum CellReader {
-    /// Numbers. Cells without a number are missing.
+    /// Numbers. A cell that is not a number is missing.
     Number(NumberFormat),
-    /// Yes and no, as 1 and 0.
+    /// Yes and no. They are read as 1 and 0.
     Boolean,
-    /// Dates and times, as seconds.
+    /// Dates and times. They are read as seconds.
     Time(TimeFormat),
-    /// Text, or codes.
+    /// Text or codes. Each different cell is a level of a category.
     Level,
-    /// Dates such as `03/04/2024`, of which this is the first: day or month may come first.
+    /// Dates that may begin with the day or the month, such as `03/04/2024`. The text is the first date of the column.
     UnclearDate(String),
 }
 
 impl CellReader {
-    /// Returns the number in a cell; `None` if there is none.
+    /// Returns the number in a cell; `None` if the cell cannot be read.
     pub(super) fn number(&self, cell: &str) -> Option<f64> {
         match self {
             Self::Number(format) => format.read(cell),
@@ -37,7 +37,7 @@ impl CellReader {
     }
 }
 
-/// Returns 1 for yes and 0 for no, in any spelling.
+/// Returns 1 for yes and 0 for no, in any spelling; `None` for other cells.
 fn boolean(cell: &str) -> Option<u8> {
     let (mut no, mut yes) = (cell == "0", cell == "1");
     for (other_no, other_yes) in BOOLEANS {
@@ -47,17 +47,18 @@ fn boolean(cell: &str) -> Option<u8> {
     (no || yes).then_some(yes.into())
 }
 
-/// Evidence for the meaning of a column of text.
+/// Properties of the text cells seen so far, which determine how to read a column.
 #[derive(Clone)]
 pub(super) struct TextEvidence {
-    /// For each of [`TimeFormat::OF_TEXT`], true if all cells so far can be read in it.
+    /// For each format of [`TimeFormat::OF_TEXT`], true if it can read all cells so far.
     reads_all: [bool; TimeFormat::OF_TEXT.len()],
-    /// For each of them, true if all days so far are the first of a month.
+    /// For each format of [`TimeFormat::OF_TEXT`], true if all dates so far are the first day of a month.
     first_days: [bool; TimeFormat::OF_TEXT.len()],
+    /// True if all cells so far are words for yes or no.
     booleans: bool,
-    /// The first different cells.
+    /// First different cells, at most three.
     first: Vec<String>,
-    /// True if there are more different cells than these.
+    /// True if there are more different cells than `first` has.
     more: bool,
 }
 
@@ -69,6 +70,7 @@ impl Default for TextEvidence {
 }
 
 impl TextEvidence {
+    /// Adds a cell.
     pub(super) fn see(&mut self, cell: &str) {
         for (format, (reads, first)) in
             TimeFormat::OF_TEXT.iter().zip(self.reads_all.iter_mut().zip(&mut self.first_days))
@@ -85,16 +87,16 @@ impl TextEvidence {
         }
     }
 
-    /// Returns true if there are only a few different cells.
+    /// Returns true if there are at most three different cells.
     pub(super) fn are_few(&self) -> bool {
         !self.more
     }
 
-    /// Determines the meaning of the cells, if none of them is a number.
+    /// Determines how to read the cells of a column without numbers.
     pub(super) fn reader(&self) -> CellReader {
         let [year, day, month, clock] = self.reads_all;
         if self.booleans {
-            // Two different words, or one.
+            // A single word in all cells is not a boolean, since only one of yes and no appears.
             return if self.first.len() > 1 { CellReader::Boolean } else { CellReader::Level };
         }
         match (year, day, month) {
@@ -107,8 +109,8 @@ impl TextEvidence {
         }
     }
 
-    /// Dates that may begin with the day or the month. Dates with points begin with the day. If one of the two is always 1, it
-    /// is the day.
+    /// Decides between day and month as the first part of dates that can be read both ways. Dates with points begin
+    /// with the day. Otherwise, a part that is always 1 is the day.
     fn day_or_month(&self) -> CellReader {
         let cell = self.first.first().cloned().unwrap_or_default();
         let [_, day, month, _] = self.first_days;

@@ -2,26 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Format of the dates and times in a column. Time zones are ignored, so that the hour is that of the clock.
+/// Format of the dates and times in a column. Time zones are ignored: the hour is the one that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeFormat {
-    /// `2024-03-01`, `2024/3/1 14:30:15.5`, `2024-03-01T14:30Z`, and `2024-03` for the first day of a month.
+    /// Dates such as `2024-03-01`, `2024/3/1 14:30:15.5` and `2024-03-01T14:30Z`. `2024-03` is the first day of a
+    /// month.
     YearMonthDay,
-    /// `01.03.2024`, `1/3/24 14:30`, `1 March 2024`.
+    /// Dates such as `01.03.2024`, `1/3/24 14:30` and `1 March 2024`.
     DayMonthYear,
-    /// `03/01/2024`, `3/1/24 2:30 pm`, `Mar 1, 2024`.
+    /// Dates such as `03/01/2024`, `3/1/24 2:30 pm` and `Mar 1, 2024`.
     MonthDayYear,
-    /// `20240301`, from 1900 to 2100.
+    /// Dates of eight digits, such as `20240301`, with years from 1900 to 2100.
     Digits,
-    /// Time of the day: `14:30`, `14:30:15`, `14.30.15`, `2:30 pm`.
+    /// Times of the day, such as `14:30`, `14:30:15`, `14.30.15` and `2:30 pm`.
     Clock,
 }
 
-/// Seconds of a day.
+/// Number of seconds per day.
 pub(super) const DAY: f64 = 86_400.0;
 
-/// Years that eight digits may begin with.
+/// Range of the years in dates of eight digits.
 const YEARS: std::ops::RangeInclusive<i64> = 1900..=2100;
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -29,10 +30,11 @@ const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "au
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl TimeFormat {
-    /// Formats that text is compared with. Columns of digits are numbers first.
+    /// Formats that are tried on cells with text. [`TimeFormat::Digits`] is not tried, since its cells are numbers.
     pub(super) const OF_TEXT: [Self; 4] = [Self::YearMonthDay, Self::DayMonthYear, Self::MonthDayYear, Self::Clock];
 
-    /// Returns the seconds since the beginning of 1970, or since midnight; `None` if the cell is not in this format.
+    /// Returns the seconds since the beginning of 1970, or for [`TimeFormat::Clock`] since midnight. `None` if the cell
+    /// is not in this format.
     ///
     /// # Examples
     /// ```
@@ -59,7 +61,7 @@ impl TimeFormat {
         }
     }
 
-    /// Days since the beginning of 1970.
+    /// Returns the days from 1970-01-01 to a date in this format; `None` if it is not in this format.
     fn days(self, date: &str) -> Option<i64> {
         let mut parts = [""; 3];
         let mut count = 0;
@@ -87,19 +89,19 @@ impl TimeFormat {
     }
 }
 
-/// Returns the number in one to four digits.
+/// Returns the number that is written in one to four digits; `None` for other text.
 fn whole(text: &str) -> Option<i64> {
     let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok())?
 }
 
-/// Returns the index of a name, of which three letters or more are given.
+/// Returns the index of a name in `names`. At least three letters must be given, and only the first three are compared.
 fn name(text: &str, names: &[&str]) -> Option<usize> {
     let is_word = text.len() >= 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
     is_word.then(|| names.iter().position(|name| name.eq_ignore_ascii_case(&text[..3])))?
 }
 
-/// Seconds since midnight of `14:30`, `14:30:15.5`, `14.30.15` or `2:30 pm`; a time zone is ignored.
+/// Returns the seconds since midnight of `14:30`, `14:30:15.5`, `14.30.15` or `2:30 pm`. A time zone is ignored.
 fn clock(cell: &str) -> Option<f64> {
     let cell = cell.trim();
     let end = cell.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(cell.len());
@@ -131,7 +133,7 @@ fn clock(cell: &str) -> Option<f64> {
     is_time.then_some(3600.0 * hour + 60.0 * minute as f64 + second)
 }
 
-/// Seconds since the beginning of 1970 of eight digits, as in `20240301`.
+/// Returns the seconds from 1970-01-01 to a date of eight digits, such as `20240301`.
 fn digits(cell: &str) -> Option<f64> {
     if cell.len() != 8 || !cell.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -140,7 +142,7 @@ fn digits(cell: &str) -> Option<f64> {
     Some(days(year, whole(&cell[4..6])?, whole(&cell[6..])?)? as f64 * DAY)
 }
 
-/// Days since the beginning of 1970 in the Gregorian calendar; `None` if there is no such day.
+/// Returns the days from 1970-01-01 to a date in the Gregorian calendar; `None` if there is no such date.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -152,15 +154,15 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(first_day(year) + before + day - 1)
 }
 
-/// Days from the beginning of 1970 to that of a year.
+/// Days from 1970-01-01 to January 1 of a year.
 fn first_day(year: i64) -> i64 {
     let leap_days = |year: i64| year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     365 * (year - 1970) + leap_days(year - 1) - leap_days(1969)
 }
 
-/// Year, month from 0, and day of the month from 0, of a number of days since the beginning of 1970.
+/// Returns year, month and day of the month for a number of days since 1970-01-01. Month and day are counted from 0.
 pub(super) fn date_of(day: i64) -> (i64, i64, i64) {
-    // A year has at least 365 days, so that this is at most a few years too late.
+    // A year has at least 365 days, so this estimate is at most a few years too late.
     let mut year = 1970 + day.div_euclid(365);
     while first_day(year) > day {
         year -= 1 + (first_day(year) - day) / 366;
@@ -177,7 +179,7 @@ pub(super) fn date_of(day: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
-    /// Known days: leap years, centuries, before 1970.
+    /// Tests known days: leap years, centuries, and days before 1970.
     #[test]
     fn days_and_dates_are_inverse() {
         for (date, day) in [((1970, 0, 0), 0), ((2000, 1, 28), 11_016), ((1969, 11, 30), -1), ((2024, 2, 0), 19_783)] {

@@ -1,4 +1,4 @@
-//! Values of one column while a table is read: numbers, or levels of a category.
+//! Values of one column, collected while a table is read: numbers, or levels (different texts) of a category.
 
 use std::collections::HashMap;
 
@@ -9,15 +9,15 @@ use super::text_format::CellReader;
 /// Values of a column, one per row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Values {
-    /// Numbers; missing ones are NaN. Booleans are 0 and 1, dates are seconds.
+    /// Number of each row; NaN if it is missing. Booleans are 0 and 1, dates are seconds.
     Numbers(Vec<f64>),
-    /// Indices of levels; [`NO_LEVEL`] for missing ones.
+    /// Index of the level of each row; [`NO_LEVEL`] if it is missing.
     Levels { indices: Vec<u32>, levels: Vec<String> },
-    /// The column is not used.
+    /// No values, since the column is not used.
     None,
 }
 
-/// Index of a missing level.
+/// Index that stands for a missing level.
 pub(super) const NO_LEVEL: u32 = u32::MAX;
 
 impl Values {
@@ -31,14 +31,14 @@ impl Values {
     }
 }
 
-/// Cells of a column that could not be read as numbers.
+/// Cells of a column with text that could not be read as numbers: their number, and the first one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Unread {
     pub(super) cells: usize,
     pub(super) first: Option<Found>,
 }
 
-/// Collects the values of a column.
+/// Collector of the values of a column, cell by cell.
 pub(super) enum Collector {
     Skip,
     Numbers { reader: CellReader, values: Vec<f64>, missing: usize, unread: Unread },
@@ -54,7 +54,7 @@ impl Collector {
         Self::Levels { index: HashMap::new(), indices: vec![], firsts: vec![] }
     }
 
-    /// Adds a cell of the row that begins at byte `start`.
+    /// Adds a cell. `start` is the byte at which its row begins.
     pub(super) fn see(&mut self, start: u64, cell: &str) {
         match self {
             Self::Skip => {}
@@ -80,7 +80,7 @@ impl Collector {
         }
     }
 
-    /// Returns the cells as levels, of which none is missing.
+    /// Returns the cells as levels. An empty cell is a level, too, so none is missing.
     pub(super) fn into_text(self) -> Values {
         let Self::Levels { index, indices, .. } = self else { return Values::None };
         let mut levels = vec![String::new(); index.len()];
@@ -88,7 +88,8 @@ impl Collector {
         Values::Levels { indices, levels }
     }
 
-    /// Returns the levels of a category. Those that stand for missing values get no index.
+    /// Returns the levels of a category. Levels that are words for missing values are removed, and their cells get
+    /// [`NO_LEVEL`].
     pub(super) fn into_levels(self, is_target: bool) -> Levels {
         let Self::Levels { index, indices, firsts } = self else { return Levels::default() };
         let Values::Levels { indices, levels } = (Self::Levels { index, indices, firsts: vec![] }).into_text() else {
@@ -117,19 +118,22 @@ impl Collector {
     }
 }
 
-/// Levels of a category.
+/// Levels of a category, with the level of each row.
 #[derive(Default)]
 pub(super) struct Levels {
+    /// Index of the level of each row; [`NO_LEVEL`] if it is missing.
     pub(super) indices: Vec<u32>,
     pub(super) levels: Vec<String>,
     /// Number of rows of each level.
     pub(super) counts: Vec<usize>,
     /// Byte at which the first row of each level begins.
     pub(super) firsts: Vec<u64>,
+    /// Number of rows without a level.
     pub(super) missing: usize,
 }
 
-/// For each level, returns true if it stands for a missing value. `NA` among country codes and `-` beside `+` do not.
+/// For each level, returns true if it stands for a missing value. `NA` among country codes and `-` beside `+` are
+/// values.
 fn missing_levels(levels: &[String], is_target: bool) -> Vec<bool> {
     let stands_for_none = if is_target { is_missing_target } else { is_missing };
     let is_code = |level: &str| level.len() == 2 && level.bytes().all(|byte| byte.is_ascii_uppercase());

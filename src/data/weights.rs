@@ -1,4 +1,4 @@
-//! Weights of rows, given or by class.
+//! Weights of rows, given for each row or by class.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 use super::{Dataset, Targets, check};
 use crate::error::{Error, Result};
 
-/// Weights of classes, for data whose classes are not equally frequent or not equally important. Each row is multiplied
-/// by the weight of its class.
+/// Weights of classes, for classes that differ in frequency or importance. The weight of each row is multiplied by the
+/// weight of its class.
 ///
 /// # Examples
 /// ```
@@ -23,10 +23,10 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClassWeights {
-    /// n / (k·n_c) for a class with n_c of the n rows, if k classes have rows: scikit-learn's
-    /// `class_weight="balanced"`. All classes then count alike.
+    /// Weight n / (k·n_c) for a class with n_c of the n rows, if k classes have rows. All classes then have the same
+    /// total weight, as with scikit-learn's `class_weight="balanced"`.
     Balanced,
-    /// Weights by the names of classes. Other classes have the weight 1.
+    /// Names of classes, with their weights. All other classes have the weight 1.
     Named(Vec<(String, f64)>),
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for ClassWeights {
 impl FromStr for ClassWeights {
     type Err = Error;
 
-    /// Parses `balanced`, or weights by name such as `no=1,yes=5`.
+    /// Parses `balanced`, or names and weights such as `no=1,yes=5`.
     fn from_str(text: &str) -> Result<Self> {
         if text.trim() == "balanced" {
             return Ok(Self::Balanced);
@@ -61,7 +61,7 @@ impl FromStr for ClassWeights {
 }
 
 impl ClassWeights {
-    /// Returns the weight of each class.
+    /// Returns the weight of each class. `indices` has the class of each row, and `place` is for error messages.
     fn of(&self, place: &str, indices: &[u32], names: &[String]) -> Result<Vec<f64>> {
         let mut weights = vec![1.0; names.len()];
         match self {
@@ -90,17 +90,16 @@ impl ClassWeights {
 }
 
 impl Dataset {
-    /// Gives each row a weight, at least 0. Training then minimizes the weighted mean Σ w·l / Σ w of the losses l,
-    /// where both sums are over the rows of a step, and evaluations are weighted alike. A weight of 2 is that of two
+    /// Sets the weight of each row, at least 0. Training then minimizes the weighted mean Σ w·l / Σ w of the losses l,
+    /// with sums over the rows of a step. Evaluations are weighted in the same way. A row of weight 2 counts as two
     /// equal rows; only the ratios of weights matter.
     ///
-    /// This is the mean of PyTorch's weighted `CrossEntropyLoss`, and scikit-learn's `sample_weight`. A step whose rows
-    /// all have the weight 0 has the loss 0 and no gradient. A [`Standardization`](super::Standardization) does not use
-    /// the weights.
+    /// PyTorch's weighted `CrossEntropyLoss` and scikit-learn's `sample_weight` compute the same mean. If all rows of a
+    /// step have the weight 0, its loss is 0 and there is no gradient. A [`Standardization`](super::Standardization)
+    /// ignores the weights.
     ///
     /// # Errors
-    /// A number of weights that is not that of the rows; a weight that is negative or not finite; weights that are all
-    /// 0.
+    /// The number of weights differs from the number of rows; a weight is negative or not finite; all weights are 0.
     ///
     /// # Examples
     /// ```
@@ -117,10 +116,10 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Multiplies the weight of each row by that of its class.
+    /// Multiplies the weight of each row by the weight of its class. Rows without a weight count as weight 1.
     ///
     /// # Errors
-    /// The targets are numbers; a class is unknown; a weight is negative or not finite.
+    /// The targets are numbers; a class is unknown; a weight is negative or not finite; all weights become 0.
     ///
     /// # Examples
     /// ```
@@ -141,7 +140,7 @@ impl Dataset {
         self.weighted(weights)
     }
 
-    /// Returns the weight of each row; `None` if rows have no weights.
+    /// Returns the weight of each row; `None` if all rows count alike.
     ///
     /// # Examples
     /// ```
@@ -151,7 +150,7 @@ impl Dataset {
         self.weights.as_deref()
     }
 
-    /// Checks that not all weights are 0.
+    /// Refuses weights that are all 0.
     pub(crate) fn check_weights(&self) -> Result<()> {
         match &self.weights {
             Some(weights) if weights.iter().all(|weight| *weight == 0.0) => {
@@ -163,7 +162,7 @@ impl Dataset {
     }
 }
 
-/// Checks that there is a weight for each row, and that none is negative or not finite.
+/// Refuses weights if their number differs from the number of rows, or if one is negative or not finite.
 pub(crate) fn check_weights(place: &str, weights: &[f32], rows: usize) -> Result<()> {
     check::same_rows(place, "weight", weights.len(), rows)?;
     match weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {

@@ -1,4 +1,5 @@
-//! Zip archives with one table. Memory is bounded by the archive, as for gzip: deflate unpacks at most 1,032 times its size.
+//! Zip archives with one table. Memory is limited by the size of the archive, since deflate unpacks to at most 1,032
+//! times the size.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,27 +8,32 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::error::{Error, Result};
 
-/// First bytes of an archive with files, and of an empty one.
+/// First bytes of an archive with files, and of an empty archive.
 const FIRST: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// Bytes that end a central directory, and their number without the comment.
+/// First bytes of the record that ends an archive.
 const END: &[u8] = b"PK\x05\x06";
+/// Size of the record that ends an archive, in bytes, without the comment.
 const END_SIZE: usize = 22;
 
-/// Bytes that begin an entry of the central directory, and their number without the name.
+/// First bytes of an entry of the central directory, the list of files.
 const ENTRY: &[u8] = b"PK\x01\x02";
+/// Size of an entry of the central directory, in bytes, without the name.
 const ENTRY_SIZE: usize = 46;
 
-/// Number of bytes before a file's contents, without the name.
+/// Size of the header before the contents of a file, in bytes, without the name.
 const LOCAL_SIZE: usize = 30;
 
-/// A file in an archive.
+/// File in an archive, as the central directory describes it.
 struct Entry<'a> {
     name: &'a [u8],
     encrypted: bool,
+    /// Compression method: 0 for none, 8 for deflate.
     method: usize,
     checksum: u32,
+    /// Size of the compressed contents in bytes.
     packed: usize,
+    /// Byte at which the header of the file begins.
     offset: usize,
 }
 
@@ -35,10 +41,10 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
     FIRST.iter().any(|first| bytes.starts_with(first))
 }
 
-/// Returns the contents of the only file in an archive.
+/// Returns the contents of the only file in an archive. Folders and the metadata of macOS do not count as files.
 ///
 /// # Errors
-/// The archive is damaged, encrypted, an Excel or OpenDocument file, or has another number of files.
+/// The archive is damaged, encrypted, an Excel or OpenDocument file, or has no file or more than one.
 pub(super) fn only_file(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
     let damaged = || Error::format(path, "its zip data are damaged", "download it again, or unpack it by hand");
     let entries = entries(bytes).ok_or_else(damaged)?;
@@ -69,9 +75,9 @@ pub(super) fn only_file(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(unpacked)
 }
 
-/// Returns the entries of the central directory; `None` if there is none.
+/// Returns the entries of the central directory; `None` if it is missing or damaged.
 fn entries(bytes: &[u8]) -> Option<Vec<Entry<'_>>> {
-    // After it comes a comment of at most 65,535 bytes.
+    // The record at the end is followed by a comment of at most 65,535 bytes.
     let from = bytes.len().saturating_sub(END_SIZE + usize::from(u16::MAX));
     let end = from + bytes.get(from..)?.windows(END.len()).rposition(|four| four == END)?;
     let end = bytes.get(end..end + END_SIZE)?;
@@ -93,6 +99,7 @@ fn entries(bytes: &[u8]) -> Option<Vec<Entry<'_>>> {
     Some(entries)
 }
 
+/// Returns the unpacked contents of a file; `None` if they are damaged, or compressed by an unsupported method.
 fn contents(bytes: &[u8], file: &Entry) -> Option<Vec<u8>> {
     let local = bytes.get(file.offset..)?;
     let before = LOCAL_SIZE + number(local, 26, 2)? + number(local, 28, 2)?;
@@ -107,7 +114,7 @@ fn contents(bytes: &[u8], file: &Entry) -> Option<Vec<u8>> {
     }
 }
 
-/// Number of `size` bytes, the lowest first.
+/// Returns the number in the `size` bytes from index `at` on, in little-endian order; `None` if they are out of range.
 fn number(bytes: &[u8], at: usize, size: usize) -> Option<usize> {
     Some(bytes.get(at..at + size)?.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
 }

@@ -1,4 +1,4 @@
-//! A training run, from its data to its model.
+//! Training run, from loading the data to saving the model.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::command::progress::{Reporter, tell_history};
 use crate::command::recipe::{Recipe, usual};
 use crate::command::report::{Output, Start, Stopped, Summary, batch_size, confusion, tell_start, tell_summary};
 
-/// A training run that is ready to begin.
+/// Training run that is ready to begin.
 pub struct Job<'a> {
     arguments: &'a Arguments,
     sets: Sets,
@@ -42,13 +42,13 @@ pub struct Job<'a> {
 
 /// End of a training run.
 pub enum End {
-    /// Ctrl-C stopped it. Its checkpoint is in this folder.
+    /// Run that Ctrl-C stopped. The path is the folder of its checkpoint.
     Stopped(PathBuf),
-    /// It ran to its end.
+    /// Run that was not stopped.
     Whole(Outcome),
 }
 
-/// Outcome of a training run.
+/// Result of a training run that was not stopped.
 pub struct Outcome {
     history: History,
     seconds: f64,
@@ -56,7 +56,7 @@ pub struct Outcome {
 }
 
 impl<'a> Job<'a> {
-    /// Reads and splits the data, and checks everything that would otherwise fail after hours of training.
+    /// Reads and splits the data. Everything that could fail after hours of training is checked here.
     pub fn prepare(arguments: &'a Arguments, output: &Output) -> Result<Self> {
         let source = data::load(&arguments.data, &arguments.columns, arguments.recipe.loss)?;
         let (found, contents) = (source.found().cloned(), source.contents());
@@ -126,7 +126,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Prints the settings.
+    /// Prints the settings of the run.
     pub fn tell_start(&self, output: &mut Output) -> Result<()> {
         let Self { recipe, sets, trainer, arguments, .. } = self;
         let tuned = trainer.tuned()?;
@@ -164,8 +164,8 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Trains. With a validation set, the parameters of the epoch with the lowest validation loss are kept. A run that is
-    /// stopped leaves only its checkpoint.
+    /// Trains the network. With a validation set, the parameters of the best epoch are kept: by default, the one with
+    /// the lowest validation loss. If the run is stopped, it leaves only a checkpoint.
     pub fn train(&mut self, output: &mut Output) -> Result<End> {
         let Self { arguments, sets, recipe, trainer, interrupt, .. } = self;
         let (train, began) = (&sets.train.rows, Instant::now());
@@ -201,20 +201,20 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Prints the command that resumes a training run that was stopped.
+    /// Prints the command that resumes a stopped training run. `folder` has the checkpoint.
     pub fn tell_stopped(&self, folder: &Path, output: &mut Output) {
         let command = self.arguments.stopping.command(folder);
         let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
         if self.arguments.json {
             output.json(&Stopped { event: "stopped", step, checkpoint: &checkpoint, resume: &command });
         }
-        // On standard error, since standard output may be a file that nobody looks at.
+        // Printed to standard error, since standard output may be a file that nobody looks at.
         let text =
             format!("stopped after step {step}, with a checkpoint in {}; to resume:\n  {command}", shown(&checkpoint));
         writeln!(std::io::stderr(), "{text}").ok();
     }
 
-    /// Evaluates and writes the model, and prints the results.
+    /// Evaluates and saves the model, and prints the results.
     pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
         let Outcome { history, seconds, is_resumed } = outcome;
         let mut model = self.trainer.model()?;
@@ -271,9 +271,9 @@ impl<'a> Job<'a> {
         conflict.map_or(Ok(()), Err)
     }
 
-    /// Saves the model, and returns its path. A file at the path must not be replaced if another process wrote it since
-    /// training began, or if there was no checkpoint to resume from. The model is then saved under a free name beside it, and
-    /// an error is returned as well if `--out` named the path.
+    /// Saves the model, and returns its path. An existing file is not replaced if another process wrote it since
+    /// training began, or if there was no checkpoint to resume from. The model is then saved under a free name in the
+    /// same folder. If `--out` named the existing file, an error is returned as well.
     fn save(&self, model: &Model, is_resumed: bool) -> Result<(PathBuf, Option<Error>)> {
         let Some(problem) = self.arguments.overwriting(&self.model, &self.origin, is_resumed) else {
             model.save(&self.model)?;
@@ -306,14 +306,14 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Number of rows per step. The last step of an epoch may have fewer.
+/// Number of rows per optimizer step. The last step of an epoch may have fewer.
 fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 
 fn builder(arguments: &Arguments, recipe: &Recipe, sets: &Sets) -> Result<Builder> {
     let train = &sets.train.rows;
-    // Pixels have the same meaning in all columns, so they share one mean and one scale. Tables have outliers.
+    // All pixels have the same meaning, so they share one mean and one scale. Tables often have outliers.
     let fit = match &sets.preparation {
         Some(_) => Standardization::robust,
         None if train.bytes().is_some() => Standardization::fit_all,
@@ -335,7 +335,7 @@ fn builder(arguments: &Arguments, recipe: &Recipe, sets: &Sets) -> Result<Builde
     Ok(if arguments.profile { builder.profile() } else { builder })
 }
 
-/// Returns the layout of the table, so that the model reads other tables in the same way.
+/// Returns the layout of the table, which is stored in the model. The model then reads other tables in the same way.
 fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
     TableLayout {
@@ -346,7 +346,8 @@ fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
     }
 }
 
-/// Locks a value that callbacks share. They never run at the same time. If one panicked, the value can still be printed.
+/// Locks a value that callbacks share. The callbacks never run at the same time. If one panicked, the value can still
+/// be printed.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

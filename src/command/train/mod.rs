@@ -1,4 +1,4 @@
-//! `wgrad train`: splits, scales, trains, evaluates, saves.
+//! Command `wgrad train`: splits and scales the data, trains and evaluates a network, and saves the model.
 
 mod job;
 mod profile;
@@ -80,7 +80,7 @@ scaled back. With binary_cross_entropy, there is no accuracy if targets lie
 between 0 and 1.
 ";
 
-/// Options of training.
+/// Options of `wgrad train`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -94,32 +94,32 @@ pub struct Arguments {
     split: SplitOptions,
     /// Writes train.csv, validation.csv, test.csv to FOLDER
     ///
-    /// They are written before training. Each file has the rows of one set; a set without rows has none. Rows of a
-    /// table keep all columns, also dropped ones. Rows of a built-in data set or of standard input have the inputs as
-    /// numbers, and the target. Existing files with other rows are replaced only with --force, and files of this
-    /// training run never.
+    /// The files are written before training. Each file has the rows of one set; a set without rows has no file. Rows
+    /// of a table keep all columns, including dropped ones. Rows of a built-in data set or of standard input have the
+    /// inputs as numbers, and the target. Existing files with other rows are replaced only with --force. Files that
+    /// this training run reads or writes are never replaced.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Data", hide_short_help = true)]
     save_split: Option<PathBuf>,
     #[command(flatten)]
     recipe: Options,
     /// Gradient accumulation: batches per step [default: 1]
     ///
-    /// Gradients of N batches are added before each update. A step then has N times as many rows as --batch, but memory
-    /// is needed for the layers' outputs of one batch only.
+    /// Gradients of N batches are added before each update. A step then has N times as many rows as --batch, but needs
+    /// the memory for the layers' outputs of only one batch.
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
     #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
     accumulate: usize,
     /// Learning rate schedule [default: cosine]
     ///
-    /// `wgrad list schedules` prints all names. Options stand in parentheses, as in "step(steps=100, factor=0.5)"; steps
-    /// are those of the optimizer. By default, cosine and similar schedules reach their end with the last step.
+    /// `wgrad list schedules` prints all names. Options of a schedule are in parentheses, as in "step(steps=100,
+    /// factor=0.5)"; steps are optimizer steps. By default, cosine and similar schedules end with the last step.
     #[arg(long, value_name = "NAME", default_value = "cosine", hide_default_value = true)]
     #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES).in_any_case(), hide_possible_values = true)]
     #[arg(help_heading = "Training")]
     schedule: ScheduleText,
     /// Warm-up: steps, or fraction of all steps [default: 0]
     ///
-    /// A number of steps, or a fraction below 1. The learning rate increases linearly over these steps; then the
+    /// A number of steps, or a fraction below 1. The learning rate increases linearly over these steps. Then the
     /// schedule begins.
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(Amount), allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
@@ -131,27 +131,28 @@ pub struct Arguments {
     epochs: Option<usize>,
     /// Stops N epochs after the best one [default: never]
     ///
-    /// Early stopping: training ends once the validation loss or the chosen metric has not become better for N
-    /// epochs. It needs a validation set.
+    /// Early stopping: training ends if the validation loss, or the metric of --metric, has not improved for N epochs.
+    /// It needs a validation set.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     patience: Option<usize>,
     /// Metric of the best epoch, as "roc_auc" [default: the loss]
     ///
-    /// The parameters of the epoch with the best value on the validation set are kept, and early stopping counts from it. The
-    /// names are those of `wgrad list metrics`, with parameters as in "f_beta(beta=2)".
+    /// The parameters of the epoch with the best value on the validation set are kept, and early stopping counts from
+    /// this epoch. `wgrad list metrics` prints the names. Parameters of a metric are in parentheses, as in
+    /// "f_beta(beta=2)".
     #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
     metric: Option<Metric>,
     /// Weights of classes: balanced, or "no=1,yes=5" [default: none]
     ///
-    /// Each row of the training set is multiplied by the weight of its class. balanced gives all classes the same weight in
-    /// all: n / (k · n_c) for a class with n_c of n rows, if there are k classes. Classes that are not named have the
-    /// weight 1. Validation and test set are not weighted by class.
+    /// The weight of each row of the training set is multiplied by the weight of its class. balanced gives all classes
+    /// the same total weight: n / (k · n_c) for each row of a class with n_c of n rows, if there are k classes. Classes
+    /// that are not named have the weight 1. Validation and test set are not weighted by class.
     #[arg(long, value_name = "WEIGHTS", help_heading = "Training", hide_short_help = true)]
     class_weight: Option<ClassWeights>,
     /// Random seed
     ///
-    /// It determines the split, the initial weights, the order of rows and dropout. Generated data sets such as moons
-    /// do not depend on it.
+    /// The seed determines the split, the initial weights, the order of rows and dropout. It does not change generated
+    /// data sets such as moons.
     #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
     #[arg(help_heading = "Training")]
     seed: u64,
@@ -165,14 +166,14 @@ pub struct Arguments {
     stopping: stopping::Stopping,
     /// File of the model [default: DATA.safetensors]
     ///
-    /// DATA is the name of the data set, or of the table's file without its extensions. An existing model of other data
-    /// or settings is replaced only with --force. Otherwise, the default is the next free name, such as
-    /// DATA-2.safetensors, and a FILE that is named here is an error.
+    /// DATA is the name of the data set, or the file name of the table without extensions. An existing model of other
+    /// data or settings is replaced only with --force. Without --force, the default is the next free name, such as
+    /// DATA-2.safetensors; an existing FILE is then an error.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     out: Option<PathBuf>,
     /// Replaces files of other data or settings
     ///
-    /// These are the model, and the files of --save-split.
+    /// Such files are the model, and the files of --save-split.
     #[arg(long, help_heading = "Output")]
     force: bool,
     /// Draws learning curves: *.svg or *.png
@@ -185,8 +186,9 @@ pub struct Arguments {
     dark: bool,
     /// Measures the time of each operation (op) of a step
     ///
-    /// Prints a table after training, or with --json an object per op. Training takes longer, since the ops run one by
-    /// one. The model is the same, bit for bit. A GPU needs timestamps for it, which `wgrad devices` shows.
+    /// Prints a table after training, or with --json one object per op. Training takes longer, since the ops run one by
+    /// one. The model is the same, bit for bit. A GPU needs timestamps for this option; `wgrad devices` shows if it has
+    /// them.
     #[arg(long, help_heading = "Profile", hide_short_help = true)]
     profile: bool,
     /// Writes a timeline of the ops, with --profile
@@ -199,16 +201,16 @@ pub struct Arguments {
     rates: RateOptions,
     /// Prints JSON, one object per line: start, epoch …, summary
     ///
-    /// The field `event` has the kind. There is also `resumed` or `begun_anew` with --resume, `op` … with --profile,
-    /// and after Ctrl-C `stopped` in place of `summary`.
+    /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, and --profile adds `op`
+    /// objects. After Ctrl-C, `stopped` replaces `summary`.
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
-/// Settings that may change when training is resumed.
+/// Names of the settings that may change when training is resumed.
 const RESUMABLE: [&str; 5] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate"];
 
-/// Text of a schedule, which is read once the number of steps is known.
+/// Schedule as the user typed it. It is parsed when the number of steps is known.
 #[derive(Clone)]
 struct ScheduleText(String);
 
@@ -220,7 +222,7 @@ impl FromStr for ScheduleText {
     }
 }
 
-/// Trains and writes the model; returns the exit code.
+/// Trains and saves the model. Returns the exit code.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     let mut job = Job::prepare(arguments, output)?;
     job.tell_start(output)?;
@@ -233,7 +235,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     }
 }
 
-/// Settings of a training run that depend on its data.
+/// Settings of a training run that are determined with its data.
 struct Settings<'a> {
     sets: &'a Sets,
     recipe: &'a Recipe,
@@ -242,7 +244,7 @@ struct Settings<'a> {
 }
 
 impl Arguments {
-    /// Returns the number of warm-up steps. It is an error if they are not fewer than all `steps`.
+    /// Returns the number of warm-up steps. It must be below `steps`, the number of all steps.
     fn warmup_steps(&self, steps: u64) -> Result<u64> {
         let warmup = self.warmup.map_or(0, |warmup| warmup.of(steps as usize)) as u64;
         if warmup >= steps {
@@ -258,9 +260,9 @@ impl Arguments {
         Ok(Schedule::parse(&self.schedule.0, steps - warmup_steps)?.after_warmup(start, warmup_steps))
     }
 
-    /// Returns the file of the model. Without `--out` it is the first of `DATA.safetensors`, `DATA-2.safetensors`, … that does
-    /// not exist, or that holds a model of the same data and settings. With `--out`, a file that must not be replaced is an
-    /// error.
+    /// Returns the file of the model. With `--out`, a file that must not be replaced is an error. Without `--out`, it
+    /// is the first usable file of `DATA.safetensors`, `DATA-2.safetensors`, … A file is usable if it does not exist,
+    /// or has a model of the same data and settings.
     fn model_path(&self, wanted: &Path, origin: &Origin) -> Result<PathBuf> {
         let path = match self.out {
             Some(_) => wanted.into(),
@@ -276,7 +278,8 @@ impl Arguments {
         Ok(path)
     }
 
-    /// Returns the preferred file of the model: that of `--out`, or else `DATA.safetensors`. It may hold another model already.
+    /// Returns the preferred file of the model: the file of `--out`, or else `DATA.safetensors`. It may already have
+    /// another model.
     fn wanted_path(&self, data: &Dataset) -> Result<PathBuf> {
         let path = self.out.clone().unwrap_or_else(|| format!("{}.safetensors", data::stem(&self.data, data)).into());
         check_replaceable(&path)?;
@@ -287,13 +290,13 @@ impl Arguments {
         Ok(path)
     }
 
-    /// Returns the origin of the model: its settings, and its data, with their number of rows and checksum.
+    /// Returns the origin of the model: data, number of rows, checksum, and settings.
     fn origin(&self, settings: &Settings<'_>, (rows, checksum): (usize, u32)) -> Result<Origin> {
         let Settings { sets, recipe, epochs, warmup_steps } = settings;
         let train = &sets.train.rows;
         let optimizer = serde_json::to_value(recipe.optimizer)
             .map_err(|error| Error::conflict("optimizer", error.to_string(), "use another"))?;
-        // Each option of the optimizer is a setting of its own, so that messages can name the one that differs.
+        // Each option of the optimizer is a separate setting, so that messages can name the one that differs.
         let options = optimizer.as_object().into_iter().flatten().filter(|(name, _)| *name != "kind");
         let options = options.map(|(name, value)| (format!("optimizer.{name}"), value.to_string()));
         let given = |number: Option<String>| number.unwrap_or_default();
@@ -321,8 +324,8 @@ impl Arguments {
         Ok(Origin { data: train.name().into(), rows, checksum, settings })
     }
 
-    /// Returns the reason why the file at `path` must not be replaced; `None` if it may be, or does not exist. If training was
-    /// resumed, [`RESUMABLE`] settings may differ.
+    /// Returns the reason why the file at `path` must not be replaced; `None` if it may be replaced, or does not exist.
+    /// If training was resumed, the [`RESUMABLE`] settings may differ.
     fn overwriting(&self, path: &Path, origin: &Origin, is_resumed: bool) -> Option<String> {
         if self.force || !path.exists() {
             return None;
@@ -339,7 +342,8 @@ impl Arguments {
         Some(problem)
     }
 
-    /// Returns the file for the learning curves, checked to be writable; `None` without `--plot`.
+    /// Returns the file for the learning curves; `None` without `--plot`. It must be writable, and differ from the
+    /// model and the table.
     fn picture(&self, model: &Path) -> Result<Option<PictureFile>> {
         let Some(path) = &self.plot else {
             return match self.dark {
@@ -356,7 +360,7 @@ impl Arguments {
     }
 }
 
-/// `m.safetensors`, `m-2.safetensors`, `m-3.safetensors`, …
+/// Returns numbered paths: `m.safetensors`, `m-2.safetensors`, `m-3.safetensors`, …
 fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> {
     let beside = |number: u32| {
         let mut name = path.file_stem().unwrap_or_default().to_os_string();

@@ -1,4 +1,4 @@
-//! Times of the ops of training: `--profile`, `--trace`.
+//! Output of the time of each operation (op): `--profile`, `--trace`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::command::plot::same_file;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
 
-/// Time and work of one op.
+/// JSON object with the time and work of one op.
 #[derive(Serialize)]
 struct Op {
     event: &'static str,
@@ -29,7 +29,8 @@ struct Op {
 }
 
 impl Arguments {
-    /// Returns the file for the trace, checked to be writable; `None` without `--trace`.
+    /// Returns the file for the trace; `None` without `--trace`. It must be writable, and differ from the other files
+    /// of the run.
     pub(super) fn trace_file(&self, model: &Path) -> Result<Option<PathBuf>> {
         let remedy = "add `--profile`";
         let Some(path) = &self.trace else {
@@ -51,13 +52,13 @@ impl Arguments {
     }
 }
 
-/// Prints the times of all ops as a table.
+/// Prints the time of each op as a table.
 pub fn tell_table(output: &mut Output, profile: &Profile, rates: &RateOptions) {
     output.line("");
     output.folded(&profile.table(rates.rates()), "kernel");
 }
 
-/// Prints the times of all ops as JSON.
+/// Prints the time of each op as a JSON object.
 pub fn tell_events(output: &mut Output, profile: &Profile) {
     profile.ops().iter().for_each(|op| output.json(&event(op)));
 }

@@ -1,4 +1,4 @@
-//! Files of the training, validation and test set: `--save-split`.
+//! Writing training, validation and test set to files: `--save-split`.
 
 use std::fs;
 use std::io::Read;
@@ -13,9 +13,10 @@ use wgrad::{Dataset, Error, Result, Targets};
 use super::split::{Origin, Set, Sets};
 use crate::command::data::same_file;
 
-/// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder. Rows of a table keep all its columns; rows of
-/// other data are written as numbers. Existing files with other contents are replaced only if `force` is true. The files in
-/// `used`, which training reads or writes, are never replaced.
+/// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder. Rows of a table keep all its columns;
+/// rows of other data are written as numbers. `table` is the path of the table and the options that read it. Existing
+/// files with other contents are replaced only if `force` is true. The files in `used`, which training reads or writes,
+/// are never replaced.
 pub fn write(
     folder: &Path,
     sets: &Sets,
@@ -46,6 +47,7 @@ pub fn write(
     files.iter().try_for_each(|(path, text)| replace(path, |file| file.write_all(text)))
 }
 
+/// Contents of the file of a set. `original` is the table that was split, if the data are a table.
 fn text(set: &Set, original: Option<&RawTable>) -> Result<Vec<u8>> {
     match (&set.origin, original) {
         (Origin::File(path), _) => unpacked(path),

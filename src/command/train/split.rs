@@ -1,4 +1,4 @@
-//! Training, validation and test set: `--validation`, `--test`.
+//! Splitting the data into training, validation and test set: `--validation`, `--test`.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use crate::command::data::{Source, like};
 use crate::command::numbers::Amount;
 use crate::command::report::Rows;
 
-/// Default size of validation and test set.
+/// Default size of the validation set, and of the test set.
 const HELD_OUT: Amount = Amount::Fraction(0.15);
 
-/// Default size of the validation set if the data come with a test set: 5,000 of MNIST's 60,000 rows.
+/// Default size of the validation set if the data have their own test set: 5,000 of MNIST's 60,000 rows.
 const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
 
-/// Options of how rows are split.
+/// Options for the sizes of the validation and the test set.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Data")]
 pub struct SplitOptions {
@@ -24,20 +24,21 @@ pub struct SplitOptions {
     ///
     /// A fraction of the rows, a number of rows, or the path of a table with the same columns; 0 for none. Rows are
     /// drawn at random, in proportion to the classes. The model keeps the parameters of the epoch with the lowest
-    /// validation loss. By default, mnist has a twelfth of its training rows, and data with fewer than 20 rows have no
-    /// validation set.
+    /// validation loss, or with the best value of --metric. By default, mnist uses a twelfth of its training rows, and
+    /// data with fewer than 20 rows have no validation set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     validation: Option<Size>,
     /// Test set: size or file [default: 0.15]
     ///
     /// A fraction of the rows, a number of rows, or the path of a table with the same columns; 0 for none. The model is
-    /// evaluated on it after training: without a test set on the validation set, and without either on the training
-    /// set. By default, mnist's own test set is used, and data with fewer than 20 rows have no test set.
+    /// evaluated on the test set after training. Without a test set, it is evaluated on the validation set; without
+    /// both sets, on the training set. By default, mnist uses its own test set, and data with fewer than 20 rows have
+    /// no test set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     test: Option<Size>,
 }
 
-/// Size of a set, or its file.
+/// Value of `--validation` or `--test`: a number or fraction of rows, or the path of a table.
 #[derive(Clone)]
 enum Size {
     Amount(Amount),
@@ -56,7 +57,7 @@ fn size(text: &str) -> std::result::Result<Size, String> {
 }
 
 impl Size {
-    /// Returns the number or fraction of the source's rows that a set takes; 0 if the set is a file.
+    /// Returns the number or fraction of the data's rows that are drawn for a set; 0 if the set is read from a file.
     fn amount(size: Option<&Self>, default: Amount) -> Amount {
         match size {
             None => default,
@@ -67,13 +68,14 @@ impl Size {
 }
 
 impl SplitOptions {
-    /// Returns the number or fraction of the source's rows in the validation and the test set.
+    /// Returns the numbers or fractions of rows that are drawn for the validation and the test set. The argument has
+    /// the defaults.
     fn amounts(&self, [validation, test]: [Amount; 2]) -> [Amount; 2] {
         [Size::amount(self.validation.as_ref(), validation), Size::amount(self.test.as_ref(), test)]
     }
 
-    /// Returns the settings `validation` and `test` for the origin of a model. A file is described by its number of rows and
-    /// its checksum. An option that was not given is empty.
+    /// Returns the settings `validation` and `test`, which are stored in the model. A file is described by its number
+    /// of rows and its checksum. A default is an empty text.
     pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 2] {
         let setting = |size: Option<&Size>, set: Option<&Set>| match size {
             None => String::new(),
@@ -89,33 +91,34 @@ impl SplitOptions {
     }
 }
 
-/// Rows of a set, and their origin.
+/// Rows of one set, with their origin.
 pub struct Set {
     pub rows: Dataset,
     pub origin: Origin,
 }
 
-/// Origin of a set.
+/// Origin of the rows of a set.
 pub enum Origin {
-    /// Rows of the source by number, from 0.
+    /// Rows drawn from the data, as indices from 0.
     Source(Vec<usize>),
-    /// Test set that comes with the source.
+    /// Test set that comes with the data.
     Own,
-    /// Another table.
+    /// Table in another file.
     File(PathBuf),
 }
 
-/// Training, validation and test set.
+/// Training, validation and test set of a run.
 pub struct Sets {
     pub train: Set,
     pub validation: Option<Set>,
     pub test: Option<Set>,
-    /// Preparation of a table, fitted on the training set, and what its columns become.
+    /// Preparation of the table, fitted on the training set, with a summary of each column; `None` for built-in data
+    /// sets.
     pub preparation: Option<(Preparation, Vec<PreparedColumn>)>,
 }
 
 impl Sets {
-    /// Splits a source at random, by a seed. Sets that are given as files are read.
+    /// Splits the data at random by `seed`. Sets that are files are read.
     pub fn of(source: Source, options: &SplitOptions, columns: &Columns, seed: u64) -> Result<Self> {
         match source {
             Source::Data { rows, test } => Self::of_data(&rows, test, options, columns, seed),
@@ -123,7 +126,7 @@ impl Sets {
         }
     }
 
-    /// Splits the rows of a table, fits its preparation on the training set, and applies it to all sets.
+    /// Splits the rows of a table. The preparation is fitted on the training set, and then applied to all sets.
     fn of_table(
         table: &Table,
         rows: &[usize],
@@ -153,6 +156,7 @@ impl Sets {
         Ok(Self { validation, test, train, preparation: Some((preparation, summary)) })
     }
 
+    /// Splits the rows of a built-in data set. `own` is the test set that comes with it.
     fn of_data(
         rows: &Dataset,
         own: Option<Dataset>,
@@ -180,8 +184,8 @@ impl Sets {
         })
     }
 
-    /// Returns the set that the model is evaluated on after training, and its name: `test`, `validation` without a test set, or
-    /// `all` (the training set) without either.
+    /// Returns the set on which the model is evaluated after training, and its name. The name is `test`; `validation`
+    /// if there is no test set; `all` (the training set) if there is neither.
     pub fn evaluated(&self) -> (&Dataset, &'static str) {
         match (&self.test, &self.validation) {
             (Some(test), _) => (&test.rows, "test"),
@@ -190,15 +194,15 @@ impl Sets {
         }
     }
 
-    /// The sets and their names.
+    /// Sets with rows, each with its name: `train`, `validation` and `test`.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &Set)> {
         let held_out = [("validation", &self.validation), ("test", &self.test)];
         let held_out = held_out.into_iter().filter_map(|(name, set)| Some((name, set.as_ref()?)));
         std::iter::once(("train", &self.train)).chain(held_out)
     }
 
-    /// Returns a warning about classes without rows in the training set, which the model never predicts; `None` if there are
-    /// none.
+    /// Returns a warning about classes without rows in the training set, which the model never predicts; `None` if
+    /// there are no such classes.
     pub fn untrained_classes(&self) -> Option<Warning> {
         let Targets::Classes { indices, names } = self.train.rows.targets() else { return None };
         let mut is_trained = vec![false; names.len()];
@@ -220,14 +224,14 @@ impl Sets {
         self.all().map(|(_, set)| set.rows.len()).sum()
     }
 
-    /// Number of rows in each set.
+    /// Number of rows of each set; 0 for a missing set.
     pub fn sizes(&self) -> Rows {
         let size = |set: &Option<Set>| set.as_ref().map_or(0, |set| set.rows.len());
         Rows { train: self.train.rows.len(), validation: size(&self.validation), test: size(&self.test) }
     }
 }
 
-/// Reads the set if `size` is a file; otherwise returns `None`.
+/// Reads the set from its file; returns `None` if `size` is not a file. `prepared` is as in [`like`].
 fn file(
     size: Option<&Size>,
     train: &Dataset,
@@ -238,7 +242,7 @@ fn file(
     Ok(Some(Set { rows: like(train, prepared, columns, path)?, origin: Origin::File(path.clone()) }))
 }
 
-/// Returns the row numbers of the training, validation and test set of `all` rows.
+/// Returns the indices of the rows of the training, validation and test set. `all` is the number of rows to split.
 fn split(name: &str, all: usize, targets: &Targets, amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>; 3]> {
     let [validation, test] = amounts.map(|amount| amount.fraction(all));
     if validation == 0.0 && test == 0.0 {
@@ -250,7 +254,7 @@ fn split(name: &str, all: usize, targets: &Targets, amounts: [Amount; 2], seed: 
         let problem = format!("{validation} rows to validate and {test} to test leave none of {all} to train on");
         return Err(Error::conflict("`--validation`, `--test`", problem, "make them smaller"));
     }
-    // Splits depend on the number of rows and on their classes alone.
+    // The split depends only on the number of rows and on their classes.
     let numbers = (0..all).map(|row| row as f64).collect();
     let numbered = Dataset::table(name, ["row"], numbers, targets.clone())?;
     let (train, validation, test) = numbered.split(Split::parts(train, validation).seed(seed))?;
@@ -262,7 +266,7 @@ fn split(name: &str, all: usize, targets: &Targets, amounts: [Amount; 2], seed: 
     Ok(sets)
 }
 
-/// Moves one row of each class without a row in the training set to it, from the validation or the test set.
+/// Moves rows from the validation and the test set to the training set, so that it has at least one row of each class.
 fn train_each_class([train, validation, test]: &mut [Vec<usize>; 3], indices: &[u32], classes: usize) {
     let mut is_trained = vec![false; classes];
     train.iter().for_each(|row| is_trained[indices[*row] as usize] = true);

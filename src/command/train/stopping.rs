@@ -1,4 +1,4 @@
-//! Checkpoints, and interruption of training: `--checkpoint`, `--resume`, Ctrl-C.
+//! Checkpoints, and stopping of training: `--checkpoint`, `--resume`, Ctrl-C.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -14,19 +14,20 @@ use wgrad::{Checkpoints, Error, Result};
 
 use crate::command::numbers::{count, within};
 
-/// Exit code after Ctrl-C, as in shells: 128 plus the number of the signal.
+/// Exit code after Ctrl-C: 128 plus the number of the signal, as in shells.
 pub const INTERRUPTED: u8 = 130;
 
-/// Default interval between checkpoints, in seconds.
+/// Default time between checkpoints, in seconds.
 const INTERVAL: f64 = 60.0;
 
-/// Options of checkpoints.
+/// Options of `wgrad train` for checkpoints.
 #[derive(Args)]
 pub struct Stopping {
     /// Writes checkpoints to FOLDER during training
     ///
-    /// The newest three checkpoints are kept, and that of the best epoch. A FOLDER that already has checkpoints is an
-    /// error without --resume. Without this option, only Ctrl-C writes a checkpoint, to a folder beside the model.
+    /// The three newest checkpoints and the checkpoint of the best epoch are kept. A FOLDER that already has
+    /// checkpoints is an error without --resume. Without --checkpoint, only Ctrl-C writes a checkpoint, to a folder
+    /// beside the model.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Checkpoints", hide_short_help = true)]
     checkpoint: Option<PathBuf>,
@@ -42,10 +43,10 @@ pub struct Stopping {
     checkpoint_secs: Option<f64>,
     /// Continues from the newest checkpoint
     ///
-    /// Uses the folder of --checkpoint, or else the checkpoint that Ctrl-C wrote for the same data and settings. If
-    /// there is no checkpoint, training starts from the beginning. Repeat all other options: only the number of epochs,
-    /// the patience, the learning rate, its schedule and the warm-up may change. Checkpoints of other settings in the
-    /// folder of --checkpoint are an error.
+    /// Training continues from the folder of --checkpoint, or else from the checkpoint that Ctrl-C wrote for the same
+    /// data and settings. If there is no checkpoint, training starts from the beginning. Repeat all other options. Only
+    /// the number of epochs, the patience, the learning rate, its schedule and the warm-up may change. If the folder of
+    /// --checkpoint has checkpoints of other settings, it is an error.
     #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }
@@ -55,13 +56,13 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 }
 
 impl Stopping {
-    /// Returns `true` for `--resume`.
+    /// Returns true if `--resume` was given.
     pub fn is_resumed(&self) -> bool {
         self.resume
     }
 
-    /// Returns the folder and interval of checkpoints. Without `--checkpoint`, only a training run that is stopped writes one,
-    /// to a folder beside the model.
+    /// Returns the folder of the checkpoints, and the time between them. Without `--checkpoint`, only a stopped
+    /// training run writes a checkpoint, to a folder beside the model.
     pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {
             self.check_alone()?;
@@ -83,13 +84,13 @@ impl Stopping {
         Ok(self.resumed(checkpoints))
     }
 
-    /// Sets the checkpoints to resume if `--resume` is given. Training may get more epochs, which changes its learning rate
-    /// schedule.
+    /// Resumes from existing checkpoints if `--resume` was given. Another learning rate is accepted, since more epochs
+    /// change the learning rate schedule.
     fn resumed(&self, checkpoints: Checkpoints) -> Checkpoints {
         if self.resume { checkpoints.resume().accept_learning_rate() } else { checkpoints }
     }
 
-    /// Refuses options of checkpoints without a folder. clap cannot do it, since the folder may be set in a run file.
+    /// Refuses options of checkpoints without a folder. clap cannot check this, since a run file may set the folder.
     fn check_alone(&self) -> Result<()> {
         let given = [
             ("--checkpoint-steps", self.checkpoint_steps.is_some()),
@@ -100,8 +101,8 @@ impl Stopping {
         Err(Error::conflict(format!("`{option}`"), problem, "name one with `--checkpoint`"))
     }
 
-    /// Returns the command that continues from the checkpoints in `folder`: the typed command, plus `--checkpoint` and
-    /// `--resume` if they are missing.
+    /// Returns the command that resumes from the checkpoints in `folder`. It is the typed command, with `--checkpoint`
+    /// and `--resume` added if they are missing.
     pub fn command(&self, folder: &Path) -> String {
         let mut words: Vec<OsString> = std::env::args_os().collect();
         if let Some(program) = words.first_mut() {
@@ -117,12 +118,12 @@ impl Stopping {
     }
 }
 
-/// Request to stop, by Ctrl-C.
+/// Request of the user to stop training, by Ctrl-C. All clones share it.
 #[derive(Clone)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C from now on. A second Ctrl-C ends the program at once.
+    /// Listens for Ctrl-C from now on. A second Ctrl-C ends the program immediately.
     pub fn listen() -> Result<Self> {
         let asked = Self(Arc::new(AtomicBool::new(false)));
         let heard = asked.clone();
@@ -140,12 +141,12 @@ impl Interrupt {
         Ok(asked)
     }
 
-    /// Returns `Break` if training should stop, else `Continue`.
+    /// Returns `Break` if the user pressed Ctrl-C, otherwise `Continue`.
     pub fn flow(&self) -> ControlFlow<()> {
         if self.0.load(Ordering::SeqCst) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Makes the next Ctrl-C end the program at once: training is done, and no checkpoint is to be written.
+    /// Makes the next Ctrl-C end the program immediately. Training has ended, so no checkpoint will be written.
     pub fn end(&self) {
         self.0.store(true, Ordering::SeqCst);
     }

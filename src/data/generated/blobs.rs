@@ -1,18 +1,19 @@
-//! Clusters.
+//! Clusters of points in the plane.
 
 use super::{check, check_classes, plane};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::rng::{Philox, Stream};
 
-/// Half the side of the square around (0, 0) in which centers lie, as in scikit-learn.
+/// Half the side of the square around (0, 0) from which the centers are drawn, as in scikit-learn.
 const REACH: f64 = 10.0;
 
 /// Returns clusters of points in the plane, like scikit-learn's `make_blobs`.
 ///
-/// Centers are drawn uniformly from \[−10, 10)². Points lie around them with the standard `deviation` in each coordinate.
-/// Classes are `blob0`, `blob1`, …, with equally many rows, to within one, in shuffled order. Clusters with close centers
-/// overlap. The same arguments give the same rows; another seed gives other centers, too.
+/// The centers of the clusters are drawn uniformly from \[−10, 10)². Points have a normal distribution around their
+/// center; `deviation` is the standard deviation of each coordinate. Classes are `blob0`, `blob1`, …, with equally many
+/// rows, to within one. Rows are shuffled. Clusters with close centers overlap. The same arguments give the same rows.
+/// Another seed also gives other centers.
 ///
 /// # Errors
 /// `rows` is below 2 or above 2²⁴, `clusters` is below 2 or above `rows`, or `deviation` is negative or not finite as f32.

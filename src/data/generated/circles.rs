@@ -7,14 +7,14 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::rng::{Philox, Stream};
 
-/// Radius of the inner circle; the outer one has radius 1.
+/// Radius of the inner circle. The outer circle has the radius 1.
 const INNER: f64 = 0.5;
 
 /// Returns two circles around (0, 0), like scikit-learn's `make_circles` with `factor=0.5`. They are not linearly separable.
 ///
-/// The radii are 1 and ½; points are evenly spaced, starting at (1, 0) and (½, 0). Classes are `outer` (`rows / 2` rows) and
-/// `inner` (the others), in shuffled order. `noise` is the standard deviation of Gaussian noise in each coordinate. The same
-/// arguments give the same rows.
+/// The radii are 1 and ½. Points are evenly spaced, starting at (1, 0) and (½, 0). The class `outer` has `rows / 2`
+/// rows, and the class `inner` has the remaining rows. Rows are shuffled. `noise` is the standard deviation of Gaussian
+/// noise in each coordinate. The same arguments give the same rows.
 ///
 /// # Errors
 /// `rows` is below 2 or above 2²⁴, or `noise` is negative or not finite as f32.

@@ -23,8 +23,8 @@ pub fn or() -> Dataset {
     gate("or", |a, b| a | b)
 }
 
-/// Returns the truth table of XOR: four rows of two inputs and one target, all 0 or 1. It is the smallest data set that a
-/// single layer cannot learn (Minsky and Papert, *Perceptrons*, 1969).
+/// Returns the truth table of XOR: four rows of two inputs and one target, all 0 or 1. XOR is the smallest data set
+/// that a single layer cannot learn (Minsky and Papert, *Perceptrons*, 1969).
 ///
 /// # Examples
 /// ```

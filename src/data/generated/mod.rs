@@ -18,9 +18,10 @@ use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::Philox;
 
-/// Most rows, so that a typing error is refused instead of exhausting the memory: this many points take 400 MB.
+/// Maximum number of rows. It refuses a typing error before the memory is exhausted: this many points take 400 MB.
 const MOST_ROWS: usize = 1 << 24;
 
+/// Refuses an invalid number of rows or an invalid noise. `noise` is the name of the argument and its value.
 fn check(generator: &str, rows: usize, fewest: usize, noise: (&str, f64)) -> Result<()> {
     if !(fewest..=MOST_ROWS).contains(&rows) {
         return Err(Error::value(generator, "rows", rows, &format!("from {fewest} to {MOST_ROWS}")));
@@ -32,7 +33,7 @@ fn check(generator: &str, rows: usize, fewest: usize, noise: (&str, f64)) -> Res
     Ok(())
 }
 
-/// Checks that there are at least two classes, with at least one row each.
+/// Refuses fewer than two classes, and more classes than rows.
 fn check_classes(generator: &str, name: &str, classes: usize, rows: usize) -> Result<()> {
     if !(2..=rows).contains(&classes) {
         return Err(Error::value(generator, name, classes, &format!("from 2 to the number of rows, {rows}")));
@@ -40,15 +41,15 @@ fn check_classes(generator: &str, name: &str, classes: usize, rows: usize) -> Re
     Ok(())
 }
 
-/// Row indices in random order.
+/// Row indices from 0 to `rows` − 1, in random order.
 fn shuffled(rows: usize, random: &mut Philox) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     random.shuffle(&mut order);
     order
 }
 
-/// Creates a data set of points in the plane, in random order. `point` returns the coordinates of row n, without noise, and its
-/// class.
+/// Creates a data set of points in the plane, in random order. `point` returns the coordinates and the class of a row,
+/// without noise.
 fn plane(
     name: &str,
     rows: usize,

@@ -10,11 +10,11 @@ use crate::rng::{Philox, Stream};
 /// Number of turns of an arm around the center.
 const TURNS: f64 = 1.5;
 
-/// Returns interleaved spirals of Archimedes around (0, 0).
+/// Returns interleaved Archimedean spirals around (0, 0).
 ///
-/// With t in (0, 1] in equal steps along the arm, arm k of n has the radius t and the angle 2π (k / n + 1.5 t). Classes are
-/// `arm0`, `arm1`, …, with equally many rows, to within one, in shuffled order. After K. J. Lang and M. J. Witbrock, *Learning
-/// to tell two spirals apart* (1988), whose two arms make three turns.
+/// Arm k of n has the radius t and the angle 2π (k / n + 1.5 t), with t in equal steps over (0, 1]. Classes are `arm0`,
+/// `arm1`, …, with equally many rows, to within one. Rows are shuffled. The data set follows K. J. Lang and M. J.
+/// Witbrock, *Learning to tell two spirals apart* (1988), whose two arms make three turns.
 ///
 /// `noise` is the standard deviation of Gaussian noise in each coordinate; neighboring arms are 2 / (3 n) apart. The same
 /// arguments give the same rows.

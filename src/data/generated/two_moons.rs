@@ -9,9 +9,10 @@ use crate::rng::{Philox, Stream};
 
 /// Returns two interleaved half circles, like scikit-learn's `make_moons`.
 ///
-/// Both have radius 1 and evenly spaced points: the upper half around (0, 0), and the lower half around (1, ½). Classes are
-/// `outer` (upper, `rows / 2` rows) and `inner` (lower, the others), in shuffled order. `noise` is the standard deviation of
-/// Gaussian noise in each coordinate. The same arguments give the same rows.
+/// The half circles have the radius 1 and evenly spaced points. The upper one is around (0, 0), and the lower one
+/// around (1, ½). The class `outer` is the upper one and has `rows / 2` rows. The class `inner` is the lower one and
+/// has the remaining rows. Rows are shuffled. `noise` is the standard deviation of Gaussian noise in each coordinate.
+/// The same arguments give the same rows.
 ///
 /// # Errors
 /// `rows` is below 2 or above 2²⁴, or `noise` is negative or not finite as f32.
@@ -30,7 +31,8 @@ pub fn two_moons(rows: usize, noise: f64, seed: u64) -> Result<Dataset> {
     plane("two_moons", rows, noise, &mut random, names, |row| (moon_point(row, outer, rows), usize::from(row >= outer)))
 }
 
-/// Point of a row: the first `outer` of `rows` points lie on the outer moon, the others on the inner one.
+/// Returns the point of a row. The first `outer` of `rows` points are on the outer moon, the remaining ones on the
+/// inner moon.
 fn moon_point(row: usize, outer: usize, rows: usize) -> [f64; 2] {
     let angle = |index: usize, points: usize| PI * index as f64 / (points - 1).max(1) as f64;
     if row < outer {

@@ -1,7 +1,7 @@
 //! Inspection of a table before training: statistics of each column, and warnings.
 //!
-//! A [`Survey`](survey::Survey) sees the cells of one column once, in bounded memory, and becomes a [`Column`]. Tables that
-//! training refuses can be inspected, too: those with missing cells, text, or numbers that are not finite.
+//! A [`Survey`](survey::Survey) reads the cells of one column once, in bounded memory, and returns a [`Column`]. Tables
+//! that training refuses can be inspected, too, such as tables with missing cells, text, or infinite numbers.
 
 mod survey;
 mod surveys;
@@ -26,7 +26,7 @@ use super::text::Text;
 use super::{ColumnKind, CsvOptions, Dataset, Table, Targets, bytes};
 use crate::error::Result;
 
-/// Statistics of a table or a data set, and warnings about it.
+/// Statistics of a table or a data set, with warnings about likely mistakes.
 ///
 /// # Examples
 /// ```
@@ -43,17 +43,17 @@ pub struct Inspection {
     pub name: String,
     /// Number of rows, without the header.
     pub rows: usize,
-    /// Delimiter of the columns; `None` for a data set that is not a table.
+    /// Delimiter between columns; `None` for a data set that is not a table.
     pub delimiter: Option<char>,
-    /// True if the first row of a table holds the column names, and for a data set that is not a table.
+    /// True if the first row of a table has the column names. For a data set that is not a table, it is true.
     pub header: bool,
-    /// Columns, in the order of the table.
+    /// Statistics of each column, in the order of the table.
     pub columns: Vec<Column>,
-    /// Target column.
+    /// Name, interpretation and classes of the target column.
     pub target: TargetColumn,
-    /// Number of rows that equal an earlier row, in all columns but the dropped ones.
+    /// Number of rows that equal an earlier row. Dropped columns and weights are not compared.
     pub duplicate_rows: usize,
-    /// Warnings; problems that are errors in training come first.
+    /// Warnings. Those about problems that training refuses come first.
     pub warnings: Vec<Warning>,
 }
 
@@ -63,32 +63,32 @@ pub struct Inspection {
 pub struct Column {
     /// Name of the column.
     pub name: String,
-    /// Role of the column.
+    /// Role of the column: input, target, or neither.
     pub role: Role,
-    /// Kind of its cells.
+    /// Kind of the cells.
     pub kind: Kind,
-    /// Format of its numbers; `None` for the plain format, `-1234.5`.
+    /// Format of the numbers; `None` for the plain format, `-1234.5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<NumberFormat>,
-    /// Number of missing cells: empty ones and, if all others are numbers, `NA`, `N/A`, `NaN`, `null` and `?`, in upper or lower
-    /// case.
+    /// Number of missing cells. Empty cells are missing. If all other cells are numbers, words such as `NA`, `NaN`,
+    /// `null` and `?` are missing, too, in upper or lower case.
     pub missing: usize,
-    /// Number of different values, without missing ones; at most 10,000 are counted.
+    /// Number of different values, without missing cells. At most 10,000 are counted.
     pub different: usize,
-    /// True if there are more different values than were counted.
+    /// True if there are more than 10,000 different values.
     pub different_or_more: bool,
-    /// Statistics of a column of numbers; `None` for other columns.
+    /// Statistics of the numbers; `None` if the column has text, or no values.
     #[serde(flatten)]
     pub moments: Option<Moments>,
 }
 
-/// Statistics of a column of numbers, without missing cells.
+/// Minimum, mean, maximum and standard deviation of a column of numbers, without missing cells.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Moments {
     /// Smallest number.
     pub min: f64,
-    /// Mean.
+    /// Mean of the numbers.
     pub mean: f64,
     /// Largest number.
     pub max: f64,
@@ -101,11 +101,11 @@ pub struct Moments {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
-    /// An input of the network.
+    /// Input of the network.
     Input,
-    /// The target.
+    /// Target.
     Target,
-    /// A dropped column.
+    /// Dropped column, or the column with the weights of rows.
     LeftOut,
 }
 
@@ -114,18 +114,18 @@ pub enum Role {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// Finite numbers, some of them not whole.
+    /// Finite numbers. At least one is not whole.
     Number,
-    /// Whole numbers.
+    /// Finite whole numbers.
     WholeNumber,
-    /// Some cells are not finite numbers.
+    /// Cells with text, or with numbers that are not finite as f32. At least one cell is of this kind.
     Text,
     /// All cells are missing.
     Empty,
 }
 
 impl Inspection {
-    /// Inspects a table in a file, in the format of [`Dataset::from_csv`].
+    /// Inspects a table in a file. The formats are those of [`Dataset::from_csv`].
     ///
     /// # Errors
     /// See [`Dataset::from_csv`]. Cells that are empty, not finite or not a number are warnings, not errors.
@@ -135,18 +135,19 @@ impl Inspection {
         of_header(&bytes::name(path), Header::new(Text::new(path, &decoded.bytes, form.delimiter)?, &form)?)
     }
 
-    /// Inspects the text of a table, as [`Inspection::of_csv`] does for a file.
+    /// Inspects a table in a text, as [`Inspection::of_csv`] inspects a file.
     ///
     /// # Errors
-    /// See [`Inspection::of_csv`]; messages have the name in place of the path.
+    /// See [`Inspection::of_csv`]. Messages have the name in place of the path.
     pub fn of_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
         let text = of_text(text, form.delimiter);
         of_header(name, Header::new(Text::new(Path::new(name), &text, form.delimiter)?, &form)?)
     }
 
-    /// Removes warnings about columns that a [`Table`] prepares or leaves out: text, missing cells, constants and ids. Warnings
-    /// about its target stay, except for missing cells.
+    /// Removes warnings that do not apply to a [`Table`], which prepares or leaves out such columns: text, missing
+    /// cells, constants and ids. Warnings about text in the target remain. `is_task_given` is true if the user chose
+    /// regression or classification.
     pub(super) fn keep_what_remains(&mut self, table: &Table, is_task_given: bool) {
         let is_target = |warning: &Warning| warning.columns.contains(&self.target.column);
         let is_used = |name: &String| table.kind(name).is_none_or(ColumnKind::is_used);
@@ -159,7 +160,7 @@ impl Inspection {
         });
     }
 
-    /// Inspects a data set. Of several target columns, [`Inspection::target`] is the last.
+    /// Inspects a data set. If it has several target columns, [`Inspection::target`] is the last.
     pub fn of(data: &Dataset) -> Self {
         let (names, read_as) = match data.targets() {
             Targets::Classes { .. } => (vec!["class".to_string()], ReadAs::Class),
@@ -182,7 +183,7 @@ impl Inspection {
     }
 }
 
-/// Inspects the rows of a table.
+/// Inspects the rows of a table whose header was read.
 pub(super) fn of_header(name: &str, header: Header) -> Result<Inspection> {
     let Header { text, layout, target, is_input, read_as, .. } = header;
     let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });

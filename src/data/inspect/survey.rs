@@ -1,4 +1,4 @@
-//! Statistics of a column, computed in one pass.
+//! Statistics of one column, computed in one pass over the cells.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,42 +7,53 @@ use super::{Column, Kind, Moments, Role};
 use crate::data::NumberFormat;
 use crate::data::text::is_missing;
 
-/// Most different values whose hashes a column keeps: 160 KB, regardless of the table's length.
+/// Maximum number of different values that are counted per column. Their hashes take 160 KB, even for a long table.
 pub(super) const MOST_DIFFERENT: usize = 10_000;
 
 /// Running statistics of a column.
 #[derive(Default)]
 pub(super) struct Survey {
+    /// Number of cells with numbers.
     numbers: usize,
+    /// Number of cells with whole numbers.
     whole: usize,
+    /// Number of cells with text.
     pub(super) texts: usize,
+    /// Number of empty cells.
     empty: usize,
-    /// Number of cells that are words for "missing", and the different words.
+    /// Number of cells that are words for missing values.
     words: usize,
+    /// Different words for missing values, in lower case.
     different_words: BTreeSet<String>,
     min: f64,
     max: f64,
     mean: f64,
     /// Sum of squared deviations from the mean.
     squares: f64,
+    /// Hashes of the different values.
     different: HashSet<u64>,
+    /// True if there are more than [`MOST_DIFFERENT`] different values.
     pub(super) more_different: bool,
-    /// True if any counted value has appeared twice.
+    /// True if a counted value appeared at least twice.
     pub(super) repeats: bool,
+    /// Byte at which the row of the first empty cell begins.
     first_empty: Option<u64>,
+    /// Byte at which the row of the first word for a missing value begins.
     first_word: Option<u64>,
+    /// First cell with text, and the byte at which its row begins.
     pub(super) first_text: Option<(u64, String)>,
+    /// True if at least one cell differs from the target of its row.
     pub(super) differs_from_target: bool,
 }
 
-/// Returns the number in a cell, if it is finite as f32.
+/// Returns the number in a cell; `None` if the cell is not a number, or not finite as f32.
 pub(super) fn finite(cell: &str, format: NumberFormat) -> Option<f64> {
     format.read(cell).filter(|number| (*number as f32).is_finite())
 }
 
 impl Survey {
-    /// Adds a cell of the row that begins at byte `start`. `format` is the number format of the column. `target` is the target
-    /// cell of the row, and its number if it has one.
+    /// Adds a cell. `start` is the byte at which its row begins, and `format` is the number format of the column.
+    /// `target` is the target of the row: the cell, and its number if it is one.
     pub(super) fn see(&mut self, start: u64, cell: &str, format: NumberFormat, target: (&str, Option<f64>)) {
         let number = finite(cell, format);
         self.differs_from_target |= cell != target.0 && (number.is_none() || number != target.1);
@@ -62,8 +73,8 @@ impl Survey {
         }
     }
 
-    /// Adds a number to the statistics. Mean and variance are computed by Welford's method: in one pass, and without losing
-    /// digits if the mean is large.
+    /// Adds a number to the statistics. Welford's method computes mean and variance in one pass, and loses no digits if
+    /// the mean is large.
     fn number(&mut self, number: f64) {
         self.numbers += 1;
         self.whole += usize::from(number.fract() == 0.0);
@@ -74,10 +85,11 @@ impl Survey {
         let before = number - self.mean;
         self.mean += before / self.numbers as f64;
         self.squares += before * (number - self.mean);
-        // Makes `-0` and `0` one value.
+        // Adding 0 makes `-0` and `0` the same value.
         self.value((number + 0.0).to_bits());
     }
 
+    /// Counts a value if it is new.
     fn value(&mut self, value: impl Hash) {
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
@@ -100,13 +112,14 @@ impl Survey {
         }
     }
 
-    /// Returns the byte at which the row of the first missing cell begins; `None` if no cell is missing. In a column of text,
-    /// `NA` is text.
+    /// Returns the byte at which the row of the first missing cell begins; `None` if no cell is missing. In a column
+    /// with text, words such as `NA` are not missing cells.
     pub(super) fn first_missing(&self) -> Option<u64> {
         let word = self.first_word.filter(|_| self.texts == 0);
         self.first_empty.into_iter().chain(word).min()
     }
 
+    /// Returns the statistics of the column.
     pub(super) fn column(&self, name: String, role: Role, format: NumberFormat) -> Column {
         let (missing_words, different_words) =
             if self.texts == 0 { (self.words, 0) } else { (0, self.different_words.len()) };

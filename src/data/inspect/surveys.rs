@@ -1,4 +1,4 @@
-//! Statistics of all columns of a table, computed in one pass.
+//! Statistics of all columns of a table, computed in one pass over the rows.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,10 +15,12 @@ pub(super) struct Surveys {
     roles: Vec<Role>,
     formats: Vec<NumberFormat>,
     surveys: Vec<Survey>,
+    /// Index of the target column.
     target: usize,
+    /// Number of rows of each target value.
     tally: Tally,
     pub(super) rows: usize,
-    /// Hashes of the rows: at most 16 bytes per row, regardless of its length.
+    /// Hashes of the different rows. They take at most 16 bytes per row, even for wide tables.
     seen: HashSet<u64>,
 }
 
@@ -29,7 +31,7 @@ impl Surveys {
         Self { names, roles, formats, surveys, target, tally: Tally::default(), rows: 0, seen: HashSet::new() }
     }
 
-    /// Adds a row that begins at byte `start`.
+    /// Adds a row. `start` is the byte at which the row begins.
     pub(super) fn see(&mut self, start: u64, cells: &[&str]) {
         let target = cells[self.target];
         let mut hasher = DefaultHasher::new();
@@ -46,6 +48,7 @@ impl Surveys {
         self.rows += 1;
     }
 
+    /// Returns the finished inspection. `line` converts the byte at which a row begins to a line number.
     pub(super) fn inspection(
         self,
         name: String,

@@ -1,29 +1,29 @@
-//! Inspections as text.
+//! Text of inspections, for the terminal.
 
 use super::{Column, Inspection, Kind, ReadAs, Role, TargetColumn, Warning};
 use crate::text::{shown, table};
 
-/// Most columns, and most classes, that are shown without `--all`.
+/// Maximum number of columns, and of classes, that are shown without `--all`.
 const AT_A_GLANCE: usize = 20;
 
-/// Most warnings of one kind that are shown without `--all`.
+/// Maximum number of warnings per kind that are shown without `--all`.
 const ALIKE: usize = 5;
 
-/// Option of `inspect` that shows everything.
+/// Option of `wgrad inspect` that shows all columns, classes and warnings.
 const ALL: &str = "--all";
 
-/// Length of the longest bar, in characters.
+/// Maximum length of a bar, in characters.
 const BAR: usize = 30;
 
-/// Width of a terminal, in characters: longer names of columns are shortened to fit.
+/// Width of a terminal, in characters. Long column names are shortened until the table fits.
 const WIDTH: usize = 80;
 
-/// Column names are never shortened to fewer characters than this.
+/// Minimum number of characters of a shortened column name.
 const SHORT_NAME: usize = 12;
 
 impl Inspection {
-    /// Returns tables of columns and classes, and the warnings. Unless `all` is true, it shows the first 20 columns, 20 classes
-    /// and 5 warnings of each kind.
+    /// Returns a table of the columns, a table of the classes, and the warnings. Unless `all` is true, only the first
+    /// 20 columns, the first 20 classes and 5 warnings of each kind are shown.
     pub fn to_text(&self, all: bool) -> String {
         let most = if all { usize::MAX } else { AT_A_GLANCE };
         let folding = (!all).then_some(ALL);
@@ -41,7 +41,7 @@ impl Inspection {
             + &if self.warnings.is_empty() { "no warnings\n".into() } else { warning_lines(&self.warnings, folding) }
     }
 
-    /// Table of the columns; it always includes the target.
+    /// Table of the columns. At most `most` columns are shown beside the target.
     fn columns_text(&self, most: usize) -> String {
         let head = ["column", "type", "missing", "unique", "min", "mean", "max", "std", ""];
         let others = self.columns.iter().filter(|column| column.role != Role::Target).take(most);
@@ -57,8 +57,8 @@ impl Inspection {
     }
 }
 
-/// Returns one line per warning. If `all` is given, only the first five of each kind are shown, and `all` is named as the command
-/// or option that shows the others.
+/// Returns one line per warning. Without `all`, every warning is shown. Otherwise only the first five of each kind are
+/// shown, and `all` is the command or option that the text recommends for the remaining warnings.
 pub fn warning_lines(warnings: &[Warning], all: Option<&str>) -> String {
     let most = all.map_or(usize::MAX, |_| ALIKE);
     let mut text = String::new();
@@ -70,6 +70,7 @@ pub fn warning_lines(warnings: &[Warning], all: Option<&str>) -> String {
     text
 }
 
+/// Line about `more` rows of a table that are not shown; empty if there are none.
 fn folded(more: usize, what: &str, all: &str) -> String {
     if more == 0 { String::new() } else { format!("… and {more} more {what}; {all} shows them\n") }
 }
@@ -94,14 +95,14 @@ fn cells(column: &Column) -> Vec<String> {
     [[column.name.clone(), kind.into()], counts].concat().into_iter().chain(figures).chain([role.into()]).collect()
 }
 
-/// Replaces the end of a longer text by `…`, so that it has at most `most` characters.
+/// Shortens a text to at most `most` characters; `…` replaces the end.
 fn shorten(text: &mut String, most: usize) {
     if text.chars().count() > most {
         *text = text.chars().take(most - 1).chain(['…']).collect();
     }
 }
 
-/// Formats a number with at most five digits.
+/// Formats a number with about five significant digits.
 fn short(number: f64) -> String {
     let size = number.abs();
     if number != 0.0 && !(1e-4..1e9).contains(&size) {

@@ -1,4 +1,4 @@
-//! Interpretation of the target column: classes or numbers.
+//! Interpretation of the target column as classes or numbers.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,16 +10,16 @@ use crate::data::NumberFormat;
 use crate::data::table::{MOST_CLASSES, whole};
 use crate::data::text::is_missing;
 
-/// Target column of an inspection.
+/// Target column of an inspected table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TargetColumn {
     /// Name of the column.
     pub column: String,
-    /// Interpretation in training, if the missing cells are ignored.
+    /// Interpretation of the target in training. Missing cells are ignored.
     pub read_as: ReadAs,
-    /// Classes, in the order of a model's outputs; empty if the target is a number. Of more than 10,000 classes, those that come
-    /// first in the table.
+    /// Classes, in the order of the model's outputs; empty if the target is a number. If there are more than 10,000,
+    /// only those that come first in the table are listed.
     pub classes: Vec<Class>,
 }
 
@@ -28,25 +28,25 @@ pub struct TargetColumn {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReadAs {
-    /// A class.
+    /// Class, for classification.
     Class,
-    /// A number.
+    /// Number, for regression.
     Number,
 }
 
-/// Name and size of a class.
+/// Class of a target, with its number of rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Class {
     /// Name of the class.
     pub name: String,
-    /// Number of its rows.
+    /// Number of rows of the class.
     pub rows: usize,
-    /// Fraction of this class among the rows whose target is not missing, from 0 to 1.
+    /// Fraction of the class among the rows that have a target, from 0 to 1.
     pub share: f64,
 }
 
-/// Number of rows of each target value.
+/// Number of rows of each different target cell.
 #[derive(Default)]
 pub(super) struct Tally(HashMap<String, usize>);
 
@@ -59,10 +59,11 @@ impl Tally {
         }
     }
 
-    /// Interprets the column as a target, by the rule of `Dataset::from_csv` unless the interpretation is known.
+    /// Interprets the target column. `known` is the requested interpretation; without it, the rule of
+    /// `Dataset::from_csv` decides.
     pub(super) fn target(&self, column: &Column, known: Option<ReadAs>) -> TargetColumn {
         let format = column.format.unwrap_or(NumberFormat::PLAIN);
-        // A number that is not finite as f32 is still a number; training stops at it.
+        // A number that is not finite as f32 is a number, too. Training refuses it.
         let is_text = |cell: &String| !cell.is_empty() && !is_missing(cell) && format.read(cell).is_none();
         let rows: usize = self.0.iter().filter(|(cell, _)| finite(cell, format).is_some()).map(|(_, rows)| rows).sum();
         let few = column.different <= MOST_CLASSES && 2 * column.different < rows;
@@ -76,7 +77,7 @@ impl Tally {
     }
 
     fn classes(&self, kind: Kind, format: NumberFormat) -> Vec<Class> {
-        // Sorted by value if all are numbers, otherwise by text.
+        // Classes are sorted by value if all are numbers, otherwise alphabetically.
         let mut rows: BTreeMap<(i128, String), usize> = BTreeMap::new();
         for (cell, count) in self.0.iter().filter(|(cell, _)| !cell.is_empty()) {
             match finite(cell, format) {

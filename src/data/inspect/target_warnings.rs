@@ -5,17 +5,18 @@ use super::{Column, Inspection, Kind, ReadAs, Role};
 use crate::data::FEWEST_TO_SPLIT;
 use crate::data::table::MOST_CLASSES;
 
-/// With fewer rows than this, a class may have none in the validation or test set, of 15 % each.
+/// Number of rows below which a class may be missing in the validation or the test set, each 15 % of all rows.
 const FEW_OF_A_CLASS: usize = 10;
 
-/// Ratio of the rows of two classes from which the classes are imbalanced.
+/// Ratio between the largest and the smallest class from which the classes are imbalanced.
 const IMBALANCED: usize = 10;
 
 /// Number of standard deviations from the mean beyond which a target is an outlier.
 const FAR: f64 = 6.0;
 
 pub(super) fn target(found: &Inspection) -> Vec<Warning> {
-    // By its role, since an input may have the same name. Of several targets, the last is inspected.
+    // The column is found by its role, since an input may have the same name. If there are several targets, the last
+    // one is inspected.
     let Some(column) = found.columns.iter().rfind(|column| column.role == Role::Target) else { return vec![] };
     let warnings = match found.target.read_as {
         ReadAs::Class => classes(found, column),
@@ -63,8 +64,8 @@ fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
     warnings
 }
 
-/// Returns warnings about a target of numbers. `guessed` is true for a table, whose target is read as numbers because of its
-/// contents.
+/// Returns warnings about a target of numbers. `guessed` is true for a table, since its contents decided that the
+/// target is a number.
 fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
     let mut warnings = vec![];
     let Some(moments) = column.moments else { return warnings };

@@ -1,4 +1,4 @@
-//! Warnings about data that training refuses, or that are likely mistakes.
+//! Warnings about data that training refuses, and about likely mistakes.
 
 use serde::Serialize;
 
@@ -12,22 +12,23 @@ use crate::data::number_format::Column as Written;
 use crate::data::table::{NoClasses, no_classes};
 use crate::data::text::{WRITE_THE_TARGET, drop_option, number};
 
-/// Most names that are listed in one message.
+/// Maximum number of names that are listed in one message.
 const MOST_LISTED: usize = 5;
 
-/// Warning about data that training refuses, or that are likely a mistake.
+/// Warning about data that training refuses, or about a likely mistake.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Warning {
-    /// Kind: `header`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`, `duplicates`,
-    /// `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`; in `train` also `untrained_class`.
+    /// Kind: `header`, `renamed`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`,
+    /// `duplicates`, `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`. `wgrad train`
+    /// adds `untrained_class`, and `wgrad inspect` adds `note` and `refused`.
     pub kind: &'static str,
-    /// Names of the columns concerned; empty if it is about rows.
+    /// Names of the columns that the warning is about; empty if it is about rows or the whole table.
     pub columns: Vec<String>,
-    /// Problem and remedy.
+    /// Problem and remedy, as one sentence for users.
     pub message: String,
 }
 
-/// Returns all warnings. Problems that are errors in training come first.
+/// Returns all warnings. Those about problems that training refuses come first.
 pub(super) fn of(
     found: &Inspection,
     surveys: &[Survey],
@@ -37,7 +38,7 @@ pub(super) fn of(
     let used: Vec<(&Column, &Survey)> =
         found.columns.iter().zip(surveys).filter(|(column, _)| column.role != Role::LeftOut).collect();
     let (mut warnings, notes) = layout.map_or_else(Default::default, |layout| written(found, layout, line));
-    // Nothing else is known about a column with an ambiguous number format.
+    // If the number format of a column is ambiguous, nothing else can be determined about the column.
     let unclear = |column: &Column| {
         layout.is_some_and(|layout| {
             layout
@@ -64,7 +65,7 @@ pub(super) fn warning<'a>(
     Warning { kind, columns: columns.into_iter().map(|column| column.name.clone()).collect(), message }
 }
 
-/// Returns warnings about columns with ambiguous number formats, and notes on the header and on other number formats.
+/// Returns two lists: warnings about columns that cannot be read, and notes on the header and on number formats.
 fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> (Vec<Warning>, Vec<Warning>) {
     let used = |column: &Column| column.role != Role::LeftOut;
     let columns = found.columns.iter().zip(&layout.written).filter(|(column, _)| used(column));
@@ -85,7 +86,7 @@ fn written(found: &Inspection, layout: &Layout, line: &dyn Fn(u64) -> usize) -> 
     (unclear.collect(), notes.map(|(kind, column, message)| warning(kind, column, message)).collect())
 }
 
-/// Warnings about cells that training would refuse.
+/// Returns warnings about cells that training would refuse.
 fn cells(found: &Inspection, used: &[(&Column, &Survey)], line: &dyn Fn(u64) -> usize) -> Vec<Warning> {
     used.iter()
         .filter_map(|(column, survey)| text(found, column, survey, line).or_else(|| missing(column, survey, line)))
@@ -123,7 +124,7 @@ fn missing(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Opt
     Some(warning("missing", [column], message))
 }
 
-/// Warnings about inputs without information, and about inputs that reveal the target.
+/// Returns warnings about inputs without information, and about inputs that equal the target.
 fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
     let is_constant = |column: &Column, _: &Survey| column.different == 1 && column.missing == 0;
     let is_id = |column: &Column, survey: &Survey| {
@@ -136,7 +137,7 @@ fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
         let those = used.iter().filter(|(column, survey)| column.role == Role::Input && is_one(column, survey));
         let those: Vec<&Column> = those.map(|(column, _)| *column).collect();
         let names: Vec<&str> = those.iter().map(|column| column.name.as_str()).collect();
-        // Built-in data sets have no `--drop`.
+        // Built-in data sets have no option `--drop`.
         let remedy = found.delimiter.map(|_| format!("; drop with {}", drop_option(&names))).unwrap_or_default();
         (!those.is_empty()).then(|| warning(kind, those, format!("{what}: {}{remedy}", listed(&names))))
     };
@@ -167,12 +168,12 @@ fn rows(found: &Inspection) -> Vec<Warning> {
     warnings
 }
 
-/// Returns `1 row`, `2 rows`, …
+/// Returns a count with its noun: `1 row`, `2 rows`, …
 pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Returns `` `a`, `b` ``, …; of more than five names, the first five and the number of others.
+/// Returns names as `` `a`, `b` ``, … If there are more than five, the text ends with the number of further names.
 ///
 /// # Examples
 /// ```

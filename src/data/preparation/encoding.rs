@@ -1,4 +1,4 @@
-//! Encodings of columns: what a cell becomes.
+//! Encodings of columns: rules that convert a cell to inputs of a network.
 
 use std::collections::HashSet;
 
@@ -10,75 +10,77 @@ use crate::data::time_format::{DAY, date_of};
 use crate::data::{ColumnKind, NumberFormat, TimeFormat};
 use crate::error::{Error, Result};
 
-/// Encoding of a column: the inputs that its cells become.
+/// Encoding of a column: the rule that converts a cell to inputs of a network.
 ///
-/// A missing number, date or boolean becomes `fill`, the median of the training set. If cells were missing there
-/// (`has_missing`), one more input is 1 for a missing cell, else 0.
+/// In place of a missing number, date or boolean, the input is `fill`, the median of the training set. If the training
+/// set has missing cells (`has_missing`), the column has one more input: 1 if the cell is missing, otherwise 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// The number.
+    /// One input: the number.
     Number {
-        /// Format of its cells.
+        /// Number format of the cells.
         format: NumberFormat,
-        /// Number in place of a missing one.
+        /// Input in place of a missing number.
         fill: f64,
-        /// True if numbers were missing in the training set.
+        /// True if numbers are missing in the training set.
         has_missing: bool,
     },
-    /// 1 for yes, 0 for no.
+    /// One input: 1 for yes, 0 for no.
     Boolean {
-        /// Number in place of a missing one.
+        /// Input in place of a missing boolean: 0 or 1.
         fill: f64,
-        /// True if cells were missing in the training set.
+        /// True if cells are missing in the training set.
         has_missing: bool,
     },
-    /// Parts of a date or time.
+    /// One or two inputs for each part of a date or time.
     Date {
-        /// Format of its cells.
+        /// Format of the dates or times in the cells.
         format: TimeFormat,
-        /// Earliest time of the training set, in seconds.
+        /// Earliest time in the training set, in seconds since 1970-01-01 or since midnight.
         origin: f64,
-        /// Parts that varied in the training set.
+        /// Parts that differ between rows of the training set.
         parts: Vec<TimePart>,
-        /// Seconds in place of a missing time.
+        /// Time in place of a missing one, in seconds like `origin`.
         fill: f64,
-        /// True if times were missing in the training set.
+        /// True if times are missing in the training set.
         has_missing: bool,
     },
-    /// One-hot: an input for each level, which is 1 for this level, else 0.
+    /// One-hot encoding: one input per level (different text), which is 1 in rows of this level, otherwise 0.
     Category {
-        /// Levels with inputs of their own: the most frequent of the training set, at most 64, each with at least 3 rows.
+        /// Levels with one input each: the most frequent ones of the training set, at most 64, each with at least 3
+        /// rows.
         levels: Vec<String>,
-        /// True if all other levels have an input together. Without it, new levels are 0 everywhere.
+        /// True if all other levels share one input. If false, all inputs are 0 for a level that is not in `levels`.
         has_other: bool,
-        /// True if missing cells have an input. Without it, they are like other levels.
+        /// True if missing cells have an input. If false, a missing cell is encoded like a level that is not in
+        /// `levels`.
         has_missing: bool,
     },
-    /// The column is left out.
+    /// No inputs, since the column is not used.
     LeftOut {
-        /// Kind of the column, which is the reason.
+        /// Kind of the column, which is the reason why it is not used.
         because: ColumnKind,
     },
 }
 
-/// Part of a date or time. Cyclic parts are a sine and a cosine, so that December is near January.
+/// Part of a date or time. A cyclic part becomes a sine and a cosine, so that December is near January.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TimePart {
-    /// Days since the earliest time of the training set.
+    /// Days since the earliest time in the training set.
     Elapsed,
-    /// Year.
+    /// Year, not cyclic.
     Year,
-    /// Month of the year.
+    /// Month of the year, cyclic.
     Month,
-    /// Day of the month.
+    /// Day of the month, cyclic.
     Day,
-    /// Day of the week.
+    /// Day of the week, cyclic.
     Weekday,
-    /// Hour of the day, with its fraction.
+    /// Hour of the day with its fraction, cyclic.
     Hour,
 }
 
@@ -96,7 +98,7 @@ impl TimePart {
         }
     }
 
-    /// Number of values after which a cyclic part begins again; `None` for others.
+    /// Number of values after which a cyclic part repeats; `None` for elapsed days and years.
     fn cycle(self) -> Option<f64> {
         match self {
             Self::Elapsed | Self::Year => None,
@@ -107,7 +109,8 @@ impl TimePart {
         }
     }
 
-    /// Value of the part, from 0 for cyclic ones.
+    /// Value of the part at a time in seconds. Cyclic parts are counted from 0. `origin` is the time from which elapsed
+    /// days are counted.
     pub(super) fn of(self, seconds: f64, origin: f64) -> f64 {
         let day = (seconds / DAY).floor();
         match self {
@@ -115,18 +118,19 @@ impl TimePart {
             Self::Year => date_of(day as i64).0 as f64,
             Self::Month => date_of(day as i64).1 as f64,
             Self::Day => date_of(day as i64).2 as f64,
-            // The first of January 1970 was a Thursday.
+            // January 1, 1970 was a Thursday.
             Self::Weekday => (day + 3.0).rem_euclid(7.0),
             Self::Hour => (seconds - day * DAY) / 3600.0,
         }
     }
 
+    /// Number of inputs of the part: 2 if it is cyclic, otherwise 1.
     fn width(self) -> usize {
         if self.cycle().is_some() { 2 } else { 1 }
     }
 }
 
-/// Level of a cell.
+/// Level of a cell: an index into the levels with inputs, another level, or missing.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Level {
     Known(usize),
@@ -135,7 +139,7 @@ pub(super) enum Level {
 }
 
 impl Encoding {
-    /// Number of inputs.
+    /// Number of inputs of the column.
     pub(super) fn width(&self) -> usize {
         match self {
             Self::Number { has_missing, .. } | Self::Boolean { has_missing, .. } => 1 + usize::from(*has_missing),
@@ -149,7 +153,7 @@ impl Encoding {
         }
     }
 
-    /// Names of the inputs.
+    /// Names of the inputs. `column` is the name of the column.
     pub(super) fn names(&self, column: &str) -> Vec<String> {
         let missing = |has: &bool| has.then(|| format!("{column} is missing"));
         match self {
@@ -171,7 +175,7 @@ impl Encoding {
         }
     }
 
-    /// Adds the inputs of a number; NaN is a missing one.
+    /// Appends the inputs of a number to `inputs`; NaN is a missing number.
     pub(super) fn write_number(&self, number: f64, inputs: &mut Vec<f64>) {
         let (Self::Number { fill, has_missing, .. }
         | Self::Boolean { fill, has_missing }
@@ -199,7 +203,7 @@ impl Encoding {
         inputs.extend(has_missing.then_some(f64::from(u8::from(is_missing))));
     }
 
-    /// Adds the inputs of a level.
+    /// Appends the inputs of a level to `inputs`.
     pub(super) fn write_level(&self, level: Level, inputs: &mut Vec<f64>) {
         let Self::Category { levels, has_other, has_missing } = self else { return };
         let first = inputs.len();
@@ -212,8 +216,8 @@ impl Encoding {
         at.into_iter().for_each(|at| inputs[first + at] = 1.0);
     }
 
-    /// Returns the level of a text. A whole number may be written as `3` or `3.0`. A word for missing values is a level if it was
-    /// one in the training set.
+    /// Returns the level of a cell. A whole number may be written as `3` or `3.0`. A word for missing values is a level
+    /// if it was a level in the training set.
     pub(super) fn level_of(&self, text: &str) -> Level {
         let Self::Category { levels, .. } = self else { return Level::Other };
         let find = |text: &str| levels.iter().position(|level| level == text);
@@ -222,7 +226,7 @@ impl Encoding {
         found.map_or(if is_missing { Level::Missing } else { Level::Other }, Level::Known)
     }
 
-    /// Adds the inputs of a cell.
+    /// Appends the inputs of a cell to `inputs`.
     pub(super) fn write_cell(&self, cell: &str, inputs: &mut Vec<f64>) {
         match self.reader() {
             Some(CellReader::Level) => self.write_level(self.level_of(cell), inputs),
@@ -234,7 +238,7 @@ impl Encoding {
         }
     }
 
-    /// Reader of the cells; `None` if the column is left out.
+    /// Way to read the cells; `None` if the column is not used.
     pub(in crate::data) fn reader(&self) -> Option<CellReader> {
         match self {
             Self::Number { format, .. } => Some(CellReader::Number(*format)),
@@ -245,6 +249,7 @@ impl Encoding {
         }
     }
 
+    /// Refuses encodings that no fit returns.
     pub(super) fn check(&self, place: &str) -> Result<()> {
         let finite = |name: &str, value: f64| match (value as f32).is_finite() {
             true => Ok(()),
@@ -261,7 +266,7 @@ impl Encoding {
                 if parts.iter().collect::<HashSet<_>>().len() < parts.len() {
                     return twice("part");
                 }
-                // Years are computed in steps from 1970, and elapsed days as a difference.
+                // Years are computed in steps from 1970, and elapsed days as a difference, so huge times are refused.
                 for (name, value) in [("fill", *fill), ("origin", *origin)] {
                     if !(value.abs() <= 1e12) {
                         return Err(Error::value(place, name, value, "from -1e12 to 1e12"));

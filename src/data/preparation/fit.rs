@@ -9,14 +9,14 @@ use crate::data::values::Values;
 use crate::data::{ColumnKind, NumberFormat, Table, TimeFormat};
 use crate::error::{Error, Result};
 
-/// Fewest rows of a level with an input of its own.
+/// Minimum number of rows of a level that gets an input.
 const FEWEST_ROWS: usize = 3;
 
 impl Preparation {
-    /// Computes the encoding of each column from some rows of a table, usually those of the training set.
+    /// Computes the encoding of each column from the rows with these indices, usually the training set.
     ///
     /// # Errors
-    /// There are no rows.
+    /// `rows` is empty.
     pub fn fit(table: &Table, rows: &[usize]) -> Result<Self> {
         if rows.is_empty() {
             let remedy = "fit it on a table with at least 1 row";
@@ -47,7 +47,8 @@ fn encoding(column: &TableColumn, rows: &[usize]) -> Encoding {
     }
 }
 
-/// Keeps the parts of a date that vary. If none does, the column is left out.
+/// Encodes dates by the parts that differ between `times`. If no part differs and no date is missing, the column is
+/// left out.
 fn date(format: TimeFormat, times: &[f64], fill: f64, has_missing: bool) -> Encoding {
     let origin = times.iter().copied().min_by(f64::total_cmp).unwrap_or(0.0);
     let varies = |part: &TimePart| {
@@ -62,7 +63,7 @@ fn date(format: TimeFormat, times: &[f64], fill: f64, has_missing: bool) -> Enco
     Encoding::Date { format, origin, parts, fill, has_missing }
 }
 
-/// Keeps the most frequent levels, sorted by name.
+/// Encodes a category by the most frequent levels, sorted by name.
 fn category(indices: &[u32], levels: &[String], rows: &[usize]) -> Encoding {
     let mut counts = vec![0; levels.len()];
     let mut missing = 0;

@@ -1,4 +1,4 @@
-//! Preparation of a table's rows: from cells to the inputs of a network.
+//! Preparation of the rows of a table: conversion of cells to the inputs of a network.
 
 mod encoding;
 mod fit;
@@ -15,14 +15,14 @@ use super::{NumberFormat, Table};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 
-/// Most names of columns in a description.
+/// Maximum number of column names in a description.
 const MOST_NAMES: usize = 10;
 
-/// Rule that turns the cells of a row into the inputs of a network: plain data, fitted on the training set alone, and stored in
+/// Conversion of the cells of a row to the inputs of a network. It is fitted on the training set alone, and stored in
 /// the model.
 ///
-/// Each column of the table has an [`Encoding`]. Columns are found by name, in any order. Inputs are f64; a
-/// [`Standardization`](crate::Standardization) then scales them.
+/// Each column of the table has an [`Encoding`]. Columns are found by name, in any order. Inputs are f64. A
+/// [`Standardization`](crate::Standardization) then scales them to f32.
 ///
 /// # Examples
 /// ```
@@ -46,7 +46,7 @@ pub struct Preparation {
     columns: Vec<Prepared>,
 }
 
-/// Column of a table and its encoding.
+/// Name of a column, with its encoding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Prepared {
@@ -56,7 +56,8 @@ pub(super) struct Prepared {
 }
 
 impl Preparation {
-    /// Creates the preparation of columns that all hold plain numbers. A missing number becomes `fill` of its column, or 0.
+    /// Creates the preparation of columns with plain numbers only. A missing number in column n becomes `fill[n]`, or 0
+    /// if `fill` is shorter.
     ///
     /// # Examples
     /// ```
@@ -74,7 +75,7 @@ impl Preparation {
         Self { columns: columns.iter().zip(fill).map(column).collect() }
     }
 
-    /// Sets the formats of columns with numbers.
+    /// Sets number formats by column name. Columns without numbers are unchanged.
     pub(crate) fn with_formats(mut self, formats: &BTreeMap<String, NumberFormat>) -> Self {
         for column in &mut self.columns {
             if let (Encoding::Number { format, .. }, Some(known)) = (&mut column.encoding, formats.get(&column.name)) {
@@ -84,7 +85,8 @@ impl Preparation {
         self
     }
 
-    /// Names of the network's inputs: `age`, `age is missing`, `color=red`, `date: weekday sin`, …; all differ.
+    /// Names of the network's inputs, such as `age`, `age is missing`, `color=red` and `date: weekday sin`. All names
+    /// differ.
     pub fn inputs(&self) -> Vec<String> {
         let mut seen = HashSet::new();
         let names = self.columns.iter().flat_map(|column| column.encoding.names(&column.name));
@@ -105,12 +107,13 @@ impl Preparation {
         self.columns.iter().map(|column| column.encoding.width()).sum()
     }
 
-    /// Names of the columns that are used, in the order of [`Preparation::row`].
+    /// Names of the columns that become inputs. [`Preparation::row`] needs the cells in this order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         self.used().map(|column| column.name.as_str())
     }
 
-    /// Returns the names of all columns, with the note `left out` where it applies; at most ten, and the number of others.
+    /// Returns the names of all columns; the name of an unused column is followed by `left out`. If there are more than
+    /// ten, the last entry is the number of further columns.
     pub fn describe(&self) -> Vec<String> {
         let name = |column: &Prepared| match column.encoding.width() {
             0 => format!("{} left out", column.name),
@@ -121,12 +124,12 @@ impl Preparation {
         self.columns.iter().take(MOST_NAMES).map(name).chain(more).collect()
     }
 
-    /// Number of columns, with those that are left out.
+    /// Number of all columns, including unused ones.
     pub fn count(&self) -> usize {
         self.columns.len()
     }
 
-    /// Names and number formats of columns with numbers.
+    /// Names and number formats of the columns with numbers.
     pub fn formats(&self) -> impl Iterator<Item = (&str, NumberFormat)> {
         self.columns.iter().filter_map(|column| match column.encoding {
             Encoding::Number { format, .. } => Some((column.name.as_str(), format)),
@@ -134,11 +137,12 @@ impl Preparation {
         })
     }
 
+    /// Columns that become inputs.
     pub(super) fn used(&self) -> impl Iterator<Item = &Prepared> {
         self.columns.iter().filter(|column| column.encoding.width() > 0)
     }
 
-    /// Refuses values that no fit computes, as a damaged or forged file may have.
+    /// Refuses values that no fit returns. A damaged or forged model file may have them.
     pub(crate) fn check(&self) -> Result<()> {
         let mut names = HashSet::new();
         for column in &self.columns {
@@ -151,11 +155,11 @@ impl Preparation {
         Ok(())
     }
 
-    /// Returns the inputs of one row. `cells` are those of [`Preparation::columns`], as text. A cell that cannot be read is
-    /// missing.
+    /// Returns the inputs of one row. `cells` has the text of each column of [`Preparation::columns`], in this order. A
+    /// cell that cannot be read counts as missing.
     ///
     /// # Errors
-    /// The number of cells differs from that of the columns.
+    /// The number of cells differs from the number of columns.
     pub fn row(&self, cells: &[&str]) -> Result<Vec<f64>> {
         let wanted = self.used().count();
         if cells.len() != wanted {
@@ -175,7 +179,8 @@ impl Preparation {
 }
 
 impl Table {
-    /// Returns the error of columns that a model needs and the table lacks; all are named.
+    /// Returns the error for columns that a model needs but the table does not have. Each missing column has a name,
+    /// and the nearest name in the table, if any. `place` is the file.
     pub(super) fn lacks(place: &str, missing: &[(&str, Option<String>)]) -> Error {
         let named = |(name, near): &(&str, Option<String>)| match near {
             Some(near) => format!("`{name}`, did you mean `{near}`?"),

@@ -1,4 +1,4 @@
-//! Applying a preparation to the rows of a table.
+//! Conversion of the rows of a table to inputs by a preparation.
 
 use std::path::Path;
 
@@ -17,17 +17,18 @@ use crate::data::values::{Collector, Unread, Values};
 use crate::data::{ColumnKind, CsvOptions, Dataset, Table, bytes};
 use crate::error::{Error, Result, room};
 
-/// Values of a column, with the level of each index.
+/// Values of a column. `Numbers` has the number of each row. `Levels` has the index of each row, and the level of each
+/// index.
 enum Source<'a> {
     Numbers(&'a [f64]),
     Levels(&'a [u32], Vec<Level>),
 }
 
 impl Preparation {
-    /// Returns the inputs of some rows: \[rows, width\], row-major.
+    /// Returns the inputs of the rows with these indices. The shape is \[rows, width\], row-major.
     ///
     /// # Errors
-    /// The table lacks a column.
+    /// The table does not have a column that the preparation uses.
     pub fn values(&self, table: &Table, rows: &[usize]) -> Result<Vec<f64>> {
         let mut sources: Vec<(&Encoding, Source)> = vec![];
         let mut lacking = vec![];
@@ -60,10 +61,10 @@ impl Preparation {
         Ok(inputs)
     }
 
-    /// Returns a data set of some rows, which must have a target.
+    /// Returns a data set of the rows with these indices. Each row must have a target.
     ///
     /// # Errors
-    /// The table lacks a column, or was read without a target; there are no rows.
+    /// The table does not have a column that the preparation uses, or was read without a target; there are no rows.
     pub fn dataset(&self, table: &Table, rows: &[usize]) -> Result<Dataset> {
         let Some(targets) = table.targets(rows) else {
             return Err(Error::data(&table.place, "the table was read without a target", "read it with one"));
@@ -78,23 +79,26 @@ impl Preparation {
     }
 }
 
-/// Columns that [`Table::read_for`] reads besides the inputs.
+/// Columns that [`Table::read_for`] reads beside the inputs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted<'a> {
-    /// Target column, and the names of the classes if it has classes.
+    /// Name of the target column, with the names of the classes. The names are `None` if the target is a number.
     pub target: Option<(&'a str, Option<&'a [String]>)>,
-    /// Column with the weights of rows, and true if it must not be missing.
+    /// Name of the column with the weights of rows. The boolean is true if a table without this column is an error.
     pub weights: Option<(&'a str, bool)>,
-    /// Columns that are kept as text.
+    /// Names of the columns that are kept as text.
     pub kept: &'a [String],
 }
 
 impl Table {
-    /// Reads a file for a model: the columns of its preparation by name, in any order, in the formats of the training set.
-    /// Cells that cannot be read are missing; they are an error only if they are most of a column.
+    /// Reads a file for a trained model. Columns of the preparation are found by name, in any order. Categories,
+    /// booleans and dates are read as in the training set. The number format of a column is detected; if it is
+    /// ambiguous, [`CsvOptions::formats`] decides. A cell that cannot be read is missing. It is an error if more than
+    /// half of the cells of a column cannot be read.
     ///
     /// # Errors
-    /// See [`Table::read`]; a column is missing; a target is none of the classes, or not a number.
+    /// See [`Table::read`]. It is also an error if a column is missing, if a target is not one of the classes, or if it
+    /// is not a number.
     pub fn read_for(
         path: impl AsRef<Path>,
         options: &CsvOptions,
@@ -128,7 +132,7 @@ impl Table {
         let mut problems = vec![];
         for column in preparation.used() {
             let Some((at, reader)) = position(&column.name).zip(column.encoding.reader()) else { continue };
-            // The signs of this table decide, such as a decimal comma.
+            // The numbers of this table determine the format, such as a decimal comma.
             let reader = match (&reader, &layout.written[at]) {
                 (CellReader::Number(_), Written::Unclear { .. }) => {
                     problems.extend(layout.check(text, at).err());
@@ -195,9 +199,9 @@ impl Table {
         Ok(Self { name: bytes::name(path), place: file, rows: layout.rows, columns, target, weights, notes })
     }
 
-    /// Cells of a column that was kept as text, one per row.
+    /// Cells of a column that was kept as text, one per row; `None` if there is no such column.
     pub fn text(&self, column: &str) -> Option<Vec<&str>> {
-        // Inputs of the same name come before it.
+        // An input of the same name comes earlier in the list.
         let column = self.columns.iter().rev().find(|known| known.name == column)?;
         let Values::Levels { indices, levels } = &column.values else { return None };
         let cell = |index: &u32| levels.get(*index as usize).map_or("", String::as_str);
@@ -212,7 +216,7 @@ fn collector(reader: &CellReader) -> Collector {
     }
 }
 
-/// Column of numbers, or of text in which no cell is missing.
+/// Creates a column of numbers, or of text in which no cell is missing.
 fn column(name: String, reader: CellReader, collector: Collector) -> TableColumn {
     match collector {
         Collector::Numbers { values, missing, unread, .. } => {
@@ -227,7 +231,8 @@ fn column(name: String, reader: CellReader, collector: Collector) -> TableColumn
 }
 
 impl TableColumn {
-    /// Note on cells that have text in place of numbers. It is an error if they are most of the cells.
+    /// Returns a note on cells with text in place of numbers, if there are any. It is an error if they are more than
+    /// half of the rows.
     fn unread_text(&self, text: Text<'_>, rows: usize) -> Result<Option<String>> {
         let Some(first) = &self.unread.first else { return Ok(None) };
         let (name, cells, cell) = (&self.name, self.unread.cells, &first.cell);

@@ -1,4 +1,4 @@
-//! Preparations as text: what each column becomes.
+//! Summary of a preparation as text: the inputs of each column.
 
 use serde::Serialize;
 
@@ -10,13 +10,13 @@ use crate::text::{shown, table};
 /// Width of a terminal, in characters.
 const WIDTH: usize = 80;
 
-/// Most characters of a column's name.
+/// Maximum number of characters of a column name.
 const NAME: usize = 18;
 
-/// Most columns that are listed one by one without `all`.
+/// Maximum number of columns that are listed without `all`.
 const MOST: usize = 20;
 
-/// Column of a table, with the inputs that it becomes.
+/// Column of a table, with a description of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PreparedColumn {
@@ -24,23 +24,23 @@ pub struct PreparedColumn {
     pub column: String,
     /// Kind of the column.
     pub kind: ColumnKind,
-    /// Description of its inputs, or the reason why it has none.
+    /// Description of the inputs, or the reason why there are none.
     pub becomes: String,
-    /// Number of inputs.
+    /// Number of inputs of the column.
     pub inputs: usize,
-    /// Number of missing cells in the whole table; 0 for a column that is left out.
+    /// Number of missing cells in the whole table; 0 for a column that is not used.
     pub missing: usize,
 }
 
 impl PreparedColumn {
-    /// Returns true for a number that stays one number, with nothing to tell.
+    /// Returns true for a number that becomes one input, and has no missing cells.
     fn is_plain(&self) -> bool {
         self.kind == ColumnKind::Number && self.inputs == 1 && self.missing == 0
     }
 }
 
 impl Preparation {
-    /// Returns what each column of the table becomes, in the order of the table.
+    /// Returns a description of the inputs of each column, in the order of the table.
     pub fn summary(&self, table: &Table) -> Vec<PreparedColumn> {
         let column = |column: &Prepared| {
             let found = table.columns.iter().find(|found| found.name == column.name);
@@ -89,8 +89,9 @@ impl Encoding {
     }
 }
 
-/// Returns a table of at most 80 columns: column, kind, what it becomes, and missing cells. Unless `all` is true, plain numbers
-/// are one line together, and at most 20 columns are listed. It is empty if all columns are plain numbers.
+/// Returns a text table, at most 80 characters wide. It has the name, kind, inputs and missing cells of each column.
+/// Unless `all` is true, numbers without missing cells share one line, and at most 20 other columns are listed. The
+/// text is empty if no column is listed on its own line.
 pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
     let (plain, told): (Vec<&PreparedColumn>, Vec<&PreparedColumn>) =
         columns.iter().partition(|column| column.is_plain() && !all);
@@ -120,7 +121,7 @@ pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
     text + &more
 }
 
-/// Replaces the end of a longer text by `…`.
+/// Shortens a text to at most `most` characters; `…` replaces the end.
 fn short(text: &str, most: usize) -> String {
     if text.chars().count() <= most { text.into() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
