@@ -48,7 +48,7 @@ impl From<Dataset> for Source {
 }
 
 impl Source {
-    /// Statistics and warnings of a table; `None` for a data set.
+    /// Statistics and warnings of a table; `None` for a built-in data set.
     pub fn found(&self) -> Option<&Inspection> {
         match self {
             Self::Data { .. } => None,

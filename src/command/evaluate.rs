@@ -42,7 +42,7 @@ F1 and the most frequent errors are printed. With --json, they are the fields
 for more than 100 classes.
 ";
 
-/// Model and data.
+/// Options of `wgrad evaluate`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -51,7 +51,7 @@ pub struct Arguments {
     model: PathBuf,
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
-    /// Target column of a table [default: that of the model]
+    /// Target column of a table [default: the model's target]
     ///
     /// A model of a built-in data set may not have the name of its target. The option is then required.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]

@@ -21,7 +21,7 @@ a date its parts, and ids and constants are left out; --column overrides it.
 If training would refuse the table, the first warning states why.
 ";
 
-/// Table to inspect.
+/// Options of `wgrad inspect`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {

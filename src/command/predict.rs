@@ -26,7 +26,7 @@ classes, the predicted class and the probability of each class; for regression,
 the predicted number. Of `mnist`, the rows are those of the test set.
 ";
 
-/// Model and rows.
+/// Options of `wgrad predict`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {

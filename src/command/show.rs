@@ -17,7 +17,7 @@ EXAMPLES
   wgrad show house.safetensors --json
 ";
 
-/// Model to show.
+/// Options of `wgrad show`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {

@@ -25,7 +25,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     let mut file = File::open(path).map_err(|error| broken(path, error))?;
     let mut first = vec![];
     file.by_ref().take(2).read_to_end(&mut first).map_err(|error| broken(path, error))?;
-    // A file of only the first of the two bytes is a truncated gzip file, not text.
+    // A file of a single byte 0x1f is a truncated gzip file, not text.
     let gzipped = !first.is_empty() && GZIP.starts_with(&first);
     let whole = BufReader::new(Cursor::new(first).chain(file));
     Ok(if gzipped { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })

@@ -339,7 +339,7 @@ impl TableColumn {
                 if let CellReader::Number(format) = &reader
                     && found.levels.len() > MOST_LEVELS
                 {
-                    // Numbers with leading zeros, but too many for codes.
+                    // Codes such as `007` are levels. With this many different values, they are numbers.
                     let numbers: Vec<f64> =
                         found.levels.iter().map(|level| format.read(level).unwrap_or(f64::NAN)).collect();
                     let number = |index: &u32| numbers.get(*index as usize).copied().unwrap_or(f64::NAN);

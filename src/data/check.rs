@@ -165,7 +165,7 @@ pub(super) fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
 
-/// Name of a data set in messages.
+/// Place of an error in the data set `name`, for messages.
 pub(super) fn place(name: &str) -> String {
     format!("data set `{name}`")
 }
@@ -242,7 +242,7 @@ fn check_numbers(place: &str, rows: usize, values: &[f64], columns: &[String]) -
 /// Remedy for a duplicate name.
 const RENAME: &str = "rename one of them";
 
-/// Refuses duplicate names.
+/// Refuses duplicate names. `kind` is the kind of the names in messages, such as `column`.
 pub(super) fn unique(place: &str, kind: &str, names: &[String], remedy: &str) -> Result<()> {
     let mut first = HashMap::new();
     for (index, name) in names.iter().enumerate() {

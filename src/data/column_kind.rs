@@ -1,4 +1,4 @@
-//! Kinds of columns, found by inspection of their values.
+//! Kinds of columns. The kind is found by inspection of the values.
 
 use std::fmt;
 

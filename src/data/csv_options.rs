@@ -6,7 +6,7 @@ use super::{NumberFormat, ReadAs};
 
 /// Options for reading a table: target, dropped columns, delimiter, header and number formats.
 ///
-/// `None` converts to the default options, and `Some("price")` to options that set only the target column.
+/// `None` converts to the default options. `Some("price")` converts to options that set only the target column.
 ///
 /// # Examples
 /// ```
@@ -49,9 +49,9 @@ pub struct CsvOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KindChoice {
-    /// Numbers; other cells are missing.
+    /// Numbers. A cell that is not a number is missing.
     Number,
-    /// Levels of a category.
+    /// Levels of a category: each different text is a level.
     Category,
     /// Dates or times, in the format that is found by inspection.
     Date,

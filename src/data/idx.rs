@@ -24,7 +24,7 @@ pub fn read_idx_images(path: impl AsRef<Path>) -> Result<([usize; 2], Vec<u8>)> 
     Ok(([sizes[1], sizes[2]], pixels))
 }
 
-/// Reads an IDX file of labels, one byte per label.
+/// Reads an IDX file of labels. Returns one byte per label.
 ///
 /// # Errors
 /// See [`read_idx_images`].
@@ -39,8 +39,8 @@ pub fn read_idx_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
 /// `t10k-labels-idx1-ubyte`, each gzipped (`.gz`) or not. Pixels are stored as bytes. Classes are named `0`, `1`, …
 ///
 /// # Errors
-/// A file is missing or invalid (see [`read_idx_images`]); the number of labels differs from the number of images; the images of
-/// the two sets differ in size.
+/// A file is missing or invalid (see [`read_idx_images`]); the number of labels differs from the number of images; the
+/// images of the two sets differ in size.
 ///
 /// # Examples
 /// ```no_run

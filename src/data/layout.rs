@@ -62,7 +62,8 @@ impl Layout {
     /// Returns the layout of a text, and the text with [`Text::header`] set. `form` has the requested options.
     ///
     /// # Errors
-    /// The text is no table.
+    /// A row differs in length from the header, a cell is not valid UTF-8, or the number of columns is not the expected
+    /// one.
     pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
         let first_row = match form.header {
             Some(true) => FirstRow::Names,
@@ -212,7 +213,7 @@ fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
     let values: Vec<f64> = numbers.iter().filter_map(|(_, number, _)| *number).collect();
     let inside = numbers.iter().all(|(_, number, range)| match (number, range) {
         (Some(number), Some((low, high))) => (low..=high).contains(&number),
-        // `$5` above `$7` is not a name.
+        // A cell such as `$5` above `$7` is not a name.
         (None, _) => true,
         (Some(_), None) => false,
     });
@@ -240,7 +241,7 @@ fn is_series(values: &[f64]) -> bool {
     let even = steps.iter().all(|step| (step - steps[0]).abs() <= 1e-6 * steps[0].abs());
     let in_steps = match steps.as_slice() {
         [] => false,
-        // Any two numbers are in equal steps.
+        // Two numbers always have equal steps, so their step must be 1.
         [step] => step.abs() == 1.0,
         [step, ..] => *step != 0.0 && even,
     };

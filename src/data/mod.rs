@@ -98,7 +98,7 @@ pub struct Dataset {
 /// [`Dataset::class_indices`] and [`Dataset::target_values`] return the targets without a `match`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
-    /// One class per row, for softmax cross-entropy.
+    /// Class of each row, for softmax cross-entropy.
     Classes {
         /// Class of each row as an index into `names`, with the shape \[rows\].
         indices: Vec<u32>,
@@ -106,7 +106,7 @@ pub enum Targets {
         /// rows.
         names: Vec<String>,
     },
-    /// One or more numbers per row, for mean squared error and the binary losses.
+    /// Numbers, one or more per row, for mean squared error and the binary losses.
     Numbers {
         /// Target values with the shape \[rows, columns\], row-major. All are finite as f32. They are stored as f64,
         /// since an f32 cannot distinguish targets such as 3·10⁹ ± 100 until they are scaled.
@@ -284,7 +284,7 @@ impl Dataset {
     /// the second class.
     ///
     /// # Errors
-    /// The targets are already numbers, or the number of classes is not 2.
+    /// The targets are numbers, or the number of classes is not 2.
     ///
     /// # Examples
     /// ```
@@ -311,7 +311,7 @@ impl Dataset {
     /// Scales the inputs by a [`Standardization`], usually one fitted on the training set. Scaled values are f32.
     ///
     /// # Errors
-    /// The number of columns differs from the fitted one, or a scaled value is not finite as f32.
+    /// The number of columns differs from that of `standardization`, or a scaled value is not finite as f32.
     ///
     /// # Examples
     /// ```
@@ -338,12 +338,13 @@ impl Dataset {
         Ok(Self { input: Inputs::Numbers(input), ..self })
     }
 
-    /// Scales targets that are numbers by a [`Standardization::fit_targets`]; classes stay as they are.
+    /// Scales targets that are numbers, usually by [`Standardization::fit_targets`]. Classes do not change.
     ///
     /// To get predictions in the units of the targets, let the trainer scale them: `Builder::scale_targets`.
     ///
     /// # Errors
-    /// The number of target columns differs from the fitted one, or a scaled value is not finite as f32.
+    /// The number of target values is not a multiple of the columns of `standardization`, or a scaled value is not
+    /// finite as f32.
     ///
     /// # Examples
     /// ```
@@ -367,7 +368,7 @@ impl Dataset {
     }
 }
 
-/// Copies the given rows of `width` values.
+/// Copies the rows with these indices. Each row has `width` values.
 fn gather<T: Copy>(values: &[T], width: usize, rows: &[usize]) -> Vec<T> {
     rows.iter().flat_map(|&row| &values[row * width..][..width]).copied().collect()
 }

@@ -174,7 +174,7 @@ pub(super) enum Column {
     /// Numbers and missing cells only. `unusual` is the first cell that the plain format, or the known format, would
     /// read as another number.
     Numbers { format: NumberFormat, unusual: Option<Found> },
-    /// Numbers in an ambiguous format.
+    /// Numbers in an ambiguous format. `first` is the cell that the error names.
     Unclear { problem: String, remedy: &'static str, first: Found },
     /// Cells with text, at least one. `first` is the first such cell. `numbers` and `texts` count the cells, and
     /// `all_whole` is true if all numbers are whole. `format` reads the numbers.
@@ -215,7 +215,7 @@ pub(super) struct Evidence {
     dates: bool,
     /// True if a number has a leading zero, as in codes such as `007`.
     pub(super) codes: bool,
-    /// Evidence from the cells that are not numbers.
+    /// Properties of the cells that are not numbers.
     pub(super) text: TextEvidence,
 }
 
@@ -247,7 +247,7 @@ impl Evidence {
         }
         self.dates = self.dates && TimeFormat::Digits.read(cell).is_some();
         self.codes = self.codes || (cell.starts_with('0') && is_code(cell));
-        // Fast path for plain numbers such as `-12.5`, once the style of the column is known.
+        // Plain numbers such as `-12.5` need no more tests if all styles with a decimal comma are excluded.
         if let Some(whole) = digits_and_point(cell)
             && self.separated.is_some()
             && !self.reads_all[4..].contains(&true)
@@ -410,7 +410,7 @@ impl Evidence {
             }
         };
         let Some(Found { cell, .. }) = &self.separated else { return Ok(point) };
-        // With a currency sign, a point may group digits, too: `1.234 €`.
+        // With a currency sign, a point may be a thousands separator, too: `1.234 €`.
         let plain = (self.reads_all[0] && self.currencies.is_empty()).then_some('.');
         let known = known.filter(|known| self.is_read_by((known.decimal, known.thousands)));
         // In a comma-separated table, separators are thousands separators if only numbers from 1000 on have them.

@@ -17,12 +17,12 @@ pub struct RawTable {
     pub header: Option<Vec<String>>,
     /// Cells of each row. Every row has one cell per column.
     pub rows: Vec<Vec<String>>,
-    /// Delimiter of the columns.
+    /// Delimiter between columns.
     pub delimiter: u8,
 }
 
 impl RawTable {
-    /// Reads a file.
+    /// Reads a file, with the same rows and columns as [`Table::read`](super::Table::read).
     ///
     /// # Errors
     /// The file cannot be read or unpacked, or is no text; a row differs in length from the header.

@@ -1,4 +1,4 @@
-//! Scaling input columns to mean 0 and standard deviation 1.
+//! Scaling of inputs and targets, to mean 0 and standard deviation 1, or by median and quartiles.
 
 use serde::{Deserialize, Serialize};
 

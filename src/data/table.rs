@@ -1,4 +1,4 @@
-//! Reading tables: delimited text with a header row.
+//! Reading of tables with numeric inputs, as data sets.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;

@@ -10,7 +10,7 @@ use super::values::{Collector, NO_LEVEL, Unread, Values};
 use super::{ReadAs, Targets};
 use crate::error::{Error, Result};
 
-/// Target column of a table.
+/// Target column of a [`Table`](super::Table).
 #[derive(Clone, PartialEq)]
 pub(super) struct Target {
     pub(super) name: String,

@@ -255,7 +255,7 @@ impl Arguments {
     }
 
     fn schedule(&self, steps: u64, warmup_steps: u64) -> Result<Schedule> {
-        // The first factor is above 0, so that the first step already changes the parameters.
+        // The learning rate of the first step is above 0, so that this step already changes the parameters.
         let start = if warmup_steps > 0 { 1.0 / warmup_steps as f64 } else { 0.0 };
         Ok(Schedule::parse(&self.schedule.0, steps - warmup_steps)?.after_warmup(start, warmup_steps))
     }

@@ -10,7 +10,8 @@ use crate::rng::{Philox, Stream};
 /// Radius of the inner circle. The outer circle has the radius 1.
 const INNER: f64 = 0.5;
 
-/// Returns two circles around (0, 0), like scikit-learn's `make_circles` with `factor=0.5`. They are not linearly separable.
+/// Returns two circles around (0, 0), like scikit-learn's `make_circles` with `factor=0.5`. They are not linearly
+/// separable.
 ///
 /// The radii are 1 and ½. Points are evenly spaced, starting at (1, 0) and (½, 0). The class `outer` has `rows / 2`
 /// rows, and the class `inner` has the remaining rows. Rows are shuffled. `noise` is the standard deviation of Gaussian

@@ -7,8 +7,8 @@ use crate::data::{Dataset, Targets};
 use crate::error::Result;
 use crate::rng::{Philox, Stream};
 
-/// Returns one period of a sine, for regression. Column `x` has equal steps over \[0, 2π\]. The target `y` is sin x plus
-/// noise. Rows are shuffled.
+/// Returns one period of a sine, for regression. Column `x` has equal steps over \[0, 2π\]. The target `y` is sin x
+/// plus noise. Rows are shuffled.
 ///
 /// `noise` is the standard deviation of Gaussian noise on the target. The expected R² of the best possible model is
 /// 1 − noise² / (½ + noise²). The same arguments give the same rows.

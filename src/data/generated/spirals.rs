@@ -16,8 +16,8 @@ const TURNS: f64 = 1.5;
 /// `arm1`, …, with equally many rows, to within one. Rows are shuffled. The data set follows K. J. Lang and M. J.
 /// Witbrock, *Learning to tell two spirals apart* (1988), whose two arms make three turns.
 ///
-/// `noise` is the standard deviation of Gaussian noise in each coordinate; neighboring arms are 2 / (3 n) apart. The same
-/// arguments give the same rows.
+/// `noise` is the standard deviation of Gaussian noise in each coordinate; neighboring arms are 2 / (3 n) apart for n
+/// arms. The same arguments give the same rows.
 ///
 /// # Errors
 /// `rows` is below 2 or above 2²⁴, `arms` is below 2 or above `rows`, or `noise` is negative or not finite as f32.

@@ -120,7 +120,7 @@ pub enum Kind {
     WholeNumber,
     /// Cells with text, or with numbers that are not finite as f32. At least one cell is of this kind.
     Text,
-    /// All cells are missing.
+    /// Only missing cells.
     Empty,
 }
 

@@ -10,7 +10,7 @@ use crate::data::text::is_missing;
 /// Maximum number of different values that are counted per column. Their hashes take 160 KB, even for a long table.
 pub(super) const MOST_DIFFERENT: usize = 10_000;
 
-/// Running statistics of a column.
+/// Statistics of the cells of a column that were added so far.
 #[derive(Default)]
 pub(super) struct Survey {
     /// Number of cells with numbers.

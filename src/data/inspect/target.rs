@@ -23,7 +23,7 @@ pub struct TargetColumn {
     pub classes: Vec<Class>,
 }
 
-/// Interpretation of a target in training.
+/// Interpretation of the target in training: classes or numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

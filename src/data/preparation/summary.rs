@@ -22,7 +22,7 @@ const MOST: usize = 20;
 pub struct PreparedColumn {
     /// Name of the column.
     pub column: String,
-    /// Kind of the column.
+    /// Kind of the column, such as number or category.
     pub kind: ColumnKind,
     /// Description of the inputs, or the reason why there are none.
     pub becomes: String,
