@@ -2,6 +2,7 @@
 //!
 //! Checked in the text of `src`: every `crate::name` outside comments, and groups `crate::{a, b::c}`. Only exec/gpu uses `wgpu`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Modules of each layer, from the bottom. `lib`, `main` and `command` are above all.
@@ -152,6 +153,60 @@ fn imports_point_down() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(imported > 100, "only {imported} imports were seen");
+}
+
+/// Kernels that a file of `kernels` imports. Paths below a kernel count as the kernel.
+fn imported_kernels(source: &str) -> Vec<String> {
+    imports(&code(source), "crate::kernels::").into_iter().map(String::from).collect()
+}
+
+/// Kernels with those that they import; `shared` is one entry, and so is a kernel's folder. The list of all kernels, in
+/// `mod.rs`, is none.
+fn kernel_imports() -> BTreeMap<String, BTreeSet<String>> {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, source) in sources() {
+        let Some(rest) = path.strip_prefix("kernels/").filter(|rest| *rest != "mod.rs") else { continue };
+        let kernel = rest.split(['/', '.']).next().unwrap_or_default().to_string();
+        let others = imported_kernels(&source).into_iter().filter(|name| *name != kernel);
+        graph.entry(kernel.clone()).or_default().extend(others);
+    }
+    graph
+}
+
+/// Kernels left after those without imports have been removed again and again: each is in a circle, or imports one that is.
+fn in_circles(mut graph: BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    loop {
+        let done: BTreeSet<String> =
+            graph.iter().filter(|(_, imports)| imports.is_empty()).map(|(kernel, _)| kernel.clone()).collect();
+        if done.is_empty() {
+            return graph.into_keys().collect();
+        }
+        graph.retain(|kernel, _| !done.contains(kernel));
+        graph.values_mut().for_each(|imports| imports.retain(|name| !done.contains(name)));
+    }
+}
+
+#[test]
+fn kernels_import_one_another_without_circles_and_shared_code_imports_none() {
+    let graph = kernel_imports();
+    assert!(graph.len() > 30, "only {} kernels were seen", graph.len());
+    assert_eq!(graph["shared"], BTreeSet::new());
+    let unknown: Vec<&String> = graph.values().flatten().filter(|name| !graph.contains_key(*name)).collect();
+    assert!(unknown.is_empty(), "imported from the list of kernels: {unknown:?}");
+    assert_eq!(in_circles(graph), Vec::<String>::new());
+}
+
+#[test]
+fn circles_are_found() {
+    let graph = |imports: &[(&str, &[&str])]| {
+        let entry = |(kernel, others): &(&str, &[&str])| {
+            (kernel.to_string(), others.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+        };
+        imports.iter().map(entry).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(in_circles(graph(&[("a", &["b"]), ("b", &["c"]), ("c", &[])])), Vec::<String>::new());
+    assert_eq!(in_circles(graph(&[("a", &["b"]), ("b", &["a"]), ("c", &[]), ("d", &["a"])])), ["a", "b", "d"]);
+    assert_eq!(imported_kernels("use crate::kernels::{add, norm::clip};\n// crate::kernels::gather"), ["add", "norm"]);
 }
 
 /// The checker itself, on test sources.

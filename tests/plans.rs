@@ -359,15 +359,7 @@ fn refuses_to_write_what_overlaps() {
         let (grad, input) = (bench.input("grad", 2, 4), bench.input("input", 2, 4));
         let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
         // A kernel that writes two views: a loss, here with as many losses as gradients.
-        let op = wgrad::kernels::shared::row_loss::op(
-            Loss::mean_squared_error(),
-            &bench.plan,
-            grad,
-            input,
-            first,
-            second,
-            flag,
-        );
+        let op = wgrad::kernels::loss::op(Loss::mean_squared_error(), &bench.plan, grad, input, first, second, flag);
         let place = ["gradients op 0 (element_loss)", "lower (binding `grad`)"];
         match problem {
             Some(problem) => bench.refuses(Section::Gradients, op, &[place[0], place[1], problem]),

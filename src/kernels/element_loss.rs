@@ -60,7 +60,7 @@ fn prelude(op: &Op) -> String {
     row_prelude(op) + &op.params::<Params>().loss().function().wgsl()
 }
 
-/// Returns the element-wise loss. `row_loss::kernel` chooses this kernel only for losses that have one.
+/// Returns the element-wise loss. `kernels::loss::kernel` chooses this kernel only for losses that have one.
 fn function(p: &Params) -> &'static ElementLoss {
     p.loss().function().element().unwrap_or_else(|| panic!("{} has no loss per element", p.loss()))
 }

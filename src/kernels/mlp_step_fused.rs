@@ -33,7 +33,7 @@ pub mod tolerance;
 
 use crate::elementwise::Function;
 use crate::kernels::shared::{self, groups, row_loss};
-use crate::kernels::{dense_forward, dense_grad_input};
+use crate::kernels::{dense_forward, dense_grad_input, loss};
 use crate::loss::Loss;
 use crate::network::Activation;
 use crate::plan::{Binding, BufferArg, Call, Kernel, Op, Shader, Step, StepUse, ViewId, WorkItem, words};
@@ -295,7 +295,7 @@ fn flops(words: &[u32], _: &[Shape]) -> u64 {
     let Some(last) = layers.last() else { return 0 };
     let outputs = Shape::new(p.batch as usize, last.outputs);
     let params = row_loss::Params::new(p.loss(), outputs.columns);
-    let loss = (row_loss::kernel(p.loss()).flops)(words_of(&params), &[outputs]);
+    let loss = (loss::kernel(p.loss()).flops)(words_of(&params), &[outputs]);
     let derivative = if last.function == 0 { 0 } else { 2 * outputs.elements() as u64 };
     batch * (forward_and_weights + grad_inputs) + loss + derivative
 }
@@ -433,7 +433,7 @@ fn loss(
     let (row_loss, grad) = (bytemuck::cast_slice_mut(row_loss), bytemuck::cast_slice_mut(&mut d));
     let args = [BufferArg::Write(row_loss), BufferArg::Write(grad), BufferArg::Atomic(std::slice::from_ref(flag))];
     let params = row_loss::Params::new(p.loss(), layer.outputs);
-    (row_loss::kernel(p.loss()).reference)(loss_call(&params, step, y, targets, args));
+    (loss::kernel(p.loss()).reference)(loss_call(&params, step, y, targets, args));
     for (d, y) in d.iter_mut().zip(y) {
         *d *= p.activation(layer).derivative(*y);
     }

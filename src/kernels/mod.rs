@@ -36,6 +36,7 @@ pub mod gated;
 pub mod gated_grad;
 pub mod gather;
 pub mod gather_bytes;
+pub mod loss;
 pub mod matmul;
 pub mod matmul_split;
 pub mod mean_loss;

@@ -8,10 +8,9 @@ mod spec;
 pub use spec::{InputStorage, Reduction, TrainingSpec};
 
 use crate::error::{Error, Result};
-use crate::kernels::shared::row_loss;
 use crate::kernels::{
-    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, mean_loss, norm, running_update,
-    square_sum, update, weigh_rows,
+    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, loss, mean_loss, norm,
+    running_update, square_sum, update, weigh_rows,
 };
 use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
@@ -225,13 +224,13 @@ impl<'a> Lowering<'a> {
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, columns);
         let target = self.plan.named("target")?;
         if self.spec.reduction != Reduction::WeightedMean {
-            let op = row_loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
+            let op = loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
             self.plan.push(pass.section, op)?;
             return Ok(grad);
         }
         let own_loss = self.computed("row_loss.unweighted", pass.rows, 1);
         let own_grad = self.computed("grad.unweighted", pass.rows, columns);
-        let op = row_loss::op(self.spec.loss, &self.plan, output, target, own_loss, own_grad, flag);
+        let op = loss::op(self.spec.loss, &self.plan, output, target, own_loss, own_grad, flag);
         self.plan.push(pass.section, op)?;
         let weight = self.plan.named("weight")?;
         let op = weigh_rows::op(&self.plan, weight, [own_loss, own_grad], [row_loss, grad], flag);
@@ -300,7 +299,7 @@ impl<'a> Lowering<'a> {
             self.plan.windowed("evaluate.row_loss", Dtype::F32, Shape::new(rows, 1), 1, Contents::Computed);
         let grad = self.computed("evaluate.grad.output", rows, columns);
         let loss = self.computed("evaluate.loss", 1, 1);
-        let op = row_loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
+        let op = loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
         let predict: fn(&Plan, ViewId, ViewId) -> Op = match self.spec.loss.task(columns) {

@@ -7,7 +7,7 @@ use super::prove::prove;
 use approx::assert_abs_diff_eq;
 use wgrad::Loss;
 use wgrad::elementwise::Range;
-use wgrad::kernels::shared::row_loss::{self, Params};
+use wgrad::kernels::shared::row_loss::Params;
 use wgrad::plan::Section;
 use wgrad::shape::{Dtype, Shape};
 
@@ -47,7 +47,7 @@ fn case(loss: Loss, shape: Shape, live: usize, values: Values, seed: usize, (tar
     let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
     let grad = case.batch_output("grad", Dtype::F32, shape);
     let flag = case.flag(u32::MAX);
-    let op = row_loss::op(loss, &case.plan, output, target, row_loss, grad, flag);
+    let op = wgrad::kernels::loss::op(loss, &case.plan, output, target, row_loss, grad, flag);
     case.with(op)
 }
 

@@ -33,7 +33,7 @@ fn case_of(loss: Loss, shape: Shape, live: usize, values: Values, seed: usize, r
     let row_loss = case.batch_output("row_loss", Dtype::F32, Shape::new(shape.rows, 1));
     let grad = case.batch_output("grad", Dtype::F32, shape);
     let flag = case.flag(u32::MAX);
-    let op = row_loss::op(loss, &case.plan, output, target, row_loss, grad, flag);
+    let op = wgrad::kernels::loss::op(loss, &case.plan, output, target, row_loss, grad, flag);
     case.with(op)
 }
 

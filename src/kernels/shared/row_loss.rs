@@ -3,11 +3,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::elementwise::{Form, RowLoss};
 use crate::kernels::shared::{along_row, line, per_row, row_prelude};
-use crate::kernels::{element_loss, softmax_cross_entropy};
 use crate::loss::Loss;
-use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, ViewId, words};
+use crate::plan::{Binding, Op, Shader, Step, words};
 use crate::shape::{Dtype, Shape};
 
 words! {
@@ -37,14 +35,6 @@ impl Params {
     }
 }
 
-/// Returns the kernel of a loss function.
-pub fn kernel(loss: Loss) -> &'static Kernel {
-    match loss.function().form {
-        Form::Element(_) => &element_loss::KERNEL,
-        Form::Rows(RowLoss::SoftmaxCrossEntropy) => &softmax_cross_entropy::KERNEL,
-    }
-}
-
 /// Bindings of a loss whose targets are numbers, one per output.
 pub const NUMBERS: &[Binding] = &bindings(Dtype::F32);
 
@@ -67,12 +57,6 @@ pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Sh
     let rounds = |_: &Op, shapes: &[Shape]| 3 * along_row(shapes[0].columns);
     let grid = |_: &Op, shapes: &[Shape]| line(shapes[0].rows * per_row(shapes[0].columns));
     Shader { source, shared, prelude: row_prelude, grid, rounds: Some(rounds), tiles: None }
-}
-
-/// Op of a loss function: computes row_loss and grad from output and target.
-pub fn op(loss: Loss, plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
-    let shape = plan.shape(output);
-    Op::new(kernel(loss), &[output, target, row_loss, grad, flag], &Params::new(loss, shape.columns), shape.rows)
 }
 
 /// Stores the loss of a row. If it is not finite, records the step in the flag (atomic min).
