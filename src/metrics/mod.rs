@@ -14,7 +14,7 @@
 //! assert_eq!(metrics::accuracy(&predictions)?, 0.6);
 //! let metric: Metric = "recall(average=micro)".parse()?;
 //! assert_eq!(metric.compute(&predictions)?, 0.6);
-//! Only the first two rows count. The first counts three times as much as the second.
+//! // Only the first two rows count. The first counts three times as much as the second.
 //! assert_eq!(metrics::accuracy(&predictions.weights(&[3.0, 1.0, 0.0, 0.0, 0.0]))?, 0.75);
 //! # Ok::<(), wgrad::Error>(())
 //! ```
