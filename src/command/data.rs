@@ -174,7 +174,7 @@ fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Optio
         Some(option @ ("--delimiter" | "--header")) => {
             format!("`{option}` is for a table's text, but {source} is a data set")
         }
-        Some(option) => format!("`{option}` names a column of a table, but {source} is a data set with its own target"),
+        Some(option) => format!("`{option}` is for tables, but {source} is a data set with its own target"),
     };
     Err(Error::conflict("data", problem, format!("leave `{}` out", given.unwrap_or_default())))
 }
@@ -372,7 +372,7 @@ fn table_path(source: &str) -> Result<PathBuf> {
     }
     Err(match Error::unknown("data set", source, &NAMES) {
         Error::Unknown { kind, name, nearest, known } => {
-            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a CSV or TSV file") }
+            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a table") }
         }
         other => other,
     })

@@ -57,7 +57,7 @@ pub use inspect::{
 };
 pub use number_format::NumberFormat;
 pub use preparation::{Encoding, Preparation, PreparedColumn, TimePart, Wanted, preparation_table};
-pub use raw::RawTable;
+pub use raw::{RawTable, table_text};
 pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
 pub use standardization::Standardization;

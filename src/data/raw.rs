@@ -21,6 +21,15 @@ pub struct RawTable {
     pub delimiter: u8,
 }
 
+/// Returns the text of a table as UTF-8: the file is unpacked and decoded as for [`Table::read`](super::Table::read).
+///
+/// # Errors
+/// The file cannot be read or unpacked, or is no text.
+pub fn table_text(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    Ok(decode(path, bytes::read(path)?, None)?.bytes)
+}
+
 impl RawTable {
     /// Reads a file, with the same rows and columns as [`Table::read`](super::Table::read).
     ///

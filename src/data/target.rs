@@ -154,8 +154,9 @@ impl Target {
     /// Returns a note on rows without a target, if there are any. `rows` is the number of all rows.
     pub(super) fn note(&self, rows: usize) -> Option<String> {
         let missing = self.missing;
-        let are = if missing == 1 { "row has" } else { "rows have" };
-        (missing > 0).then(|| format!("{missing} of {rows} {are} no `{}`, the target, and cannot be used", self.name))
+        let has = if missing == 1 { "has" } else { "have" };
+        (missing > 0)
+            .then(|| format!("{missing} of {rows} rows {has} no `{}`, the target, and cannot be used", self.name))
     }
 }
 

@@ -45,7 +45,7 @@ fn arguments_that_are_not_utf8_are_named() {
 #[test]
 fn unknown_names_suggest_the_nearest() {
     let cases: &[(&str, &[&str])] = &[
-        ("train digts", &["unknown data set `digts`", "did you mean `digits`", "CSV"]),
+        ("train digts", &["unknown data set `digts`", "did you mean `digits`", "the path of a table"]),
         ("train iris --hidden rulu", &["unknown layer `rulu`", "did you mean `relu`"]),
         ("train iris --loss softmax_crossentropy", &["--loss", "did you mean `softmax_cross_entropy`"]),
         ("train iris --optimizer adm", &["--optimizer", "did you mean `adam`"]),

@@ -55,7 +55,7 @@ fn files_that_are_wrong_or_missing_are_errors() {
         ("train mnist --data-dir nowhere", &["nowhere: it is not a folder", "four IDX files"]),
         ("train mnist --data-dir .", &["it has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"]),
         ("train digits --data-dir images", &["`--data-dir` says where mnist is, but the data are digits", "leave"]),
-        ("train mnist --data-dir images --target 3", &["`--target` names a column", "mnist"]),
+        ("train mnist --data-dir images --target 3", &["`--target` is for tables", "mnist"]),
     ];
     expect(&folder, cases);
     let labels = folder.read("images/t10k-labels-idx1-ubyte");

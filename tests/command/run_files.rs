@@ -92,9 +92,10 @@ fn a_run_file_needs_data_that_are_no_run_file() {
 
 /// The long names in a help text, without the help itself.
 fn options(help: &str) -> Vec<String> {
-    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    // Help texts, which are indented further, may begin a line with a name, too.
+    let lines = help.lines().filter(|line| !line.starts_with("          ")).map(str::trim_start);
+    let lines = lines.filter(|line| line.starts_with('-'));
     let names = lines.flat_map(|line| line.split(' ').find_map(|word| word.strip_prefix("--")));
-    // Some stand in the text behind the options once more.
     let names: BTreeSet<&str> = names.filter(|name| *name != "help").collect();
     names.into_iter().map(|name| name.replace('-', "_")).collect()
 }

@@ -107,6 +107,22 @@ fn saved_sets_of_packed_tables_and_of_tables_without_a_header_are_read_again() {
     assert!(!test.contains("column1") && test.lines().count() == 6, "as the table, without a header: {test}");
     let evaluated = folder.events(&["evaluate", "bare.safetensors", "sets/test.csv"]);
     assert_eq!(evaluated[0]["rows"], 6);
+    // A set in a file of its own is saved as UTF-8.
+    let utf16 = ["\u{feff}", &table].concat().encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    folder.write("own.csv", utf16);
+    folder.succeed(&[
+        "train",
+        "bare.csv.gz",
+        "--header",
+        "no",
+        "--epochs",
+        "1",
+        "--test",
+        "own.csv",
+        "--save-split",
+        "own",
+    ]);
+    assert_eq!(text(&folder.read("own/test.csv")), table);
 }
 
 /// Not even `--force` lets a set replace what the training reads or writes.

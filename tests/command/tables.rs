@@ -219,7 +219,7 @@ fn a_table_of_all_kinds_trains_and_predicts_as_it_is() {
     // Rows without a target are counted.
     folder.write("part.csv", mixed(0..30) + "H30,50,Bern,no,2024-01-01,\n");
     let output = folder.run(&["evaluate", "house.safetensors", "part.csv"]);
-    assert_eq!(stderr(&output), "note: 1 of 31 row has no `price`, the target, and cannot be used\n");
+    assert_eq!(stderr(&output), "note: 1 of 31 rows has no `price`, the target, and cannot be used\n");
     assert!(super::text(&output.stdout).contains("on all 30 rows"));
     assert!(folder.fail(&["predict", "house.safetensors", "new.csv", "--keep", "idd"]).contains("did you mean `id`"));
     let shown = folder.succeed(&["show", "house.safetensors"]);

@@ -266,7 +266,7 @@ fn a_column_of_weights_is_no_input_and_weighs_training_and_evaluation() {
             ("train house.csv --weights price", &["column `price` cannot have the weights, since it is the target"]),
             ("train house.csv --weights cuont", &["unknown column `cuont`", "did you mean `count`"]),
             ("train house.csv --weights count --drop count", &["`count` cannot have the weights"]),
-            ("train iris --weights count", &["`--weights` names a column of a table, but iris is a data set"]),
+            ("train iris --weights count", &["`--weights` is for tables, but iris is a data set"]),
             ("train house.csv --class-weight balanced", &["its targets are numbers, so there are no classes to weigh"]),
             ("train iris --class-weight setosa", &["--class-weight", "`balanced`, or as in `no=1,yes=5`"]),
             ("train iris --class-weight setsoa=2", &["unknown class `setsoa`, did you mean `setosa`"]),

@@ -113,7 +113,11 @@ fn files(folder: &str, except: &[&str]) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let names = folder.read_dir().expect("a folder of the package").map(|entry| entry.expect("a file").path());
     let stem = |path: std::path::PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
-    names.filter(|path| path.extension().is_some_and(|e| e == "rs")).map(stem).filter(|name| !except.contains(&name.as_str())).collect()
+    names
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .map(stem)
+        .filter(|name| !except.contains(&name.as_str()))
+        .collect()
 }
 
 /// `loss.rs` has no kernel: it chooses one.

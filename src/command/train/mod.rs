@@ -131,7 +131,7 @@ pub struct Arguments {
     epochs: Option<usize>,
     /// Stops N epochs after the best one [default: never]
     ///
-    /// Early stopping: training ends if the validation loss, or the metric of --metric, has not improved for N epochs.
+    /// Early stopping: training ends if the validation loss, or the chosen metric, has not improved for N epochs.
     /// It needs a validation set.
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     patience: Option<usize>,

@@ -1,12 +1,10 @@
 //! Writing training, validation and test set to files: `--save-split`.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use csv::WriterBuilder;
-use flate2::read::MultiGzDecoder;
-use wgrad::data::{CsvOptions, RawTable};
+use wgrad::data::{CsvOptions, RawTable, table_text};
 use wgrad::model::replace;
 use wgrad::{Dataset, Error, Result, Targets};
 
@@ -50,7 +48,7 @@ pub fn write(
 /// Contents of the file of a set. `original` is the table that was split, if the data are a table.
 fn text(set: &Set, original: Option<&RawTable>) -> Result<Vec<u8>> {
     match (&set.origin, original) {
-        (Origin::File(path), _) => unpacked(path),
+        (Origin::File(path), _) => table_text(path),
         (Origin::Source(numbers), Some(original)) => {
             let rows = numbers.iter().map(|row| &original.rows[*row]);
             csv(original.delimiter, original.header.as_deref(), rows)
@@ -89,16 +87,4 @@ fn numbers(rows: &Dataset, row: usize) -> Vec<String> {
         }
     };
     inputs.chain(targets).collect()
-}
-
-/// Returns the contents of a file, unpacked if it is gzipped.
-fn unpacked(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error| Error::file(path, "reading", error);
-    let bytes = fs::read(path).map_err(failed)?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut text = Vec::new();
-    MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).map_err(failed)?;
-    Ok(text)
 }
