@@ -98,7 +98,7 @@ impl Report {
             }
         }
         writeln!(f, "{}", table(&rows, 2))?;
-        writeln!(f, "free run: steps of training, compared bit for bit with the same ops run one by one;")?;
+        writeln!(f, "free run: steps of training, with the same bits as its ops run one by one;")?;
         writeln!(f, "words: numbers compared; parameters changed: those that training changed")
     }
 }
