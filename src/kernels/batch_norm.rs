@@ -1,7 +1,8 @@
 //! Normalizes each column over the rows in use: batch normalization in training.
 //!
 //! Formula: `output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c]`, with the mean m of the column over the n rows in
-//! use, and s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the column are m, s and s·weight[c].
+//! use, and s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the column are m, s and
+//! `s·weight[c]`.
 //! The op also adds them to the pending running statistics, one micro-batch per run:
 //!
 //! ```text
