@@ -14,8 +14,8 @@ pub struct Options {
     /// Hidden layers, "64 relu 32 relu" [default: by data set]
     ///
     /// As in "128 relu dropout(0.2) 64 relu"; "" for none. A number is a dense layer of that many units, or in full
-    /// dense(128, bias=false, init=he_normal). Other values of init are he_uniform, xavier_normal, xavier_uniform,
-    /// normal(0.02) and zeros. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
+    /// dense(128, bias=false, init=he_normal). Other values of init are xavier_uniform, orthogonal and
+    /// more: `wgrad list initializations`. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
     /// sigmoid, softplus, …; `wgrad list activations` prints all. In training, dropout(0.2) drops each unit with
     /// probability 0.2. batch_norm normalizes columns, layer_norm and rms_norm rows; `wgrad list layers` prints all
     /// layers. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
@@ -32,9 +32,9 @@ pub struct Options {
     /// Loss function [default: by target or outputs]
     ///
     /// softmax_cross_entropy is for classes, mean_squared_error for numbers, binary_cross_entropy for two classes or
-    /// numbers from 0 to 1. By default, classes have softmax_cross_entropy, numbers that are all 0 or 1, as in `xor`,
-    /// binary_cross_entropy, and other numbers mean_squared_error. A table with a target of 0 and 1 has two classes if
-    /// it has at least five rows. Without data, the default is mean_squared_error for one output, else
+    /// numbers from 0 to 1. The default is softmax_cross_entropy for classes, binary_cross_entropy for numbers that are
+    /// all 0 or 1, and mean_squared_error for other numbers. A target column of 0 and 1 is read as two classes, if the
+    /// table has at least five rows. Without data, the default is mean_squared_error for one output, else
     /// softmax_cross_entropy. Other losses are used if named, with parameters as in "huber(delta=0.5)"; `wgrad list
     /// losses` prints all, with their tasks. Short names are mse, bce and cross_entropy.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]

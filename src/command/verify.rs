@@ -50,7 +50,7 @@ EXIT CODES
 /// Network and device to verify.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("hidden", |option| by_default(option, "all kernels")))]
+#[command(mut_arg("hidden", |option| by_default(option, "small ones")))]
 #[command(mut_arg("learning_rate", |option| by_default(option, "by optimizer")))]
 #[command(mut_arg("batch", |option| by_default(option, "32")))]
 pub struct Arguments {

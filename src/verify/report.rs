@@ -35,7 +35,7 @@ pub struct Header {
     pub matmuls: usize,
     /// Number of these matrix multiplications that have tile sizes of the tuning.
     pub tuned: usize,
-    /// Entries of a suggested tuning that do not apply, with reasons.
+    /// Reasons why tile sizes of a tuning from `suggest_tuning` are not used: one for each that this device cannot run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
     /// Tiles of all matrix multiplications of the network on a GPU, tuned or not. Empty on the CPU, and for the
