@@ -214,7 +214,7 @@ pub struct Start<'a> {
     /// Warnings of the inspection of a table, and of its split.
     #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
     pub warnings: &'a [Warning],
-    /// What the columns of a table become.
+    /// Columns of a table, with the inputs that they become.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<&'a [PreparedColumn]>,
 }

@@ -126,8 +126,11 @@ impl FromStr for Optimizer {
     fn from_str(text: &str) -> Result<Self> {
         let term = Term::parse("optimizer", text)?;
         if term.name == SGD_MOMENTUM {
+            // The momentum may be given by its name, or as the second value.
+            let mut arguments = term.arguments.iter().enumerate();
+            let is_given = arguments.any(|(place, (key, _))| *key == "momentum" || key.is_empty() && place == 1);
             let sgd = Sgd::from_term(&term)?;
-            return Ok(if sgd.momentum == 0.0 { sgd.momentum(0.9) } else { sgd }.into());
+            return Ok(if is_given { sgd } else { sgd.momentum(0.9) }.into());
         }
         Self::from_term(&term).unwrap_or_else(|| Err(Error::unknown("optimizer", term.name, Self::NAMES)))
     }
@@ -136,6 +139,19 @@ impl FromStr for Optimizer {
 mod tests {
     use super::*;
     use crate::elementwise::updates;
+
+    #[test]
+    fn sgd_momentum_has_the_momentum_that_is_given_even_0() {
+        let momentum = |text: &str| match text.parse() {
+            Ok(Optimizer::Sgd(sgd)) => sgd.momentum,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(momentum("sgd_momentum"), 0.9);
+        assert_eq!(momentum("sgd_momentum(momentum=0)"), 0.0);
+        assert_eq!(momentum("sgd_momentum(0.1, 0)"), 0.0);
+        assert_eq!(momentum("sgd_momentum(0.1)"), 0.9);
+        assert_eq!(momentum("sgd_momentum(0.1, nesterov=true)"), 0.9);
+    }
 
     /// The settings of a rule are positions in the parameters of a kernel.
     #[test]

@@ -125,6 +125,29 @@ fn saved_sets_of_packed_tables_and_of_tables_without_a_header_are_read_again() {
     assert_eq!(text(&folder.read("own/test.csv")), table);
 }
 
+/// Its rows are in another set now.
+#[test]
+fn the_file_of_a_set_that_has_no_rows_any_more_is_removed() {
+    let folder = Folder::new();
+    let train = ["train", "iris", "--epochs", "1", "--save-split", "sets"];
+    folder.succeed(&train);
+    assert!(folder.path().join("sets/validation.csv").exists());
+    let without = [&train[..], &["--validation", "0", "--out", "n.safetensors"]].concat();
+    assert!(folder.fail(&without).contains("it exists, with other rows"));
+    folder.succeed(&[&without[..], &["--force"]].concat());
+    assert!(!folder.path().join("sets/validation.csv").exists());
+    assert_eq!(text(&folder.read("sets/train.csv")).lines().count(), 1 + 128);
+}
+
+#[test]
+fn a_set_never_has_the_name_of_a_file_that_the_training_writes_later() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("sets")).expect("a folder");
+    let train = ["train", "iris", "--epochs", "1", "--save-split", "sets", "--profile", "--trace", "sets/train.csv"];
+    let message = folder.fail(&train);
+    assert!(message.contains("sets/train.csv: the set would replace a file of this training"), "{message}");
+}
+
 /// Not even `--force` lets a set replace what the training reads or writes.
 #[test]
 fn a_set_never_replaces_the_table_that_it_is_from() {

@@ -99,7 +99,10 @@ impl<'a> Job<'a> {
             let options = arguments.columns.form();
             let is_file = found.is_some() && arguments.data != STANDARD;
             let table = is_file.then(|| (Path::new(&arguments.data), &options));
-            save_split::write(folder, &sets, table, &[Path::new(&arguments.data), &model], arguments.force)?;
+            let pictures = plot.as_ref().map(PictureFile::path);
+            let used = [Some(Path::new(&arguments.data)), Some(&model), trace.as_deref(), pictures];
+            let used: Vec<&Path> = used.into_iter().flatten().collect();
+            save_split::write(folder, &sets, table, &used, arguments.force)?;
         }
         let kept = arguments.overwriting(&wanted, &origin, arguments.stopping.is_resumed());
         if let Some(problem) = kept.filter(|_| model != wanted && !arguments.json) {

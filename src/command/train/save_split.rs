@@ -1,7 +1,7 @@
 //! Writing training, validation and test set to files: `--save-split`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use csv::WriterBuilder;
 use wgrad::data::{CsvOptions, RawTable, table_text};
@@ -13,8 +13,8 @@ use crate::command::data::same_file;
 
 /// Writes the sets to `train.csv`, `validation.csv` and `test.csv` in a folder. Rows of a table keep all its columns;
 /// rows of other data are written as numbers. `table` is the path of the table and the options that read it. Existing
-/// files with other contents are replaced only if `force` is true. The files in `used`, which training reads or writes,
-/// are never replaced.
+/// files with other contents are replaced only if `force` is true, and then the file of a set without rows is removed,
+/// since its rows may now be in another set. The files in `used`, which training reads or writes, are never replaced.
 pub fn write(
     folder: &Path,
     sets: &Sets,
@@ -30,16 +30,23 @@ pub fn write(
         .all()
         .filter_map(|(_, set)| if let Origin::File(path) = &set.origin { Some(path.as_path()) } else { None });
     let used: Vec<&Path> = used.iter().copied().chain(given).collect();
-    for (path, _) in files.iter().filter(|(path, text)| path.exists() && fs::read(path).ok().as_ref() != Some(text)) {
+    let is_written = |path: &PathBuf| files.iter().any(|(written, _)| written == path);
+    let names = ["train", "validation", "test"].map(|name| folder.join(name).with_extension("csv"));
+    let stale: Vec<PathBuf> = names.into_iter().filter(|path| path.exists() && !is_written(path)).collect();
+    let changed = files.iter().filter(|(path, text)| fs::read(path).ok().as_ref() != Some(text));
+    for path in changed.map(|(path, _)| path).chain(&stale) {
         let place = path.display().to_string();
         if used.iter().any(|file| same_file(path, file)) {
             let problem = "the set would replace a file of this training";
             return Err(Error::conflict(place, problem, "name another folder with `--save-split`"));
         }
-        if !force {
+        if path.exists() && !force {
             let remedy = "name another folder with `--save-split`, or replace the files with `--force`";
             return Err(Error::conflict(place, "it exists, with other rows", remedy));
         }
+    }
+    for path in &stale {
+        fs::remove_file(path).map_err(|error| Error::file(path, "removing", error))?;
     }
     fs::create_dir_all(folder).map_err(|error| Error::file(folder, "creating the folder", error))?;
     files.iter().try_for_each(|(path, text)| replace(path, |file| file.write_all(text)))

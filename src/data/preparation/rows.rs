@@ -113,36 +113,9 @@ impl Table {
             return Err(Error::format(path, "it has 0 rows", "write a header row and at least 1 row below it"));
         }
         let position = |name: &str| layout.columns.iter().position(|column| column == name);
-        let lacking: Vec<&str> = preparation.columns().filter(|name| position(name).is_none()).collect();
-        if !lacking.is_empty() {
-            let free: Vec<&str> = layout
-                .columns
-                .iter()
-                .map(String::as_str)
-                .filter(|name| !preparation.columns().any(|c| c == *name))
-                .collect();
-            let near = |name: &&str| match Error::unknown("column", name, &free) {
-                Error::Unknown { nearest, .. } => nearest,
-                _ => None,
-            };
-            let lacking: Vec<_> = lacking.iter().map(|name| (*name, near(name))).collect();
-            return Err(Self::lacks(&file, &lacking));
-        }
-        let mut columns = vec![];
+        check_columns(&layout, preparation, &file)?;
         let mut problems = vec![];
-        for column in preparation.used() {
-            let Some((at, reader)) = position(&column.name).zip(column.encoding.reader()) else { continue };
-            // The numbers of this table determine the format, such as a decimal comma.
-            let reader = match (&reader, &layout.written[at]) {
-                (CellReader::Number(_), Written::Unclear { .. }) => {
-                    problems.extend(layout.check(text, at).err());
-                    reader
-                }
-                (CellReader::Number(_), written) => CellReader::Number(written.format()),
-                _ => reader,
-            };
-            columns.push((column.name.clone(), at, reader));
-        }
+        let columns = readers(text, &layout, preparation, &mut problems);
         let mut at: Vec<usize> = columns.iter().map(|(_, at, _)| *at).collect();
         let mut collectors: Vec<Collector> = columns.iter().map(|(.., reader)| collector(reader)).collect();
         for name in wanted.kept {
@@ -207,6 +180,46 @@ impl Table {
         let cell = |index: &u32| levels.get(*index as usize).map_or("", String::as_str);
         Some(indices.iter().map(cell).collect())
     }
+}
+
+/// Returns an error that names all columns of the preparation that the table lacks, if there are any.
+fn check_columns(layout: &Layout, preparation: &Preparation, file: &str) -> Result<()> {
+    let is_there = |name: &&str| layout.columns.iter().any(|column| column == name);
+    let is_used = |column: &&str| preparation.columns().any(|name| name == *column);
+    let free: Vec<&str> = layout.columns.iter().map(String::as_str).filter(|column| !is_used(column)).collect();
+    let near = |name: &str| match Error::unknown("column", name, &free) {
+        Error::Unknown { nearest, .. } => nearest,
+        _ => None,
+    };
+    let lacking = preparation.columns().filter(|name| !is_there(name)).map(|name| (name, near(name)));
+    let lacking: Vec<_> = lacking.collect();
+    if lacking.is_empty() { Ok(()) } else { Err(Table::lacks(file, &lacking)) }
+}
+
+/// Returns name, index and reader of each column that the preparation uses. The numbers of this table determine the
+/// format of a column, such as a decimal comma. If they are ambiguous, the reader of training is kept, and an error
+/// that the ambiguity causes is added to `problems`.
+fn readers(
+    text: Text<'_>,
+    layout: &Layout,
+    preparation: &Preparation,
+    problems: &mut Vec<Error>,
+) -> Vec<(String, usize, CellReader)> {
+    let mut readers = vec![];
+    for column in preparation.used() {
+        let at = layout.columns.iter().position(|name| *name == column.name);
+        let Some((at, reader)) = at.zip(column.encoding.reader()) else { continue };
+        let reader = match (&reader, &layout.written[at]) {
+            (CellReader::Number(_), Written::Unclear { .. }) => {
+                problems.extend(layout.check(text, at).err());
+                reader
+            }
+            (CellReader::Number(_), written) => CellReader::Number(written.format()),
+            _ => reader,
+        };
+        readers.push((column.name.clone(), at, reader));
+    }
+    readers
 }
 
 fn collector(reader: &CellReader) -> Collector {
