@@ -6,7 +6,8 @@
 //     p, states ← updated(p, states, g)
 //
 // `updated` and the parts that depend on the number of states are made from the declaration in
-// src/elementwise/updates.rs. From the flag's step on, nothing changes. Where a number becomes infinite or NaN, the flag
+// src/elementwise/updates.rs. `gradient_of`, `rate_of`, `decay_of` and `is_fixed` are in shared/ungrouped.wgsl, or, where
+// parameters have settings of their own, in shared/grouped.wgsl. From the flag's step on, nothing changes. Where a number becomes infinite or NaN, the flag
 // records the next step (shared/update.wgsl).
 //
 // | binding | view       | shape         | access     |
@@ -16,6 +17,7 @@
 // | 4       | norm       | 1×1           | read       |
 // | 5       | flag       | 1             | atomic     |
 // | 6 …     | the states | 1×(64·blocks) | read-write |
+// | last    | groups     | blocks×8      | read, if parameters are in groups |
 //
 // One invocation updates one element.
 
@@ -33,12 +35,11 @@ fn main(
 ) {
     let params = params;
     let i = line(group, groups, GROUP, local);
-    if i >= arrayLength(&parameter) || is_frozen() {
+    if i >= arrayLength(&parameter) || is_frozen() || is_fixed(i) {
         return;
     }
     let before = load(i);
-    let g = gradient[i] * clip(norm[0], params.max_norm) + params.l2 * before.p;
-    let after = updated(before, g, step.learning_rate, 1.0 - step.learning_rate * params.decay, params);
+    let after = updated(before, gradient_of(i, before.p, params), rate_of(i), decay_of(i, params), params);
     store(i, after);
     watch(is_sound(after));
 }

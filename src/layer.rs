@@ -159,8 +159,9 @@ pub enum Initial {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
-    /// It has a gradient. `decay` is true for matrices, to which weight decay is applied by convention. Today's optimizers
-    /// apply it to all tensors, as PyTorch does without parameter groups.
+    /// It has a gradient. `decay` is true for matrices, to which weight decay is applied by convention. Optimizers apply it to
+    /// all tensors, as PyTorch does, unless a [`ParameterGroup`](crate::ParameterGroup) of the other ones, `vectors`, says
+    /// otherwise.
     Trained {
         /// Weight decay by convention.
         decay: bool,

@@ -117,7 +117,9 @@ pub use loss::Loss;
 pub use lower::TrainingSpec;
 pub use model::{Evaluation, Labels, Tensor};
 pub use network::{Activation, Dense, Gate, Layer};
-pub use optim::{Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Lion, NAdam, Optimizer, RAdam, RmsProp, Sgd};
+pub use optim::{
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Average, Lion, NAdam, Optimizer, ParameterGroup, RAdam, RmsProp, Sgd,
+};
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Checkpoints, Epoch, Fit, History, Progress, Restored, StepLoss};
 

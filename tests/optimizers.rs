@@ -7,10 +7,15 @@
 use serde::Deserialize;
 use wgrad::elementwise::updates;
 use wgrad::exec::{Cpu, Executor, Run};
+use wgrad::kernels::update::{Group, grouped_kernel};
 use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Contents, Op, Plan, Section};
 use wgrad::shape::{Dtype, Shape};
-use wgrad::{Loss, Network, Optimizer, Schedule};
+use wgrad::trainer::Builder;
+use wgrad::{
+    Adam, AdamW, Average, Device, Fit, Loss, Network, Optimizer, ParameterGroup, Result, Schedule, Sgd, Split, Tensor,
+    Trainer, data,
+};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -21,6 +26,18 @@ struct File {
     first: Vec<f64>,
     gradients: Vec<Vec<f64>>,
     cases: Vec<Case>,
+    /// Three tensors: a tenth of the learning rate, no weight decay, frozen.
+    grouped: Vec<Case>,
+    /// Three tensors: L1 penalty 0.05, L2 penalty 0.04, both; gradients are clipped to ±0.5.
+    penalties: Vec<Case>,
+    /// Averages of the parameters of SGD.
+    averages: Vec<AverageCase>,
+}
+
+#[derive(Deserialize)]
+struct AverageCase {
+    average: Average,
+    parameters: Vec<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -48,37 +65,52 @@ fn words(numbers: &[f64]) -> Vec<u32> {
     numbers.iter().copied().chain(vec![0.0; padding]).map(|x| (x as f32).to_bits()).collect()
 }
 
-/// Parameters after each of the given steps.
-fn trained(file: &File, optimizer: Optimizer) -> Vec<Vec<f64>> {
+/// Settings of the tensors, and the value to which their gradients are clipped.
+type Grouping<'a> = (&'a [Group], f32);
+
+/// One tensor with the optimizer's settings.
+const PLAIN: Grouping<'_> = (&[], f32::MAX);
+
+/// Parameters after each of the given steps. With groups there are three tensors, each a block of the plan with these settings.
+fn trained(file: &File, optimizer: Optimizer, (groups, most): Grouping<'_>) -> Vec<Vec<f64>> {
     let mut plan = Plan::new();
-    let shape = Shape::vector(64);
+    let blocks = groups.len().max(1);
+    let shape = Shape::vector(64 * blocks);
     let parameter = plan.tensor("parameter", Dtype::F32, shape, Contents::Persistent(0));
     let gradient = plan.tensor("gradient", Dtype::F32, shape, Contents::Host);
     let norm = plan.tensor("norm", Dtype::F32, Shape::vector(1), Contents::Persistent(0));
     let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
-    let op = update(optimizer);
+    let mut op = update(optimizer);
     let names = optimizer.states().iter();
     let states: Vec<_> = names.map(|name| plan.tensor(*name, Dtype::F32, shape, Contents::Persistent(0))).collect();
-    let views = [vec![parameter, gradient, norm, flag], states].concat();
-    plan.push(Section::Update, Op { views, items: 1, ..op }).expect("the plan is sound");
+    let mut views = [vec![parameter, gradient, norm, flag], states].concat();
+    if !groups.is_empty() {
+        let words = groups.iter().flat_map(|group| bytemuck::cast::<_, [u32; Group::WORDS]>(*group)).collect();
+        views.push(plan.constant("groups", Dtype::F32, words, Group::WORDS));
+        let declared = updates::ALL.iter().find(|update| update.kernel == op.kernel.name).expect("it is declared");
+        op.kernel = grouped_kernel(declared);
+        op.params = [&[op.params[0], most.to_bits()], &op.params[3..]].concat();
+    }
+    plan.push(Section::Update, Op { views, items: blocks, ..op }).expect("the plan is sound");
     let mut cpu = Cpu::new(plan, 1).expect("there is memory");
-    cpu.write(parameter, 0, &words(&file.first)).expect("it fits");
+    cpu.write(parameter, 0, &words(&file.first).repeat(blocks)).expect("it fits");
     let mut results = Vec::new();
     for (index, numbers) in file.gradients.iter().enumerate() {
-        cpu.write(gradient, 0, &words(numbers)).expect("it fits");
+        cpu.write(gradient, 0, &words(numbers).repeat(blocks)).expect("it fits");
         let step = spec(optimizer).record(&Schedule::Constant, 1, index as u64, 0, 1);
         cpu.submit(&[step], &[Run { section: Section::Update, batch_index: 0 }]).expect("the host works");
         if file.steps.contains(&(index + 1)) {
             let words = cpu.read(parameter, 0).and_then(|ticket| ticket.wait()).expect("the host works");
-            results.push(words[..file.first.len()].iter().map(|word| f64::from(f32::from_bits(*word))).collect());
+            let tensors = words.chunks(64).flat_map(|block| &block[..file.first.len()]);
+            results.push(tensors.map(|word| f64::from(f32::from_bits(*word))).collect());
         }
     }
     results
 }
 
 /// Largest difference from the file, and the case in which it is.
-fn deviation(file: &File, case: &Case, optimizer: Optimizer) -> f64 {
-    let found = trained(file, optimizer);
+fn deviation(file: &File, case: &Case, optimizer: Optimizer, grouping: Grouping<'_>) -> f64 {
+    let found = trained(file, optimizer, grouping);
     let pairs = found.iter().flatten().zip(case.parameters.iter().flatten());
     pairs.map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f64::max)
 }
@@ -87,9 +119,100 @@ fn deviation(file: &File, case: &Case, optimizer: Optimizer) -> f64 {
 fn every_update_follows_pytorch_for_fifty_steps() {
     let file = file();
     for case in &file.cases {
-        let deviation = deviation(&file, case, case.optimizer);
+        let deviation = deviation(&file, case, case.optimizer, PLAIN);
         println!("{:?}: {deviation:.1e}", case.optimizer);
         assert!(deviation <= TOLERANCE, "{:?}: {deviation}", case.optimizer);
+    }
+}
+
+/// Table of the groups of three layers.
+fn table(optimizer: Optimizer, groups: Vec<ParameterGroup>) -> Vec<Group> {
+    let text = "dense(1, bias=false) dense(1, bias=false) dense(1, bias=false)";
+    let spec = TrainingSpec { network: Network::parse(1, text).expect("it is sound"), groups, ..spec(optimizer) };
+    let plan = lower(&spec).expect("the spec is sound");
+    let constant = plan.allocations().iter().find_map(|allocation| match &allocation.contents {
+        Contents::Constant(words) => Some(bytemuck::pod_collect_to_vec::<u32, Group>(words)),
+        Contents::Host | Contents::Persistent(_) | Contents::Computed => None,
+    });
+    constant.expect("there are groups")[..3].to_vec()
+}
+
+#[test]
+fn groups_of_parameters_follow_pytorch() {
+    let file = file();
+    for case in &file.grouped {
+        let groups = vec![
+            ParameterGroup::of("0").learning_rate_factor(0.1),
+            ParameterGroup::of("1").without_weight_decay(),
+            ParameterGroup::of("2").frozen(),
+        ];
+        let table = table(case.optimizer, groups);
+        let right = deviation(&file, case, case.optimizer, (&table, f32::MAX));
+        println!("{:?}: {right:.1e}", case.optimizer);
+        assert!(right <= TOLERANCE, "{:?}: {right}", case.optimizer);
+        for wrong in [[0, 0, 2], [1, 1, 2], [0, 1, 1]].map(|places| places.map(|place| table[place])) {
+            let wrong = deviation(&file, case, case.optimizer, (&wrong, f32::MAX));
+            assert!(wrong > TOLERANCE, "{:?}: {wrong}", case.optimizer);
+        }
+    }
+}
+
+#[test]
+fn penalties_and_clipping_by_value_follow_pytorch() {
+    let file = file();
+    for case in &file.penalties {
+        let groups = |l1, l2| {
+            let groups =
+                [ParameterGroup::of("0").l1(l1), ParameterGroup::of("1").l2(l2), ParameterGroup::of("2").l1(l1).l2(l2)];
+            table(case.optimizer, groups.to_vec())
+        };
+        let deviation = |l1, l2, most| deviation(&file, case, case.optimizer, (&groups(l1, l2), most));
+        let right = deviation(0.05, 0.04, 0.5);
+        println!("{:?}: {right:.1e}", case.optimizer);
+        assert!(right <= TOLERANCE, "{:?}: {right}", case.optimizer);
+        for wrong in [deviation(0.0505, 0.04, 0.5), deviation(0.05, 0.0404, 0.5), deviation(0.05, 0.04, 0.505)] {
+            assert!(wrong > TOLERANCE, "{:?}: {wrong}", case.optimizer);
+        }
+    }
+}
+
+/// Averages after each of the shown steps of SGD.
+fn averages(file: &File, average: Average) -> Vec<Vec<f64>> {
+    let spec = TrainingSpec { average: Some(average), ..spec(Sgd::new(0.1).into()) };
+    // Weight and bias: a block of 64 each.
+    let plan = lower(&spec).expect("the spec is sound");
+    let mut cpu = Cpu::new(plan, 1).expect("there is memory");
+    let [parameters, gradients, averages] =
+        ["parameters", "gradients", "average"].map(|name| cpu.plan().named(name).expect("it exists"));
+    cpu.write(parameters, 0, &words(&file.first)).expect("it fits");
+    let mut results = Vec::new();
+    for (index, numbers) in file.gradients.iter().enumerate() {
+        cpu.write(gradients, 0, &words(numbers)).expect("it fits");
+        let step = spec.record(&Schedule::Constant, 1, index as u64, 0, 1);
+        cpu.submit(&[step], &[Run { section: Section::Update, batch_index: 0 }]).expect("the host works");
+        if file.steps.contains(&(index + 1)) {
+            let words = cpu.read(averages, 0).and_then(|ticket| ticket.wait()).expect("the host works");
+            results.push(words[..file.first.len()].iter().map(|word| f64::from(f32::from_bits(*word))).collect());
+        }
+    }
+    results
+}
+
+#[test]
+fn averages_follow_pytorch() {
+    let file = file();
+    for case in &file.averages {
+        let deviation = |average: Average| {
+            let found = averages(&file, average);
+            let pairs = found.iter().flatten().zip(case.parameters.iter().flatten());
+            pairs.map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f64::max)
+        };
+        let right = deviation(case.average);
+        println!("{:?}: {right:.1e}", case.average);
+        assert!(right <= TOLERANCE, "{:?}: {right}", case.average);
+        for other in file.averages.iter().filter(|other| other.average != case.average) {
+            assert!(deviation(other.average) > TOLERANCE, "{:?} like {:?}", case.average, other.average);
+        }
     }
 }
 
@@ -107,7 +230,194 @@ fn small_errors_of_settings_are_noticed() {
     let file = file();
     for case in &file.cases {
         let rate = case.optimizer.learning_rate();
-        let faster = deviation(&file, case, case.optimizer.with_learning_rate(rate * 1.01));
+        let faster = deviation(&file, case, case.optimizer.with_learning_rate(rate * 1.01), PLAIN);
         assert!(faster > TOLERANCE, "{:?}: {faster}", case.optimizer);
     }
+}
+
+/// Network with every kind of layer that has parameters.
+const LAYERS: &str = "6 layer_norm tanh [5 rms_norm 4] 6 relu 3";
+
+fn trainer(groups: &[ParameterGroup], primitive: bool) -> Trainer {
+    let network = Network::parse(4, LAYERS).expect("it is sound");
+    let mut builder = Trainer::builder(network)
+        .loss(Loss::softmax_cross_entropy())
+        .optimizer(AdamW::new(0.01))
+        .batch(50)
+        .steps_per_submission(1);
+    builder = groups.iter().cloned().fold(builder, |builder, group| builder.group(group));
+    if primitive { builder.primitive() } else { builder }.build(&Device::cpu()).expect("the settings are sound")
+}
+
+/// Each tensor of the network is frozen alone. The gradients of the others do not change, nor does the frozen tensor.
+#[test]
+fn a_frozen_tensor_keeps_its_bits_and_the_others_their_gradients() {
+    let texts =
+        ["0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "5.weight", "6.bias", "7.weight", "8.weight", "0,1"];
+    for (text, primitive) in texts.into_iter().flat_map(|text| [(text, false), (text, true)]) {
+        let run = |groups: &[ParameterGroup]| -> Result<_> {
+            let mut trainer = trainer(groups, primitive);
+            let before = trainer.parameters()?;
+            trainer.load(&data::iris())?;
+            trainer.advance()?;
+            Ok((before, trainer.gradients()?, trainer.parameters()?))
+        };
+        let (before, all, free) = run(&[]).expect("it trains");
+        let (_, gradients, after) = run(&[ParameterGroup::of(text).frozen()]).expect("it trains");
+        let frozen = |name: &str| {
+            let name = name.trim_start_matches("grad.layer").trim_start_matches("layer");
+            text.split(',').any(|item| name == item || name.starts_with(&format!("{item}.")))
+        };
+        for ((tensor, start), free) in after.iter().zip(&before).zip(&free) {
+            let (same, is_frozen) = (tensor == start, frozen(&tensor.name));
+            assert!(if is_frozen { same } else { !primitive || tensor == free }, "{text}: {}", tensor.name);
+        }
+        for (gradient, whole) in gradients.iter().zip(&all) {
+            // A fused op adds up the gradients of weight and bias. Alone, they are added up in another order: 50 rows with
+            // weights of 1/50 each, and terms below 1.
+            let tolerance = if primitive { 0.0 } else { 50.0 * 2f32.powi(-24) };
+            let wanted = whole.values.iter().map(|value| if frozen(&gradient.name) { 0.0 } else { *value });
+            let close = gradient.values.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() <= tolerance);
+            assert!(close, "{text}: {}", gradient.name);
+        }
+        assert_ne!(free, after);
+    }
+}
+
+/// The norm of the whole change is the norm to which gradients are clipped, if frozen ones do not count.
+#[test]
+fn frozen_parameters_are_not_in_the_norm() {
+    let network = Network::parse(4, "6 tanh 3").expect("it is sound");
+    let builder =
+        Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Sgd::new(1.0)).clip_norm(1e-3);
+    let builder = builder.batch(150).group(ParameterGroup::of("2.weight").frozen());
+    let mut trainer = builder.build(&Device::cpu()).expect("the settings are sound");
+    let before = trainer.parameters().expect("the host works");
+    trainer.fit(&data::iris(), Fit::epochs(1)).expect("it trains");
+    let after = trainer.parameters().expect("the host works");
+    let values = |tensors: &[Tensor]| tensors.iter().flat_map(|tensor| tensor.values.clone()).collect::<Vec<f32>>();
+    let squares = values(&before).into_iter().zip(values(&after)).map(|(a, b)| f64::from(a - b).powi(2));
+    // Each of the 33 differences of numbers below 1 has a rounding error of at most 6e-8.
+    approx::assert_abs_diff_eq!(squares.sum::<f64>().sqrt(), 1e-3, epsilon = 4e-7);
+}
+
+/// A network whose first layers are frozen needs no gradients below the first that is trained.
+#[test]
+fn frozen_layers_at_the_bottom_cost_no_backward_pass() {
+    let network = Network::parse(4, "6 tanh 5 tanh 3").expect("it is sound");
+    let groups = vec![ParameterGroup::of("0,2").frozen()];
+    let spec = TrainingSpec { network, groups, ..spec(Adam::default().into()) };
+    let plan = wgrad::fuse::fuse(&lower(&spec).expect("it is sound")).expect("it is sound");
+    let kernels: Vec<_> = plan.ops(Section::Gradients).iter().map(|op| op.kernel.name).collect();
+    let forward = ["dense_forward"; 3];
+    assert_eq!(kernels, [&forward[..], &["element_loss", "dense_grad_weight"]].concat());
+}
+
+#[test]
+fn a_resumed_run_has_the_same_groups_and_bits() {
+    let groups =
+        || [ParameterGroup::of("0").learning_rate_factor(0.5), ParameterGroup::of("vectors").without_weight_decay()];
+    let build = |groups: &[ParameterGroup]| {
+        let mut trainer = trainer(groups, false);
+        trainer.load(&data::iris()).expect("it fits");
+        trainer
+    };
+    let [mut whole, mut stopped, mut resumed] = [0; 3].map(|_| build(&groups()));
+    stopped.advance().expect("it trains");
+    let checkpoint = stopped.checkpoint().expect("it is finite");
+    assert!(resumed.restore(&checkpoint).expect("the settings are the same").is_exact());
+    resumed.advance().expect("it trains");
+    (0..2).for_each(|_| drop(whole.advance().expect("it trains")));
+    assert_eq!(whole.parameters().expect("finite"), resumed.parameters().expect("finite"));
+    let mut other = groups();
+    other[0].learning_rate_factor = Some(0.25);
+    let cases = [(other.to_vec(), "groups[0].learning_rate_factor = 0.5, but now it is 0.25"), (vec![], "groups = [")];
+    for (groups, part) in cases {
+        let error = build(&groups).restore(&checkpoint).expect_err(part).to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    let error = build(&groups()).restore(&build(&[]).checkpoint().expect("finite")).expect_err("there were none");
+    assert!(error.to_string().contains("groups = null, but now it is ["), "{error}");
+}
+
+/// Evaluations, predictions, the best epoch, the model and checkpoints have the average.
+#[test]
+fn the_average_is_what_predicts_and_is_stored() {
+    let iris = data::iris();
+    let build = |average: Option<Average>| {
+        let network = Network::parse(4, LAYERS).expect("it is sound");
+        let mut builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).optimizer(Adam::new(0.02));
+        builder = average.into_iter().fold(builder, Builder::average).batch(30);
+        let mut trainer = builder.steps_per_submission(2).build(&Device::cpu()).expect("the settings are sound");
+        trainer.load(&iris).expect("it fits");
+        trainer
+    };
+    let ema = Some(Average::ema(0.75));
+    let (mut plain, mut whole, mut stopped, mut resumed) = (build(None), build(ema), build(ema), build(ema));
+    assert_eq!(whole.averaged_parameters().expect("finite"), whole.parameters().expect("finite"));
+    (0..4).for_each(|_| drop([&mut plain, &mut whole].map(|trainer| trainer.advance().expect("it trains"))));
+    // The parameters do not depend on the average.
+    assert_eq!(plain.parameters().expect("finite"), whole.parameters().expect("finite"));
+    let model = whole.model().expect("finite");
+    assert_eq!(model.parameters, whole.averaged_parameters().expect("finite"));
+    assert_ne!(model.parameters, whole.parameters().expect("finite"));
+    let rows = [5.1, 3.5, 1.4, 0.2, 6.0, 3.0, 5.0, 1.8];
+    assert_eq!(model.predict(&rows).expect("finite"), whole.predict(&rows).expect("finite"));
+    let [of_model, of_trainer] =
+        [model.evaluate(&iris), whole.evaluate(&iris)].map(|found| found.expect("finite").loss);
+    approx::assert_relative_eq!(of_model, of_trainer, max_relative = 1e-6);
+    (0..2).for_each(|_| drop(stopped.advance().expect("it trains")));
+    let checkpoint = stopped.checkpoint().expect("finite");
+    assert!(resumed.restore(&checkpoint).expect("the settings are the same").is_exact());
+    (0..2).for_each(|_| drop(resumed.advance().expect("it trains")));
+    assert_eq!(resumed.averaged_parameters().expect("finite"), model.parameters);
+    let error = build(Some(Average::ema(0.5))).restore(&checkpoint).expect_err("another decay").to_string();
+    assert!(error.contains("average.decay = 0.75, but now it is 0.5"), "{error}");
+}
+
+/// The best epoch is chosen by the average, and both parameters and average are set to it.
+#[test]
+fn the_best_epoch_is_that_of_the_average() {
+    let (train, validation, _) =
+        data::two_moons(200, 0.2, 1).and_then(|moons| moons.split(Split::parts(0.7, 0.3))).expect("rows");
+    let builder =
+        Trainer::builder(Network::parse(2, "8 tanh 2").expect("it is sound")).loss(Loss::softmax_cross_entropy());
+    let builder = builder.optimizer(Adam::new(0.05)).average(Average::swa(3, 2));
+    let mut trainer = builder.build(&Device::cpu()).expect("the settings are sound");
+    let mut averages = Vec::new();
+    let fit = Fit::epochs(8).validate(&validation).restore_best().on_epoch(|_, trainer| {
+        averages.push(trainer.averaged_parameters().expect("finite"));
+        std::ops::ControlFlow::Continue(())
+    });
+    let history = trainer.fit(&train, fit).expect("it trains");
+    let best = history.best.expect("one is the best") - 1;
+    assert_eq!(trainer.averaged_parameters().expect("finite"), averages[best]);
+    assert_eq!(trainer.parameters().expect("finite"), averages[best]);
+    let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.validation.as_ref().expect("a set").loss).collect();
+    assert_eq!(losses.iter().copied().reduce(f64::min), Some(losses[best]));
+}
+
+/// After each step no row of the limited matrix is longer; without the limit some are.
+#[test]
+fn rows_are_at_most_as_long_as_their_limit() {
+    let norms = |groups: &[ParameterGroup]| {
+        let mut trainer = trainer(groups, false);
+        trainer.fit(&data::iris(), Fit::epochs(3)).expect("it trains");
+        let parameters = trainer.parameters().expect("finite");
+        let weight = parameters.iter().find(|tensor| tensor.name == "layer0.weight").expect("it exists");
+        let norm = |row: &[f32]| row.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
+        weight.values.chunks(4).map(norm).fold(0.0, f64::max)
+    };
+    assert!(norms(&[]) > 0.75);
+    // Each of the four products has a relative error of at most 2⁻²³.
+    assert!(norms(&[ParameterGroup::of("0").max_norm(0.75)]) <= 0.75 * (1.0 + 2.4e-7));
+}
+
+#[test]
+fn gradients_are_clipped_in_one_way_only() {
+    let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
+    let error = builder.clone().clip_norm(1.0).clip_value(0.5).build(&Device::cpu()).expect_err("there are two");
+    assert!(error.to_string().contains("to a norm of 1, and to a value of 0.5"), "{error}");
+    let error = builder.clip_value(0.0).build(&Device::cpu()).expect_err("nothing is left").to_string();
+    assert!(error.contains("clip_value is 0"), "{error}");
 }

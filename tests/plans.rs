@@ -16,7 +16,7 @@ use common::executor::hands_on;
 use common::problem::{Numbers, batch, parameters};
 use wgrad::elementwise::updates;
 use wgrad::exec::{Cpu, Executor, Run};
-use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, square_sum, update};
+use wgrad::kernels::{accumulate, activation, bias_add, check_finite, gather, matmul, max_norm, square_sum, update};
 use wgrad::lower::{TrainingSpec, lower, lower_evaluation, lower_forward};
 use wgrad::plan::{AllocationId, Contents, Op, POISON, Plan, Rates, Section, ViewId, Work};
 use wgrad::shape::{Dtype, Shape};
@@ -281,9 +281,9 @@ fn refuses_writing_twice() {
 
 /// Plain gradient descent over 64 parameters with these contents.
 fn descent(bench: &mut Bench, parameters: Contents) -> Op {
-    let kept = Contents::Persistent(0);
-    let (parameter, gradient) = (bench.view("parameters", 1, 64, parameters), bench.view("gradients", 1, 64, kept));
-    let norm = bench.view("norm", 1, 1, kept);
+    let kept = || Contents::Persistent(0);
+    let (parameter, gradient) = (bench.view("parameters", 1, 64, parameters), bench.view("gradients", 1, 64, kept()));
+    let norm = bench.view("norm", 1, 1, kept());
     let flag = bench.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
     let common = update::Common { max_norm: 1.0, l2: 0.0, decay: 0.0 };
     update::op(&bench.plan, &updates::SGD, common, &[], [parameter, gradient, norm, flag], &[])
@@ -302,6 +302,27 @@ fn refuses_changes_in_place_outside_update() {
         op,
         &["update op 1 (update_sgd)", "parameters (binding `parameter`)", "written by two ops"],
     );
+}
+
+/// An optimizer, and then a limit of the norm.
+#[test]
+fn ops_of_different_kernels_may_change_the_same_memory() {
+    let mut bench = Bench::new();
+    let op = descent(&mut bench, Contents::Persistent(0));
+    let limit = max_norm::op(&bench.plan, op.views[0], op.views[3], 1.0);
+    bench.accepts(Section::Update, op);
+    bench.accepts(Section::Update, limit.clone());
+    let parts = ["update op 2 (max_norm)", "parameters (binding `weight`)", "written by two ops"];
+    bench.refuses(Section::Update, limit, &parts);
+}
+
+#[test]
+fn refuses_to_write_constants() {
+    let mut bench = Bench::new();
+    let table = bench.plan.constant("table", Dtype::F32, vec![0; 64], 64);
+    let input = bench.input("input", 1, 64);
+    let op = bench.relu(input, table);
+    bench.refuses(Section::Gradients, op, &["gradients op 0 (activation)", "table (binding `output`)", "is constant"]);
 }
 
 #[test]

@@ -14,4 +14,5 @@ struct Step {
     optimizer2: f32,
     optimizer3: f32,
     optimizer4: f32,
+    average: f32,
 }

@@ -11,6 +11,7 @@ mod device;
 mod devices;
 mod evaluate;
 mod fused_step;
+mod groups;
 mod init;
 mod inspect;
 mod lines;

@@ -6,6 +6,7 @@ use wgrad::{Device, Result};
 
 use super::autotune::{Followed, TuningOptions};
 use super::fused_step::FusedStepOption;
+use super::groups::GroupOptions;
 use super::lines::{without_last, wrapped};
 use super::names::names;
 use super::rates::RateOptions;
@@ -43,6 +44,8 @@ ROOFLINE
 pub struct Arguments {
     #[command(flatten)]
     subject: Subject,
+    #[command(flatten)]
+    groups: GroupOptions,
     /// Shows the ops before they are fused
     ///
     /// Each computes one formula, such as adding a bias. Training runs the fused ops, which are fewer and faster.
@@ -65,7 +68,7 @@ pub struct Arguments {
 
 /// Prints the plan.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let spec = arguments.subject.spec()?;
+    let spec = TrainingSpec { groups: arguments.groups.groups(), ..arguments.subject.spec()? };
     let TrainingSpec { network, loss, optimizer, .. } = &spec;
     let mut heading = wrapped("", "  ", &format!("{network}, {loss}, {}", optimizer.name())) + "\n";
     let plan = if arguments.primitive { lower(&spec)? } else { Plan::for_training(&spec)? };

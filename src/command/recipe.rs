@@ -72,6 +72,12 @@ pub struct Options {
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub clip_norm: Option<f64>,
+    /// Gradient clipping: largest value [default: none]
+    ///
+    /// Each gradient is clipped to ±X alone, as PyTorch's clip_grad_value_ does. It cannot be used with --clip-norm.
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, conflicts_with = "clip_norm")]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    pub clip_value: Option<f64>,
     /// Batch size in rows [default: by data set]
     ///
     /// It is reduced to the number of training rows if there are fewer.
@@ -157,6 +163,7 @@ pub struct Recipe {
     pub loss: Loss,
     pub optimizer: Optimizer,
     pub clip_norm: Option<f64>,
+    pub clip_value: Option<f64>,
     pub batch: usize,
 }
 
@@ -185,7 +192,7 @@ impl Options {
             return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));
         }
         let batch = self.batch.unwrap_or(usual.batch).min(rows);
-        Ok(Recipe { network, loss, optimizer, clip_norm: self.clip_norm, batch })
+        Ok(Recipe { network, loss, optimizer, clip_norm: self.clip_norm, clip_value: self.clip_value, batch })
     }
 
     fn optimizer(&self, usual: &Usual) -> Result<Optimizer> {
@@ -214,8 +221,20 @@ impl Options {
     /// Returns an error if an option such as `--batch` is given. Commands call it if no network is given, since these
     /// options apply to one network. `remedy` is the remedy in the error.
     pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
-        let Self { hidden: _, init, loss, optimizer, learning_rate, weight_decay, momentum, clip_norm, batch } = self;
-        let has_number = [learning_rate, weight_decay, momentum, clip_norm].iter().any(|number| number.is_some());
+        let Self {
+            hidden: _,
+            init,
+            loss,
+            optimizer,
+            learning_rate,
+            weight_decay,
+            momentum,
+            clip_norm,
+            clip_value,
+            batch,
+        } = self;
+        let has_number =
+            [learning_rate, weight_decay, momentum, clip_norm, clip_value].iter().any(|number| number.is_some());
         if init.is_none() && loss.is_none() && optimizer.is_none() && batch.is_none() && !has_number {
             return Ok(());
         }

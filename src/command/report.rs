@@ -201,6 +201,14 @@ pub struct Start<'a> {
     pub warmup_steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_value: Option<f64>,
+    /// Average of the parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average: Option<&'a str>,
+    /// Groups of parameters with settings of their own, as text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     pub batch: usize,
     pub accumulate: usize,
     pub epochs: usize,
@@ -318,12 +326,22 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         0 => String::new(),
         steps => format!(", warm-up of {steps} steps"),
     };
-    let clip = start.clip_norm.map_or(String::new(), |norm| format!(", gradients clipped to a norm of {norm}"));
+    let clip = match (start.clip_norm, start.clip_value) {
+        (Some(norm), _) => format!(", gradients clipped to a norm of {norm}"),
+        (None, Some(value)) => format!(", gradients clipped to ±{value}"),
+        (None, None) => String::new(),
+    };
     let (batch, epochs) = (batch_size(start.batch, start.accumulate), start.epochs);
     let loss = start.loss;
     output.tell(format!(
         "{loss}, {optimizer} at {rate} ({schedule}{warmup}){clip}, {batch}, {epochs} epochs, seed {seed}"
     ));
+    if let Some(average) = start.average {
+        output.tell(format!("average of the parameters: {average}"));
+    }
+    if !start.groups.is_empty() {
+        output.tell(format!("parameters: {}", start.groups.join("; ")));
+    }
     output.tell(format!("device: {} ({})", start.device, start.reason));
     start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
 }

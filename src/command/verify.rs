@@ -59,7 +59,7 @@ pub struct Arguments {
     /// Model file, in place of --hidden
     ///
     /// Its network and loss function are checked, first with its own parameters.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm", "clip_value"])]
     #[arg(help_heading = "Network")]
     model: Option<PathBuf>,
     /// Number of inputs, with --hidden [default: 64]
@@ -145,7 +145,11 @@ impl Arguments {
         if self.recipe.hidden.is_some() {
             let recipe = self.recipe.for_sizes(self.inputs.unwrap_or(64), self.outputs.unwrap_or(10))?;
             let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
-            return Verify::network(&TrainingSpec { clip_norm: recipe.clip_norm, ..spec });
+            return Verify::network(&TrainingSpec {
+                clip_norm: recipe.clip_norm,
+                clip_value: recipe.clip_value,
+                ..spec
+            });
         }
         self.recipe.check_none_given("verify", "add `--hidden \"128 relu\"` or `--model FILE`")?;
         Verify::standard()

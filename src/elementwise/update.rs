@@ -14,6 +14,8 @@ pub const MAX_SCALARS: usize = 4;
 pub struct Shared<T> {
     /// Learning rate of the step.
     pub rate: T,
+    /// Decoupled weight decay.
+    pub decay: T,
     /// 1 − learning rate · decoupled weight decay.
     pub kept: T,
     /// Settings, in the order of [`Update::settings`].
@@ -40,6 +42,8 @@ pub struct Update {
     pub name: &'static str,
     /// Name of the kernel of this update.
     pub kernel: &'static str,
+    /// Name of its kernel for parameters in groups.
+    pub grouped_kernel: &'static str,
     /// Names of the states, each of which has one number per parameter. They are 0 at first.
     pub states: &'static [&'static str],
     /// States of which a square root is computed, and which are therefore never negative.
@@ -53,6 +57,8 @@ pub struct Update {
     /// WGSL of the kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`,
     /// and `shaders/update.wgsl`.
     pub wgsl: &'static str,
+    /// WGSL of its kernel for parameters in groups.
+    pub grouped_wgsl: &'static str,
     /// In f32, for the reference implementation.
     pub single: Formula<f32>,
     /// In f64, for tests.
@@ -65,12 +71,12 @@ pub struct Update {
 
 /// Declares updates as [`Update`]s.
 ///
-/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body.
-/// The body computes the new parameter `p` and states from the gradient `g`, the learning rate `rate`, and `kept`, the
-/// factor of decoupled weight decay. `g` is already clipped and includes the L2 penalty. These four names are given
-/// first.
+/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body. The body
+/// changes `p` and the states from the gradient `g`, which is clipped and has the L2 penalty, the learning rate `rate`, and
+/// `kept`, the factor of decoupled weight decay. `decay` is the decoupled weight decay itself, for an update that uses it in
+/// another way. These five names are given first.
 macro_rules! updates {
-    (($p:ident, $g:ident, $rate:ident, $kept:ident)
+    (($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident)
     $(
         $(#[$doc:meta])*
         $constant:ident = $name:ident [$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) flops $flops:literal
@@ -85,6 +91,7 @@ macro_rules! updates {
             pub static $constant: $crate::elementwise::Update = $crate::elementwise::Update {
                 name: stringify!($name),
                 kernel: concat!("update_", stringify!($name)),
+                grouped_kernel: concat!("update_", stringify!($name), "_grouped"),
                 states: &[$(stringify!($state)),*],
                 never_negative: &[$($(stringify!($square)),+)?],
                 settings: &[$(stringify!($setting)),*],
@@ -92,35 +99,21 @@ macro_rules! updates {
                 flops: $flops,
                 wgsl: concat!(
                     "struct Params {\n    max_norm: f32,\n    l2: f32,\n    decay: f32,\n",
-                    $("    ", stringify!($setting), ": f32,\n",)*
-                    "}\n\nstruct Element {\n    p: f32,\n",
-                    $("    ", stringify!($state), ": f32,\n",)*
-                    "}\n\n",
-                    $crate::elementwise::update::bindings!(6 7 8 9; $($state)*),
-                    "\nfn load(i: u32) -> Element {\n    return Element(parameter[i]",
-                    $(", ", stringify!($state), "[i]",)*
-                    ");\n}\n\nfn store(i: u32, element: Element) {\n    parameter[i] = element.p;\n",
-                    $("    ", stringify!($state), "[i] = element.", stringify!($state), ";\n",)*
-                    "}\n\nfn is_sound(element: Element) -> bool {\n    return is_finite(element.p)",
-                    $(" && is_finite(element.", stringify!($state), ")",)*
-                    ";\n}\n\n",
-                    "fn updated(element: Element, g: f32, rate: f32, kept: f32, params: Params) -> Element {\n",
-                    "    var p = element.p;\n",
-                    $("    var ", stringify!($state), " = element.", stringify!($state), ";\n",)*
-                    $("    let ", stringify!($setting), " = params.", stringify!($setting), ";\n",)*
-                    $crate::elementwise::update::scalars!(1 2 3 4; $($scalar)*),
-                    "    ", stringify!($($body)*), "\n",
-                    "    return Element(p", $(", ", stringify!($state),)* ");\n}\n\n",
-                    include_str!("../../shaders/update.wgsl"),
+                    $crate::elementwise::update::wgsl!([$($state),*] ($($setting),*; $($scalar),*) { $($body)* }),
+                ),
+                grouped_wgsl: concat!(
+                    $crate::elementwise::update::groups!(6 7 8 9 10; $($state)*),
+                    "struct Params {\n    max_norm: f32,\n    max_value: f32,\n",
+                    $crate::elementwise::update::wgsl!([$($state),*] ($($setting),*; $($scalar),*) { $($body)* }),
                 ),
                 single: $crate::elementwise::update::formula!(
-                    single, ($p, $g, $rate, $kept), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                    single, ($p, $g, $rate, $kept, $decay), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
                 ),
                 double: $crate::elementwise::update::formula!(
-                    double, ($p, $g, $rate, $kept), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                    double, ($p, $g, $rate, $kept, $decay), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
                 ),
                 rounded: $crate::elementwise::update::formula!(
-                    rounded, ($p, $g, $rate, $kept), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                    rounded, ($p, $g, $rate, $kept, $decay), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
                 ),
                 fast: {
                     $crate::numeric::widest! {
@@ -134,7 +127,7 @@ macro_rules! updates {
                             l2: f32,
                         ) -> u32 {
                             use $crate::elementwise::numbers::fast::*;
-                            let ($rate, $kept) = (shared.rate, shared.kept);
+                            let ($rate, $kept, $decay) = (shared.rate, shared.kept, shared.decay);
                             let [$($setting,)* ..] = shared.settings;
                             let [$($scalar,)* ..] = shared.scalars;
                             let updated = |mut $p: f32, $g: f32, $(mut $state: f32),*| {
@@ -166,7 +159,7 @@ macro_rules! updates {
 /// Body of an update as a Rust function for one kind of numbers.
 macro_rules! formula {
     (
-        $numbers:ident, ($p:ident, $g:ident, $rate:ident, $kept:ident),
+        $numbers:ident, ($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident),
         [$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) { $($body:tt)* }
     ) => {{
         #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
@@ -176,7 +169,7 @@ macro_rules! formula {
             shared: &$crate::elementwise::update::Shared<$crate::elementwise::numbers::$numbers::Number>,
         ) -> $crate::elementwise::update::Element<$crate::elementwise::numbers::$numbers::Number> {
             use $crate::elementwise::numbers::$numbers::*;
-            let ($rate, $kept) = (shared.rate, shared.kept);
+            let ($rate, $kept, $decay) = (shared.rate, shared.kept, shared.decay);
             let [mut $p, $(mut $state,)* ..] = element;
             let [$($setting,)* ..] = shared.settings;
             let [$($scalar,)* ..] = shared.scalars;
@@ -188,6 +181,35 @@ macro_rules! formula {
         }
         updated
     }};
+}
+
+/// WGSL of an update's settings, states and formula, and `shaders/update.wgsl`. It begins within `Params`.
+macro_rules! wgsl {
+    ([$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) { $($body:tt)* }) => {
+        concat!(
+            $("    ", stringify!($setting), ": f32,\n",)*
+            "}\n\nstruct Element {\n    p: f32,\n",
+            $("    ", stringify!($state), ": f32,\n",)*
+            "}\n\n",
+            $crate::elementwise::update::bindings!(6 7 8 9; $($state)*),
+            "\nfn load(i: u32) -> Element {\n    return Element(parameter[i]",
+            $(", ", stringify!($state), "[i]",)*
+            ");\n}\n\nfn store(i: u32, element: Element) {\n    parameter[i] = element.p;\n",
+            $("    ", stringify!($state), "[i] = element.", stringify!($state), ";\n",)*
+            "}\n\nfn is_sound(element: Element) -> bool {\n    return is_finite(element.p)",
+            $(" && is_finite(element.", stringify!($state), ")",)*
+            ";\n}\n\n",
+            "fn updated(element: Element, g: f32, rate: f32, decay: f32, params: Params) -> Element {\n",
+            "    let kept = 1.0 - rate * decay;\n",
+            "    var p = element.p;\n",
+            $("    var ", stringify!($state), " = element.", stringify!($state), ";\n",)*
+            $("    let ", stringify!($setting), " = params.", stringify!($setting), ";\n",)*
+            $crate::elementwise::update::scalars!(1 2 3 4; $($scalar)*),
+            "    ", stringify!($($body)*), "\n",
+            "    return Element(p", $(", ", stringify!($state),)* ");\n}\n\n",
+            include_str!("../../shaders/update.wgsl"),
+        )
+    };
 }
 
 /// Pattern of zipped iterators: `(((p, g), m), v)`.
@@ -213,6 +235,16 @@ macro_rules! bindings {
     };
 }
 
+/// WGSL of the groups' binding, whose number follows those of the states.
+macro_rules! groups {
+    ($number:literal $($numbers:literal)*;) => {
+        concat!("@group(0) @binding(", $number, ") var<storage, read> groups: array<f32>;\n\n")
+    };
+    ($number:literal $($numbers:literal)*; $state:ident $($states:ident)*) => {
+        $crate::elementwise::update::groups!($($numbers)*; $($states)*)
+    };
+}
+
 /// WGSL that reads the values for the step from its record.
 macro_rules! scalars {
     ($($number:literal)*;) => {
@@ -225,4 +257,4 @@ macro_rules! scalars {
         )
     };
 }
-pub(crate) use {bindings, formula, pattern, scalars, updates};
+pub(crate) use {bindings, formula, groups, pattern, scalars, updates, wgsl};

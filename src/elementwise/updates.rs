@@ -7,7 +7,7 @@
 use super::update::updates;
 
 updates! {
-    (p, g, rate, kept)
+    (p, g, rate, kept, decay)
 
     /// Stochastic gradient descent without momentum.
     SGD = sgd[](;) flops 4 {
@@ -126,7 +126,7 @@ updates! {
     /// Adan. `started` is 0 in the first step, which has no previous gradient, and 1 later. Corrections are 1 − βᵗ;
     /// `correction3_root` is √(1 − β₃ᵗ). Decoupled weight decay divides the parameter by 1 + `rate`·`divided`.
     ADAN = adan[m, difference, square, previous]
-    (beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3, epsilon, divided;
+    (beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3, epsilon;
     started, correction1, correction2, correction3_root) flops 33, never_negative square {
         let d = started * (g - previous);
         let look = g + beta2 * d;
@@ -135,7 +135,7 @@ updates! {
         square = normal(beta3 * square + one_minus_beta3 * look * look);
         let root = sqrt(square) / correction3_root + epsilon;
         let change = rate * (m / correction1 / root) + rate * beta2 * (difference / correction2 / root);
-        p = normal((p - change) / (1.0 + rate * divided));
+        p = normal((p - change) / (1.0 + rate * decay));
         previous = normal(g);
     }
 }

@@ -54,9 +54,7 @@ impl Memory {
 
     /// Returns the words of an allocation.
     pub(super) fn words(&mut self, allocation: AllocationId) -> &mut [u32] {
-        let words = &self.words[allocation.0];
-        // SAFETY: `count` words are allocated, and the exclusive borrow of self covers all of them.
-        unsafe { std::slice::from_raw_parts_mut(words.start(), words.count) }
+        self.words[allocation.0].all()
     }
 
     /// Copies an allocation.
@@ -163,14 +161,24 @@ fn atomic_words(words: &[AtomicU32]) -> &[u32] {
 
 impl Words {
     fn new(allocation: &Allocation) -> Result<Self> {
-        let fill = match allocation.contents {
-            Contents::Persistent(word) => word,
-            Contents::Host | Contents::Computed => POISON,
+        let fill = match &allocation.contents {
+            Contents::Persistent(word) => *word,
+            Contents::Host | Contents::Computed | Contents::Constant(_) => POISON,
         };
         let count = allocation.elements;
         let mut lines = room(&format!("allocation {}", allocation.name), count.div_ceil(Line::WORDS))?;
         lines.resize_with(count.div_ceil(Line::WORDS), || UnsafeCell::new(Line::filled(fill)));
-        Ok(Self { lines: lines.into_boxed_slice(), count })
+        let mut words = Self { lines: lines.into_boxed_slice(), count };
+        if let Contents::Constant(constant) = &allocation.contents {
+            words.all().copy_from_slice(constant);
+        }
+        Ok(words)
+    }
+
+    /// Returns all words.
+    fn all(&mut self) -> &mut [u32] {
+        // SAFETY: `count` words are allocated, and the exclusive borrow of self covers all of them.
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.count) }
     }
 
     /// Returns a pointer to the first of `count` words.

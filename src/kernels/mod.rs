@@ -17,6 +17,7 @@ pub mod activation;
 pub mod activation_grad;
 pub mod add;
 pub mod argmax;
+pub mod average;
 pub mod batch_norm;
 pub mod batch_norm_eval;
 pub mod batch_norm_grad;
@@ -39,6 +40,7 @@ pub mod gather_bytes;
 pub mod loss;
 pub mod matmul;
 pub mod matmul_split;
+pub mod max_norm;
 pub mod mean_loss;
 pub mod mlp_step_fused;
 pub mod mlp_step_sum;
@@ -57,24 +59,31 @@ pub mod vector_sum;
 pub mod weigh_rows;
 
 /// All kernels.
-pub static ALL: [&Kernel; DIFFERENT.len() + update::kernels().len()] = {
-    let mut all = [DIFFERENT[0]; DIFFERENT.len() + update::kernels().len()];
+pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
+    let mut all = [DIFFERENT[0]; DIFFERENT.len() + 2 * UPDATES];
     let mut place = 1;
     while place < all.len() {
         let of_updates = place.checked_sub(DIFFERENT.len());
-        all[place] = if let Some(update) = of_updates { &update::kernels()[update] } else { DIFFERENT[place] };
+        all[place] = match of_updates {
+            None => DIFFERENT[place],
+            Some(update) => &update::kernels(update >= UPDATES)[update % UPDATES],
+        };
         place += 1;
     }
     all
 };
 
+/// Number of updates of optimizers. Each has a kernel without groups of parameters, and one with them.
+const UPDATES: usize = update::kernels(false).len();
+
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 47] = [
+static DIFFERENT: [&Kernel; 49] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
     &add::KERNEL,
     &argmax::KERNEL,
+    &average::KERNEL,
     &batch_norm::KERNEL,
     &batch_norm_eval::KERNEL,
     &batch_norm_grad::KERNEL,
@@ -102,6 +111,7 @@ static DIFFERENT: [&Kernel; 47] = [
     &matmul_split::NN,
     &matmul_split::NT,
     &matmul_split::TN,
+    &max_norm::KERNEL,
     &mean_loss::KERNEL,
     &mlp_step_fused::KERNEL,
     &mlp_step_fused::TRACED,

@@ -1,4 +1,5 @@
-//! Updates of all parameters, one kernel for each of `elementwise::updates`: `update_sgd`, `update_adamw` and so on.
+//! Updates of all parameters: for each of `elementwise::updates` a kernel such as `update_adamw`, and `update_adamw_grouped`
+//! for parameters in groups with settings of their own.
 //!
 //! Formula, for each element p with gradient g:
 //!
@@ -7,15 +8,23 @@
 //! p, states ← the declared update of p, the states and g, with learning rate η and kept = 1 − η·decay
 //! ```
 //!
+//! In groups:
+//!
+//! ```text
+//! g ← clamp(g·clip, ±max_value) + l2·p + l1·sign(p)
+//! p, states ← the same update, with learning rate η·factor; nothing changes in a frozen block
+//! ```
+//!
 //! Symbols: η the learning rate of the step, clip the factor of `norm::clip`. From the flag's step on, nothing changes.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | parameter | 1×(64·blocks) | read-write |
 //! | 3 | gradient | 1×(64·blocks) | read |
-//! | 4 | norm | 1×1 | read |
+//! | 4 | norm | 1×1; in groups 1×norms | read |
 //! | 5 | flag | 1 | atomic |
 //! | 6 … | the states, if any | 1×(64·blocks) each | read-write |
+//! | last | groups, if there are some: a [`Group`] per block | blocks×8 | read |
 //!
 //! The flag holds the index of the first step that is not applied (atomic min). A loss, gradient or norm that is not
 //! finite records its own step there, and the update of that step then changes nothing. An update that writes a number
@@ -25,10 +34,11 @@
 //! Source: `optim`, for each optimizer.
 //! Rounding: running error analysis of the declared formula.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::elementwise::numbers::Rounded;
-use crate::elementwise::{MAX_SETTINGS, MAX_STATES, Shared, Update, updates};
+use crate::elementwise::numbers::{Rounded, rounded};
+use crate::elementwise::{Element, MAX_SETTINGS, MAX_STATES, Shared, Update, updates};
 use crate::kernels::norm;
 use crate::kernels::shared::{self, line, line_prelude};
 use crate::plan::{Binding, Call, Field, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
@@ -37,12 +47,15 @@ use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 /// Number of bindings before the states.
 const COMMON_BINDINGS: usize = 4;
 
-const MOST_BINDINGS: usize = COMMON_BINDINGS + MAX_STATES;
+const MOST_BINDINGS: usize = COMMON_BINDINGS + MAX_STATES + 1;
 
-/// Number of parameters before the settings.
-const COMMON_PARAMS: usize = 3;
+/// Parameters before the settings, without and with groups.
+const COMMON_PARAMS: [&[&str]; 2] = [&["max_norm", "l2", "decay"], &["max_norm", "max_value"]];
 
-/// Parameters that all updates have. The settings follow.
+/// Largest number of parameters before the settings.
+const MOST_COMMON: usize = 3;
+
+/// Parameters of all updates without groups. The settings follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Common {
     /// Maximum norm of the gradients (gradient clipping).
@@ -53,18 +66,90 @@ pub struct Common {
     pub decay: f32,
 }
 
-/// Kernels of all updates, in the order of [`updates::ALL`].
-pub const fn kernels() -> &'static [Kernel] {
-    KERNELS.split_at(updates::ALL.len()).0
+/// Parameters of all updates with groups. The settings follow.
+#[derive(Clone, Copy, Debug)]
+pub struct CommonOfGroups {
+    /// Maximum norm of the gradients (gradient clipping).
+    pub max_norm: f32,
+    /// Largest magnitude of a gradient (gradient clipping by value).
+    pub max_value: f32,
 }
 
-/// Returns the kernel of an update.
+/// Settings of a block of 64 parameters: a row of the view `groups`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Group {
+    /// 1 if parameters and states keep their bits, else 0.
+    pub frozen: f32,
+    /// Factor of the learning rate.
+    pub factor: f32,
+    /// Decoupled weight decay.
+    pub decay: f32,
+    /// Coefficient of p in the gradient: L2 penalties.
+    pub l2: f32,
+    /// Coefficient of the sign of p in the gradient: an L1 penalty.
+    pub l1: f32,
+    /// Index of the gradients' norm, as a whole number.
+    pub norm: f32,
+    /// Not used.
+    pub unused: [f32; 2],
+}
+
+impl Group {
+    /// Number of words.
+    pub const WORDS: usize = size_of::<Self>() / 4;
+
+    /// Returns the groups of a view.
+    fn all(words: &[u32]) -> &[Self] {
+        bytemuck::cast_slice(words)
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.frozen != 0.0
+    }
+
+    /// Returns the factor of gradient clipping for the norm of this group.
+    fn norm_of(&self, norms: &[f32]) -> f32 {
+        norms[(self.norm as usize).min(norms.len() - 1)]
+    }
+
+    /// Returns the values of an update for this group.
+    fn shared(&self, values: &Shared<f32>) -> Shared<f32> {
+        let rate = values.rate * self.factor;
+        Shared { rate, decay: self.decay, kept: 1.0 - rate * self.decay, ..*values }
+    }
+
+    /// Returns a clipped gradient with the gradients of the penalties.
+    #[inline(always)]
+    fn penalized(&self, gradient: f32, p: f32, clip: f32, max_value: f32) -> f32 {
+        let sign = if p > 0.0 { 1.0 } else { -f32::from(u8::from(p < 0.0)) };
+        (gradient * clip).clamp(-max_value, max_value) + self.l2 * p + self.l1 * sign
+    }
+}
+
+/// Kernels of all updates, in the order of [`updates::ALL`], without or with groups.
+pub const fn kernels(grouped: bool) -> &'static [Kernel] {
+    KERNELS[grouped as usize].split_at(updates::ALL.len()).0
+}
+
+/// Kernel of an update without groups.
 ///
 /// # Panics
 /// If the update is not one of [`updates::ALL`].
 pub fn kernel(update: &Update) -> &'static Kernel {
-    let place = updates::ALL.iter().position(|other| other.name == update.name).expect("a declared update");
-    &KERNELS[place]
+    &KERNELS[0][place(update)]
+}
+
+/// Kernel of an update with groups.
+///
+/// # Panics
+/// If the update is not one of [`updates::ALL`].
+pub fn grouped_kernel(update: &Update) -> &'static Kernel {
+    &KERNELS[1][place(update)]
+}
+
+fn place(update: &Update) -> usize {
+    updates::ALL.iter().position(|other| other.name == update.name).expect("a declared update")
 }
 
 /// Op that updates all parameters.
@@ -78,33 +163,50 @@ pub fn op(
 ) -> Op {
     let views = [&[parameter, gradient, norm, flag], states].concat();
     let numbers = [&[common.max_norm, common.l2, common.decay], settings].concat();
-    Op {
-        kernel: kernel(update),
-        views,
-        params: numbers.into_iter().map(f32::to_bits).collect(),
-        items: plan.shape(parameter).elements() / TENSOR_ALIGNMENT,
-        layer: None,
-        tile: None,
-    }
+    made(plan, kernel(update), views, numbers)
 }
 
-/// The kernels. The functions of a kernel cannot capture its update, so they are compiled once for each index of
-/// [`updates::ALL`].
-static KERNELS: [Kernel; 24] = {
+/// Op that updates all parameters, which are in groups.
+pub fn grouped_op(
+    plan: &Plan,
+    update: &Update,
+    common: CommonOfGroups,
+    settings: &[f32],
+    [parameter, gradient, norm, flag, groups]: [ViewId; 5],
+    states: &[ViewId],
+) -> Op {
+    let views = [&[parameter, gradient, norm, flag], states, &[groups]].concat();
+    let numbers = [&[common.max_norm, common.max_value], settings].concat();
+    made(plan, grouped_kernel(update), views, numbers)
+}
+
+fn made(plan: &Plan, kernel: &'static Kernel, views: Vec<ViewId>, numbers: Vec<f32>) -> Op {
+    let items = plan.shape(views[0]).elements() / TENSOR_ALIGNMENT;
+    Op { kernel, views, params: numbers.into_iter().map(f32::to_bits).collect(), items, layer: None, tile: None }
+}
+
+/// The kernels, without and with groups. The functions of a kernel cannot capture its update, so they are compiled once for each
+/// place in [`updates::ALL`].
+static KERNELS: [[Kernel; 24]; 2] = {
     macro_rules! each {
-        ($($place:literal)*) => { [$(Of::<$place>::KERNEL),*] };
+        ($grouped:literal $($place:literal)*) => { [$(Of::<$place, $grouped>::KERNEL),*] };
     }
-    each!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23)
+    [
+        each!(false 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23),
+        each!(true 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23),
+    ]
 };
 
-const _: () = assert!(updates::ALL.len() <= KERNELS.len(), "KERNELS needs more places");
+const _: () = assert!(updates::ALL.len() <= KERNELS[0].len(), "KERNELS needs more places");
 
-/// Kernel functions of the update at index `PLACE` of [`updates::ALL`].
-struct Of<const PLACE: usize>;
+/// Functions of the update with this place.
+struct Of<const PLACE: usize, const GROUPED: bool>;
 
-impl<const PLACE: usize> Of<PLACE> {
+impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
     const UPDATE: &'static Update =
         updates::ALL[if PLACE < updates::ALL.len() { PLACE } else { updates::ALL.len() - 1 }];
+
+    const STATES: usize = Self::UPDATE.states.len();
 
     const BINDINGS: [Binding; MOST_BINDINGS] = {
         let mut bindings = [Binding::update("parameter", Dtype::F32); MOST_BINDINGS];
@@ -112,38 +214,64 @@ impl<const PLACE: usize> Of<PLACE> {
         bindings[2] = Binding::read("norm", Dtype::F32);
         bindings[3] = Binding::atomic("flag");
         let mut state = 0;
-        while state < Self::UPDATE.states.len() {
+        while state < Self::STATES {
             bindings[COMMON_BINDINGS + state] = Binding::update(Self::UPDATE.states[state], Dtype::F32);
             state += 1;
         }
+        bindings[COMMON_BINDINGS + state] = Binding::read("groups", Dtype::F32).cut();
         bindings
     };
 
-    const PARAMS: [Field; COMMON_PARAMS + MAX_SETTINGS] = {
-        let mut fields = [Field { name: "max_norm", kind: "f32" }; COMMON_PARAMS + MAX_SETTINGS];
-        fields[1].name = "l2";
-        fields[2].name = "decay";
+    const COMMON: &'static [&'static str] = COMMON_PARAMS[GROUPED as usize];
+
+    const PARAMS: [Field; MOST_COMMON + MAX_SETTINGS] = {
+        let mut fields = [Field { name: "", kind: "f32" }; MOST_COMMON + MAX_SETTINGS];
+        let mut common = 0;
+        while common < Self::COMMON.len() {
+            fields[common].name = Self::COMMON[common];
+            common += 1;
+        }
         let mut setting = 0;
         while setting < Self::UPDATE.settings.len() {
-            fields[COMMON_PARAMS + setting].name = Self::UPDATE.settings[setting];
+            fields[common + setting].name = Self::UPDATE.settings[setting];
             setting += 1;
         }
         fields
     };
 
     const KERNEL: Kernel = Kernel {
-        name: Self::UPDATE.kernel,
-        bindings: (&Self::BINDINGS as &'static [Binding]).split_at(COMMON_BINDINGS + Self::UPDATE.states.len()).0,
-        params: (&Self::PARAMS as &'static [Field]).split_at(COMMON_PARAMS + Self::UPDATE.settings.len()).0,
+        name: if GROUPED { Self::UPDATE.grouped_kernel } else { Self::UPDATE.kernel },
+        bindings: (&Self::BINDINGS as &'static [Binding]).split_at(COMMON_BINDINGS + Self::STATES + GROUPED as usize).0,
+        params: (&Self::PARAMS as &'static [Field]).split_at(Self::COMMON.len() + Self::UPDATE.settings.len()).0,
         step: StepUse::One,
         item: WorkItem::Block,
-        flops: |_, s| Self::UPDATE.flops * s[0].elements() as u64,
-        reference: |call| reference(Self::UPDATE, call),
-        fast: Some(|call| fast(Self::UPDATE, call)),
-        tolerance: |before, _| tolerance(Self::UPDATE, before),
+        flops: |_, s| (Self::UPDATE.flops + if GROUPED { 4 } else { 0 }) * s[0].elements() as u64,
+        reference: |call| reference(Self::UPDATE, GROUPED, call),
+        fast: Some(|call| if GROUPED { fast_grouped(Self::UPDATE, call) } else { fast(Self::UPDATE, call) }),
+        tolerance: |before, _| tolerance(Self::UPDATE, GROUPED, before),
         shader: Shader {
-            source: Self::UPDATE.wgsl,
-            shared: &[shared::STEP, shared::LINE, shared::CLIP, shared::FINITE, shared::ABOVE, shared::UPDATE],
+            source: if GROUPED { Self::UPDATE.grouped_wgsl } else { Self::UPDATE.wgsl },
+            shared: if GROUPED {
+                &[
+                    shared::STEP,
+                    shared::LINE,
+                    shared::CLIP,
+                    shared::FINITE,
+                    shared::ABOVE,
+                    shared::UPDATE,
+                    shared::GROUPED,
+                ]
+            } else {
+                &[
+                    shared::STEP,
+                    shared::LINE,
+                    shared::CLIP,
+                    shared::FINITE,
+                    shared::ABOVE,
+                    shared::UPDATE,
+                    shared::UNGROUPED,
+                ]
+            },
             prelude: line_prelude,
             grid: |_, shapes| line(shapes[0].elements()),
             rounds: None,
@@ -152,86 +280,159 @@ impl<const PLACE: usize> Of<PLACE> {
     };
 }
 
-/// Returns the parameters that all updates have, and the values of a call that all elements share.
-fn values(update: &Update, call: &Call<'_>) -> (Common, Shared<f32>) {
-    let params: &[f32] = bytemuck::cast_slice(call.params);
-    let common = Common { max_norm: params[0], l2: params[1], decay: params[2] };
-    let mut settings = [0.0; MAX_SETTINGS];
-    settings[..update.settings.len()].copy_from_slice(&params[COMMON_PARAMS..]);
-    let step = call.step;
-    let shared = Shared {
-        rate: step.learning_rate,
-        kept: 1.0 - step.learning_rate * common.decay,
-        settings,
-        scalars: [step.optimizer1, step.optimizer2, step.optimizer3, step.optimizer4],
-    };
-    (common, shared)
+/// Values of a call that are the same for all elements.
+struct Values {
+    shared: Shared<f32>,
+    max_norm: f32,
+    /// L2 penalty without groups.
+    l2: f32,
+    /// Largest magnitude of a gradient in groups.
+    max_value: f32,
+}
+
+impl Values {
+    fn of(update: &Update, grouped: bool, call: &Call<'_>) -> Self {
+        let (common, given) =
+            bytemuck::cast_slice::<u32, f32>(call.params).split_at(COMMON_PARAMS[usize::from(grouped)].len());
+        let mut settings = [0.0; MAX_SETTINGS];
+        settings[..update.settings.len()].copy_from_slice(given);
+        let [max_norm, l2, decay, max_value] = match *common {
+            [max_norm, max_value] => [max_norm, 0.0, 0.0, max_value],
+            [max_norm, l2, decay, ..] => [max_norm, l2, decay, 0.0],
+            _ => [0.0; 4],
+        };
+        let (step, rate) = (call.step, call.step.learning_rate);
+        let scalars = [step.optimizer1, step.optimizer2, step.optimizer3, step.optimizer4];
+        let shared = Shared { rate, decay, kept: 1.0 - rate * decay, settings, scalars };
+        Self { shared, max_norm, l2, max_value }
+    }
 }
 
 /// The reference implementation.
-pub fn reference(update: &Update, call: Call<'_>) {
-    let (common, values) = values(update, &call);
-    let step = *call.step;
-    let [parameter, gradient, norm, flag, states @ ..] = call.args::<MOST_BINDINGS>();
-    let (parameter, gradient, flag) = (parameter.f32_mut(), gradient.f32(), flag.atomic());
-    let mut states = states.map(|state| state.present().map_or(&mut [][..], |state| state.f32_mut()));
+pub fn reference(update: &Update, grouped: bool, call: Call<'_>) {
+    let (values, step) = (Values::of(update, grouped, &call), *call.step);
+    let [parameter, gradient, norm, flag, rest @ ..] = call.args::<MOST_BINDINGS>();
+    let (parameter, gradient, norm, flag) = (parameter.f32_mut(), gradient.f32(), norm.f32(), flag.atomic());
+    let mut rest = rest.into_iter();
+    let mut states: Vec<&mut [f32]> = rest.by_ref().take(update.states.len()).map(|state| state.f32_mut()).collect();
+    let groups = rest.next().filter(|_| grouped).map(|groups| Group::all(groups.words()));
     if is_frozen(&step, flag.load(Ordering::Relaxed)) {
         return;
     }
-    let clip = norm::clip(norm.f32()[0], common.max_norm);
     for i in 0..parameter.len() {
-        let g = gradient[i] * clip + common.l2 * parameter[i];
-        let [s0, s1, s2, s3] = std::array::from_fn(|state| states[state].get(i).copied().unwrap_or_default());
-        let after = (update.single)([parameter[i], s0, s1, s2, s3], g, &values);
+        let p = parameter[i];
+        let (g, shared) = match groups.map(|groups| groups[i / TENSOR_ALIGNMENT]) {
+            None => (gradient[i] * norm::clip(norm[0], values.max_norm) + values.l2 * p, values.shared),
+            Some(group) if group.is_frozen() => continue,
+            Some(group) => {
+                let clip = norm::clip(group.norm_of(norm), values.max_norm);
+                (group.penalized(gradient[i], p, clip, values.max_value), group.shared(&values.shared))
+            }
+        };
+        let mut before = [p, 0.0, 0.0, 0.0, 0.0];
+        states.iter().zip(&mut before[1..]).for_each(|(state, before)| *before = state[i]);
+        let after = (update.single)(before, g, &shared);
         parameter[i] = after[0];
-        let used = states.iter_mut().zip(&after[1..]).take(update.states.len());
-        used.for_each(|(state, after)| state[i] = *after);
+        states.iter_mut().zip(&after[1..]).for_each(|(state, after)| state[i] = *after);
         watch(&step, flag, after.iter().all(|number| number.is_finite()));
     }
 }
 
 /// Same computation as [`reference`], vectorized.
 fn fast(update: &Update, call: Call<'_>) {
-    let (common, values) = values(update, &call);
-    let step = *call.step;
-    let [parameter, gradient, norm, flag, states @ ..] = call.args::<MOST_BINDINGS>();
+    let (values, step) = (Values::of(update, false, &call), *call.step);
+    let [parameter, gradient, norm, flag, states @ .., _] = call.args::<MOST_BINDINGS>();
     let flag = flag.atomic();
     if !is_frozen(&step, flag.load(Ordering::Relaxed)) {
-        let clip = norm::clip(norm.f32()[0], common.max_norm);
+        let clip = norm::clip(norm.f32()[0], values.max_norm);
         let states = states.map(|state| state.present().map_or(&mut [][..], |state| state.f32_mut()));
-        let largest = (update.fast)(parameter.f32_mut(), gradient.f32(), states, &values, clip, common.l2);
+        let largest = (update.fast)(parameter.f32_mut(), gradient.f32(), states, &values.shared, clip, values.l2);
         // The bits of infinity; those of NaN, without the sign bit, are larger.
         watch(&step, flag, largest < f32::INFINITY.to_bits());
     }
 }
 
-fn tolerance(update: &Update, before: &Call<'_>) -> Vec<Tolerance> {
-    let (common, values) = values(update, before);
-    let (step, count, states) = (before.step, before.f32(0).len(), update.states.len());
-    if is_frozen(step, before.words(3)[0]) {
+/// Same computation as [`reference`] with groups, vectorized within a block.
+fn fast_grouped(update: &Update, call: Call<'_>) {
+    let (values, step) = (Values::of(update, true, &call), *call.step);
+    let [parameter, gradient, norm, flag, rest @ ..] = call.args::<MOST_BINDINGS>();
+    let (parameter, gradient, norm, flag) = (parameter.f32_mut(), gradient.f32(), norm.f32(), flag.atomic());
+    let mut rest = rest.into_iter();
+    let mut states: [&mut [f32]; MAX_STATES] = Default::default();
+    states.iter_mut().zip(rest.by_ref().take(update.states.len())).for_each(|(to, state)| *to = state.f32_mut());
+    let Some(groups) = rest.next().map(|groups| Group::all(groups.words())) else { return };
+    if is_frozen(&step, flag.load(Ordering::Relaxed)) {
+        return;
+    }
+    let mut largest = 0;
+    for (block, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_frozen()) {
+        let range = block * TENSOR_ALIGNMENT..(block + 1) * TENSOR_ALIGNMENT;
+        let (p, clip) = (&mut parameter[range.clone()], norm::clip(group.norm_of(norm), values.max_norm));
+        let mut g = [0.0; TENSOR_ALIGNMENT];
+        for ((g, gradient), p) in g.iter_mut().zip(&gradient[range.clone()]).zip(&*p) {
+            *g = group.penalized(*gradient, *p, clip, values.max_value);
+        }
+        let states = states.each_mut().map(|state| state.get_mut(range.clone()).unwrap_or_default());
+        largest = (update.fast)(p, &g, states, &group.shared(&values.shared), 1.0, 0.0).max(largest);
+    }
+    watch(&step, flag, largest < f32::INFINITY.to_bits());
+}
+
+fn tolerance(update: &Update, grouped: bool, before: &Call<'_>) -> Vec<Tolerance> {
+    let (values, count, states) = (Values::of(update, grouped, before), before.f32(0).len(), update.states.len());
+    if is_frozen(before.step, before.words(3)[0]) {
         return vec![Tolerance::Exact; 2 + states];
     }
-    let exact = Rounded::exact_f32;
-    let shared = Shared {
-        rate: exact(values.rate),
-        kept: 1.0 - exact(values.rate) * exact(common.decay),
-        settings: values.settings.map(exact),
-        scalars: values.scalars.map(exact),
-    };
-    let clip = norm::rounded_clip(before.f32(2)[0], common.max_norm);
+    let groups = grouped.then(|| Group::all(before.words(COMMON_BINDINGS + states)));
     let mut tolerances = vec![vec![0.0; count]; 1 + states];
-    for i in 0..count {
-        let at = |argument: usize| exact(before.f32(argument)[i]);
-        let mut element = [exact(0.0); 1 + MAX_STATES];
-        element[0] = at(0);
-        (0..states).for_each(|state| element[1 + state] = at(COMMON_BINDINGS + state));
-        let g = at(1) * clip + exact(common.l2) * at(0);
-        let after = (update.rounded)(element, g, &shared);
-        tolerances.iter_mut().zip(after).for_each(|(tolerance, after)| tolerance[i] = after.error());
+    for block in 0..count / TENSOR_ALIGNMENT {
+        let range = block * TENSOR_ALIGNMENT..(block + 1) * TENSOR_ALIGNMENT;
+        let group = groups.map(|groups| groups[block]);
+        if group.is_none_or(|group| !group.is_frozen()) {
+            block_tolerance(update, &values, group, before, range, &mut tolerances);
+        }
     }
     let mut tolerances: Vec<_> = tolerances.into_iter().map(Tolerance::Each).collect();
     tolerances.insert(1, Tolerance::Exact);
     tolerances
+}
+
+/// Computes the tolerances of a block, whose parameters have the same settings.
+fn block_tolerance(
+    update: &Update,
+    values: &Values,
+    group: Option<Group>,
+    before: &Call<'_>,
+    range: Range<usize>,
+    tolerances: &mut [Vec<f64>],
+) {
+    let exact = Rounded::exact_f32;
+    let Shared { rate, decay, settings, scalars, .. } = values.shared;
+    let rate = group.map_or(exact(rate), |group| exact(rate) * exact(group.factor));
+    let decay = exact(group.map_or(decay, |group| group.decay));
+    let kept = 1.0 - rate * decay;
+    let shared = Shared { rate, decay, kept, settings: settings.map(exact), scalars: scalars.map(exact) };
+    let clip = norm::rounded_clip(group.map_or(before.f32(2)[0], |g| g.norm_of(before.f32(2))), values.max_norm);
+    for i in range {
+        let at = |argument: usize| exact(before.f32(argument)[i]);
+        let mut element: Element<Rounded> = [exact(0.0); 1 + MAX_STATES];
+        element[0] = at(0);
+        (0..update.states.len()).for_each(|state| element[1 + state] = at(COMMON_BINDINGS + state));
+        let g = match group {
+            None => at(1) * clip + exact(values.l2) * at(0),
+            Some(group) => penalized(group, at(1) * clip, at(0), exact(values.max_value)),
+        };
+        let after = (update.rounded)(element, g, &shared);
+        tolerances.iter_mut().zip(after).for_each(|(tolerance, after)| tolerance[i] = after.error());
+    }
+}
+
+/// [`Group::penalized`] of a gradient that is multiplied by the factor of clipping, with rounding errors.
+fn penalized(group: Group, g: Rounded, p: Rounded, most: Rounded) -> Rounded {
+    let exact = Rounded::exact_f32;
+    let clipped = rounded::above(g - most, most, rounded::above(-most - g, -most, g));
+    let sign = rounded::above(p, 1.0, rounded::above(-p, -1.0, 0.0));
+    clipped + exact(group.l2) * p + exact(group.l1) * sign
 }
 
 /// Returns `true` if the update of a step is skipped.

@@ -12,7 +12,7 @@ use crate::kernels::{
     dense_forward, dropout, gated, gated_grad, matmul, row_norm, row_norm_grad, row_norm_grad_weight, slope,
     slope_grad, vector_sum,
 };
-use crate::network::{Layer, LayerTensor, Node};
+use crate::network::{Layer, Node};
 use crate::plan::{Op, Plan, Section, ViewId};
 
 /// Backward pass.
@@ -21,7 +21,7 @@ struct Backward<'a> {
     nodes: &'a [ViewId],
     /// Gradients of the nodes, as far as ops for them were added.
     gradients: Vec<Option<ViewId>>,
-    /// First layer with trained tensors. The nodes up to its input need no gradient.
+    /// First layer with tensors that are trained and not frozen. The nodes up to its input need no gradient.
     first: usize,
     /// Prefix of the names of the tensors' gradients.
     prefix: &'a str,
@@ -45,7 +45,7 @@ impl Lowering<'_> {
             Layer::ResidualStart => Ok(input),
             Layer::ResidualEnd => {
                 let mut shortcut = nodes[start.map_or(number, |(start, _)| start)];
-                if let Some(weight) = self.plan.find(&format!("layer{number}.weight")) {
+                if let Some(weight) = self.tensor(pass, number, "weight") {
                     shortcut = self.emit(pass, number, "shortcut", columns, |plan, output| {
                         matmul::nt(plan, shortcut, weight, output)
                     })?;
@@ -59,7 +59,7 @@ impl Lowering<'_> {
                 self.emit(pass, number, "output", columns, |plan, output| activation::op(plan, function, input, output))
             }
             Layer::Prelu { .. } | Layer::Scaling => {
-                let weight = self.plan.named(&format!("layer{number}.weight"))?;
+                let weight = self.plan.named(&format!("{}layer{number}.weight", pass.tensors))?;
                 self.emit(pass, number, "output", columns, |plan, output| {
                     slope::op(plan, keeps_positive(layer), [input, weight, output])
                 })
@@ -68,8 +68,8 @@ impl Lowering<'_> {
                 gated::op(plan, gate.function(), input, output)
             }),
             Layer::BatchNorm => {
-                let tensors = self.parts("", number, ["weight", "bias", "running_mean", "running_var"])?;
-                let [weight, bias, mean, var] = tensors;
+                let [weight, bias] = self.parts(pass.tensors, number, ["weight", "bias"])?;
+                let [mean, var] = self.parts("", number, ["running_mean", "running_var"])?;
                 if !pass.training {
                     return self.emit(pass, number, "output", columns, |plan, output| {
                         batch_norm_eval::op(plan, [input, weight, bias, mean, var, output])
@@ -82,8 +82,8 @@ impl Lowering<'_> {
                 })
             }
             Layer::LayerNorm | Layer::RmsNorm => {
-                let weight = self.plan.named(&format!("layer{number}.weight"))?;
-                let bias = self.plan.find(&format!("layer{number}.bias"));
+                let weight = self.plan.named(&format!("{}layer{number}.weight", pass.tensors))?;
+                let bias = self.tensor(pass, number, "bias");
                 let bias = bias.unwrap_or_else(|| dense_forward::no_bias(&mut self.plan, columns));
                 let statistics = self.computed(format!("{}layer{number}.statistics", pass.prefix), pass.rows, 2);
                 let centered = layer == Layer::LayerNorm;
@@ -92,8 +92,8 @@ impl Lowering<'_> {
                 })
             }
             Layer::Dense(dense) => {
-                let weight = self.plan.named(&format!("layer{number}.weight"))?;
-                let bias = self.plan.find(&format!("layer{number}.bias"));
+                let weight = self.plan.named(&format!("{}layer{number}.weight", pass.tensors))?;
+                let bias = self.tensor(pass, number, "bias");
                 let part = if bias.is_some() { "product" } else { "output" };
                 let product = self
                     .emit(pass, number, part, dense.outputs, |plan, output| matmul::nt(plan, input, weight, output))?;
@@ -114,6 +114,11 @@ impl Lowering<'_> {
         Ok(views)
     }
 
+    /// Returns a trained tensor of a layer, or its average; `None` if the layer has no such tensor.
+    fn tensor(&self, pass: &Pass, number: usize, name: &str) -> Option<ViewId> {
+        self.plan.find(&format!("{}layer{number}.{name}", pass.tensors))
+    }
+
     /// Adds a forward op and the view `layerN.{part}` that the op writes; returns the view.
     fn emit(
         &mut self,
@@ -128,12 +133,12 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    /// Adds the backward ops, from the gradient of the last node down to the first layer with trained tensors.
-    /// Gradients of tensors are called `{prefix}layerN.weight` and so on.
+    /// Adds the backward ops, from the gradient of the last node down to the first layer with tensors that are trained and not
+    /// frozen. Gradients of tensors are called `{prefix}layerN.weight` and so on; those of frozen tensors stay 0.
     pub(super) fn backward(&mut self, nodes: &[ViewId], gradient: ViewId, prefix: &str) -> Result<()> {
         let network = &self.spec.network;
-        let trained = |(number, tensor): (usize, LayerTensor)| tensor.is_trained().then_some(number);
-        let first = network.tensors().find_map(trained).unwrap_or(0);
+        let trained = self.settings.iter().find(|(_, _, settings)| !settings.frozen);
+        let first = trained.map_or(0, |(number, ..)| *number);
         let mut backward = Backward { nodes, gradients: vec![None; nodes.len()], first, prefix };
         backward.gradients[nodes.len() - 1] = Some(gradient);
         for node in network.nodes().skip(first).collect::<Vec<_>>().into_iter().rev() {
@@ -155,9 +160,10 @@ impl Lowering<'_> {
                 let Some(weight) = self.plan.find(&format!("layer{number}.weight")) else {
                     return self.receive(backward, number, start, above);
                 };
-                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
-                let op = matmul::tn(&self.plan, above, backward.nodes[start], own);
-                self.plan.push(Section::Gradients, op.of_layer(number))?;
+                if let Some(own) = self.own(backward, number, "weight") {
+                    let op = matmul::tn(&self.plan, above, backward.nodes[start], own);
+                    self.plan.push(Section::Gradients, op.of_layer(number))?;
+                }
                 let name = format!("grad.layer{number}.shortcut_input");
                 self.pass_on(backward, number, start, name, |plan, gradient| matmul::nn(plan, above, weight, gradient))
             }
@@ -172,7 +178,8 @@ impl Lowering<'_> {
             }
             Layer::BatchNorm => {
                 let statistics = self.plan.named(&format!("layer{number}.statistics"))?;
-                let [own_weight, own_bias] = self.parts(backward.prefix, number, ["weight", "bias"])?;
+                let [own_weight, own_bias] =
+                    ["weight", "bias"].map(|part| self.written(backward, number, part, node.inputs));
                 let (gradient, flag) = (self.written_gradient(backward, number), self.plan.named("flag")?);
                 let views = [above, input, statistics, own_weight, own_bias, gradient, flag];
                 self.plan.push(Section::Gradients, batch_norm_grad::op(&self.plan, views).of_layer(number))?;
@@ -180,7 +187,7 @@ impl Lowering<'_> {
             }
             Layer::Prelu { .. } | Layer::Scaling => {
                 let weight = self.plan.named(&format!("layer{number}.weight"))?;
-                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
+                let own = self.written(backward, number, "weight", self.plan.shape(weight).columns);
                 // One weight of several columns has the sum of their gradients.
                 let is_shared = self.plan.shape(weight).columns < node.inputs;
                 let name = format!("grad.layer{number}.weight_terms");
@@ -200,19 +207,18 @@ impl Lowering<'_> {
             Layer::LayerNorm | Layer::RmsNorm => {
                 let [weight, statistics] = self.parts("", number, ["weight", "statistics"])?;
                 let flag = self.plan.named("flag")?;
-                let own = self.plan.named(&format!("{}layer{number}.weight", backward.prefix))?;
-                // The kernel writes a gradient of the bias even if the layer has no bias.
-                let bias = self.plan.find(&format!("{}layer{number}.bias", backward.prefix));
-                let bias = bias.unwrap_or_else(|| self.computed(format!("grad.layer{number}.no_bias"), 1, node.inputs));
-                let op = row_norm_grad_weight::op(&self.plan, [above, input, statistics, own, bias, flag]);
-                self.plan.push(Section::Gradients, op.of_layer(number))?;
+                if ["weight", "bias"].iter().any(|part| self.trains(number, part)) {
+                    let [own, bias] = ["weight", "bias"].map(|part| self.written(backward, number, part, node.inputs));
+                    let op = row_norm_grad_weight::op(&self.plan, [above, input, statistics, own, bias, flag]);
+                    self.plan.push(Section::Gradients, op.of_layer(number))?;
+                }
                 let centered = layer == Layer::LayerNorm;
                 self.pass_on(backward, number, number, below, |plan, gradient| {
                     row_norm_grad::op(plan, centered, [above, input, statistics, weight, gradient])
                 })
             }
             Layer::Dense(_) => {
-                let own = |part: &str| self.plan.find(&format!("{}layer{number}.{part}", backward.prefix));
+                let own = |part: &str| self.own(backward, number, part);
                 let weight = own("weight").map(|weight| matmul::tn(&self.plan, above, input, weight));
                 let bias = own("bias").map(|bias| column_sum::op(&self.plan, above, bias));
                 for op in weight.into_iter().chain(bias) {
@@ -232,6 +238,19 @@ impl Lowering<'_> {
         let name = if is_needed { gradient_name(number) } else { format!("grad.layer{number}.no_input") };
         let shape = self.plan.shape(backward.nodes[number]);
         self.computed(name, shape.rows, shape.columns)
+    }
+
+    /// Returns the view of the gradient of a layer's tensor; `None` if there is no such tensor or it is frozen.
+    fn own(&self, backward: &Backward<'_>, number: usize, part: &str) -> Option<ViewId> {
+        let view = self.plan.find(&format!("{}layer{number}.{part}", backward.prefix));
+        view.filter(|_| self.trains(number, part))
+    }
+
+    /// Returns the view of the gradient of a layer's vector. If there is no such vector or it is frozen, returns a new view,
+    /// for a kernel that writes the gradient in any case.
+    fn written(&mut self, backward: &Backward<'_>, number: usize, part: &str, columns: usize) -> ViewId {
+        let own = self.own(backward, number, part);
+        own.unwrap_or_else(|| self.computed(format!("grad.layer{number}.no_{part}"), 1, columns))
     }
 
     /// Adds an op of layer `number` that computes the view `name`, a gradient of `node`, if that node needs one.

@@ -9,12 +9,12 @@ pub use spec::{InputStorage, Reduction, TrainingSpec};
 
 use crate::error::{Error, Result};
 use crate::kernels::{
-    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, loss, mean_loss, norm,
-    running_update, square_sum, update, weigh_rows,
+    accumulate, activation, argmax, average, check_finite, count_correct, gather, gather_bytes, loss, max_norm,
+    mean_loss, norm, running_update, square_sum, update, weigh_rows,
 };
 use crate::loss::{Loss, TargetKind, Task};
 use crate::network::{Activation, LayerTensor, Network};
-use crate::optim::Sgd;
+use crate::optim::{Rule, Sgd, TensorSettings};
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 
@@ -64,6 +64,9 @@ pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Pl
     lowering.finish()
 }
 
+/// Prefix of the names of averaged tensors.
+pub(crate) const AVERAGE: &str = "average.";
+
 /// Error for more rows or elements than kernels can count.
 fn too_many(op: String, what: &'static str, needed: usize, remedy: &str) -> Error {
     Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy: remedy.into() }
@@ -73,6 +76,8 @@ fn too_many(op: String, what: &'static str, needed: usize, remedy: &str) -> Erro
 struct Lowering<'a> {
     spec: &'a TrainingSpec,
     plan: Plan,
+    /// Settings of each trained tensor, with the number of its layer.
+    settings: Vec<(usize, LayerTensor, TensorSettings)>,
 }
 
 /// Pass through the layers: the section of its ops, the prefix of its views' names, its rows, and whether dropout is
@@ -80,6 +85,8 @@ struct Lowering<'a> {
 struct Pass {
     section: Section,
     prefix: &'static str,
+    /// Prefix of the trained tensors' names: that of their average, or none.
+    tensors: &'static str,
     rows: usize,
     training: bool,
 }
@@ -103,7 +110,7 @@ impl<'a> Lowering<'a> {
         if !running.is_empty() {
             allocate(&mut plan, running, "running", "");
         }
-        Ok(Self { spec, plan })
+        Ok(Self { spec, plan, settings: TensorSettings::of(&spec.network, &spec.groups)? })
     }
 
     /// Returns the plan after checking that kernels can count the elements of each allocation. The number of
@@ -111,7 +118,7 @@ impl<'a> Lowering<'a> {
     fn finish(self) -> Result<Plan> {
         for Allocation { name, elements, contents, .. } in self.plan.allocations() {
             let remedy = match contents {
-                Contents::Persistent(_) => continue,
+                Contents::Persistent(_) | Contents::Constant(_) => continue,
                 Contents::Host => "use a smaller batch, or a data set with fewer rows",
                 Contents::Computed => "use a smaller batch or narrower layers",
             };
@@ -148,7 +155,7 @@ impl<'a> Lowering<'a> {
         for (name, dtype, columns) in
             [("input", Dtype::F32, inputs), ("target", target, columns)].into_iter().chain(weight)
         {
-            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), parts, contents);
+            let (_, window) = self.plan.windowed(name, dtype, Shape::new(batch, columns), parts, contents.clone());
             let Some((rows, index)) = data_rows.zip(index) else { continue };
             let op = match (name, self.tables()) {
                 ("input", Some(tables)) => self.gather_bytes(rows, tables, index, window),
@@ -191,7 +198,8 @@ impl<'a> Lowering<'a> {
             // Contributions of the step's micro-batches.
             allocate(&mut self.plan, running, "pending", "pending.");
         }
-        let pass = Pass { section: Section::Gradients, prefix: "", rows: self.spec.micro_batch, training: true };
+        let pass =
+            Pass { section: Section::Gradients, prefix: "", tensors: "", rows: self.spec.micro_batch, training: true };
         let outputs = self.forward(&pass)?;
         let flag = self.plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
         let output = outputs[network.layers().len()];
@@ -257,15 +265,65 @@ impl<'a> Lowering<'a> {
         };
         let states: Vec<ViewId> = optimizer.states().iter().map(state).collect();
         let rule = optimizer.rule();
-        let max_norm = self.spec.clip_norm.map_or(f32::MAX, |norm| norm as f32);
-        let common = update::Common { max_norm, l2: rule.l2 as f32, decay: rule.decay as f32 };
+        let [max_norm, max_value] =
+            [self.spec.clip_norm, self.spec.clip_value].map(|limit| limit.map_or(f32::MAX, |limit| limit as f32));
         let settings: Vec<f32> = rule.settings.iter().map(|(_, value)| *value as f32).collect();
-        let views = [parameters, gradients, norm, flag];
-        let op = update::op(&self.plan, rule.update, common, &settings, views, &states);
+        let op = match self.groups(&rule) {
+            None => {
+                let common = update::Common { max_norm, l2: rule.l2 as f32, decay: rule.decay as f32 };
+                update::op(&self.plan, rule.update, common, &settings, [parameters, gradients, norm, flag], &states)
+            }
+            Some(groups) => {
+                let common = update::CommonOfGroups { max_norm, max_value };
+                let views = [parameters, gradients, norm, flag, groups];
+                update::grouped_op(&self.plan, rule.update, common, &settings, views, &states)
+            }
+        };
         self.plan.push(Section::Update, op)?;
+        for (number, tensor, settings) in &self.settings {
+            let Some(most) = settings.max_norm.filter(|_| !settings.frozen) else { continue };
+            let weight = self.plan.named(&format!("layer{number}.{}", tensor.name))?;
+            let op = max_norm::op(&self.plan, weight, flag, most as f32);
+            self.plan.push(Section::Update, op.of_layer(*number))?;
+        }
+        if self.spec.average.is_some() {
+            let average = tensors(&mut self.plan, &self.spec.network, "average", AVERAGE);
+            self.plan.push(Section::Update, average::op(&self.plan, parameters, average, flag))?;
+        }
         let Some(running) = self.plan.find("running") else { return Ok(()) };
         let views = [running, self.plan.named("pending")?, flag];
         self.plan.push(Section::Update, running_update::op(&self.plan, self.spec.micro_batch, views))
+    }
+
+    /// Adds the settings of each block of 64 parameters; `None` if all have the optimizer's, and no gradient is clipped by value.
+    fn groups(&mut self, rule: &Rule) -> Option<ViewId> {
+        // The norms of rows are not a matter of the optimizer.
+        let usual =
+            |settings: &TensorSettings| TensorSettings { max_norm: None, ..*settings } == TensorSettings::default();
+        if self.settings.iter().all(|(_, _, settings)| usual(settings)) && self.spec.clip_value.is_none() {
+            return None;
+        }
+        let rows = self.settings.iter().flat_map(|(_, tensor, settings)| {
+            let on = |decay: f64| if settings.weight_decay { decay } else { 0.0 };
+            let group = update::Group {
+                frozen: f32::from(u8::from(settings.frozen)),
+                factor: settings.learning_rate_factor as f32,
+                decay: on(rule.decay) as f32,
+                l2: (on(rule.l2) + 2.0 * settings.l2) as f32,
+                l1: settings.l1 as f32,
+                ..update::Group::default()
+            };
+            std::iter::repeat_n(group, padded(tensor.elements()) / TENSOR_ALIGNMENT)
+        });
+        let rows: Vec<update::Group> = rows.collect();
+        Some(self.plan.constant("groups", Dtype::F32, bytemuck::cast_vec(rows), update::Group::WORDS))
+    }
+
+    /// Returns whether a tensor of a layer is trained and not frozen.
+    fn trains(&self, number: usize, name: &str) -> bool {
+        let from = self.settings.partition_point(|(layer, ..)| *layer < number);
+        let mut own = self.settings[from..].iter().take_while(|(layer, ..)| *layer == number);
+        own.any(|(_, tensor, settings)| tensor.name == name && !settings.frozen)
     }
 
     fn report(&mut self) -> Result<()> {
@@ -280,7 +338,8 @@ impl<'a> Lowering<'a> {
     fn evaluate(&mut self) -> Result<()> {
         let (rows, columns) = (self.spec.evaluate_rows, self.spec.network.inputs());
         self.plan.tensor("evaluate.input", Dtype::F32, Shape::new(rows, columns), Contents::Host);
-        let pass = Pass { section: Section::Evaluate, prefix: "evaluate.", rows, training: false };
+        let tensors = if self.spec.average.is_some() { AVERAGE } else { "" };
+        let pass = Pass { section: Section::Evaluate, prefix: "evaluate.", tensors, rows, training: false };
         let outputs = self.forward(&pass)?;
         // Alias of the last view, with a name that does not depend on the layers.
         let last = self.plan.get(outputs[outputs.len() - 1]).clone();

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::optim::Optimizer;
+use crate::optim::{Average, Optimizer, ParameterGroup, TensorSettings};
 use crate::plan::Step;
 use crate::rng;
 use crate::schedule::Schedule;
@@ -43,8 +43,14 @@ pub struct TrainingSpec {
     pub loss: Loss,
     /// Optimizer.
     pub optimizer: Optimizer,
+    /// Settings of some parameters.
+    pub groups: Vec<ParameterGroup>,
+    /// Average of the parameters, with which evaluations predict; `None` if they use the parameters themselves.
+    pub average: Option<Average>,
     /// Largest global norm of the gradients (gradient clipping), if they are clipped.
     pub clip_norm: Option<f64>,
+    /// Largest magnitude of each gradient (gradient clipping by value), if they are clipped so.
+    pub clip_value: Option<f64>,
     /// Micro-batch size: rows that pass through the network at once.
     pub micro_batch: usize,
     /// Micro-batches per step, whose gradients are added (gradient accumulation); 1 without accumulation.
@@ -69,7 +75,10 @@ impl TrainingSpec {
             network,
             loss,
             optimizer,
+            groups: Vec::new(),
+            average: None,
             clip_norm: None,
+            clip_value: None,
             micro_batch,
             accumulate: 1,
             steps: 1,
@@ -129,6 +138,7 @@ impl TrainingSpec {
             optimizer2,
             optimizer3,
             optimizer4,
+            average: self.average.map_or(0.0, |average| average.weight(index)) as f32,
         }
     }
 
@@ -140,6 +150,8 @@ impl TrainingSpec {
         self.network.check()?;
         self.loss.check(&self.network)?;
         self.optimizer.check()?;
+        TensorSettings::of(&self.network, &self.groups)?;
+        self.average.map_or(Ok(()), |average| average.check())?;
         for (name, value) in
             [("batch", self.micro_batch), ("steps of a submission", self.steps), ("evaluate_rows", self.evaluate_rows)]
         {
@@ -151,9 +163,15 @@ impl TrainingSpec {
             let wanted = format!("at least 1 and at most {MOST_BATCHES}");
             return Err(Error::value("training", "accumulate", self.accumulate, &wanted));
         }
-        match self.clip_norm {
-            Some(norm) if !((norm as f32).is_finite() && norm as f32 > 0.0) => {
-                Err(Error::value("training", "clip_norm", norm, "finite and above 0"))
+        for (name, limit) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value)] {
+            if let Some(limit) = limit.filter(|limit| !((*limit as f32).is_finite() && *limit as f32 > 0.0)) {
+                return Err(Error::value("training", name, limit, "finite and above 0"));
+            }
+        }
+        match (self.clip_norm, self.clip_value) {
+            (Some(norm), Some(value)) => {
+                let problem = format!("gradients are clipped to a norm of {norm}, and to a value of {value}");
+                Err(Error::conflict("training", problem, "leave out `clip_norm` or `clip_value`"))
             }
             _ => Ok(()),
         }

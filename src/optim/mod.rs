@@ -5,9 +5,14 @@
 //! has a weight decay λ, either as an L2 penalty (g ← g + λ·p before everything else) or decoupled (p ← p·(1 − η·λ) before the
 //! rest of the update).
 
+mod average;
 mod declare;
+mod group;
 mod table;
 
+pub use average::Average;
+pub use group::ParameterGroup;
+pub(crate) use group::TensorSettings;
 pub use table::*;
 
 use std::str::FromStr;

@@ -133,8 +133,8 @@ optimizers! {
     }
     |o| Rule::new(
         &updates::ADAN,
-        0.0,
-        false,
+        o.weight_decay,
+        true,
         &[
             ("beta1", o.beta1),
             ("one_minus_beta1", 1.0 - o.beta1),
@@ -143,7 +143,6 @@ optimizers! {
             ("beta3", o.beta3),
             ("one_minus_beta3", 1.0 - o.beta3),
             ("epsilon", o.epsilon),
-            ("divided", o.weight_decay),
         ],
     );
     |o, t| {

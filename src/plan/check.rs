@@ -5,7 +5,8 @@
 //!    written do not overlap.
 //! 3. Single assignment: in one section a computed view is written by one op, before any op reads it. A view with
 //!    `fill` access may be written by several ops of one kernel that read different rows.
-//! 4. Only `update` changes memory in place, and only persistent memory can be changed in place or atomically.
+//! 4. Only `update` changes memory in place, and only persistent memory can be changed in place or atomically. Ops of
+//!    different kernels may change the same memory, one after the other: an optimizer, then a constraint.
 //!    Accumulators are views to which `gradients` adds the results of each batch of a step. No other op of this section
 //!    uses them, since they are complete only after the last batch.
 //! 5. Written views, except atomic words, are split along the items. Split views have the same number of elements for
@@ -120,18 +121,22 @@ fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
 
 /// Checks invariants 3 and 4.
 fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
-    let contents = plan.allocations()[b.view.allocation.0].contents;
+    let contents = &plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
     if touches_a_sum(plan, section, b) {
         return Some("is not whole before the last batch of a step, but two ops of one section use it".into());
     }
     match b.binding.access {
-        Access::Read if contents == Contents::Computed && !plan.touched.iter().any(|t| t.written.covers(b.view)) => {
+        Access::Read if *contents == Contents::Computed && !plan.touched.iter().any(|t| t.written.covers(b.view)) => {
             Some("is read before any op writes it".into())
         }
-        Access::Write | Access::ReadWrite if plan.touched[section as usize].written.covers(b.view) => {
+        access if access.writes() && matches!(contents, Contents::Constant(_)) => {
+            Some("is written, but is constant".into())
+        }
+        Access::Write if plan.touched[section as usize].written.covers(b.view) => {
             Some("is written by two ops of one section".into())
         }
+        Access::ReadWrite if changed(plan, section, op, b) => Some("is written by two ops of one section".into()),
         Access::Fill => filled(plan, section, op, b),
         Access::ReadWrite if section != Section::Update => Some("is changed in place outside `update`".into()),
         Access::Accumulate if section != Section::Gradients => Some("is added to outside `gradients`".into()),
@@ -140,6 +145,16 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
         }
         _ => None,
     }
+}
+
+/// Returns `true` if an op of the same kernel has changed a view in place. An op of another kernel may change it further.
+fn changed(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> bool {
+    let same = |other: &&Op| std::ptr::eq(other.kernel, op.kernel);
+    let writes = |other: &Op| {
+        let mut views = other.kernel.bindings.iter().zip(&other.views);
+        views.any(|(binding, view)| binding.access.writes_parts() && plan.get(*view).overlaps(b.view))
+    };
+    plan.touched[section as usize].written.covers(b.view) && plan.ops(section).iter().filter(same).any(writes)
 }
 
 /// Returns `true` if an op violates invariant 4 for accumulators: another op of the section adds to a view that this op

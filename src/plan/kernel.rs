@@ -8,7 +8,7 @@ use crate::plan::{Limits, Op, Plan, Step, Tile};
 use crate::shape::{Dtype, Shape};
 
 /// Largest number of bindings per kernel.
-pub const MAX_BINDINGS: usize = 8;
+pub const MAX_BINDINGS: usize = 9;
 
 /// CPU implementation of a kernel.
 pub type CpuKernel = fn(Call<'_>);

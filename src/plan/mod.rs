@@ -17,6 +17,7 @@ mod table;
 mod tile;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 pub use accounting::{Rates, Work};
 pub use kernel::{
@@ -66,7 +67,7 @@ impl Section {
 }
 
 /// Source of an allocation's contents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// Written by the host; filled with [`POISON`] at first.
     Host,
@@ -75,6 +76,8 @@ pub enum Contents {
     Persistent(u32),
     /// Computed by ops in each run of their section; filled with [`POISON`] at first.
     Computed,
+    /// These words, which no op changes: tables that are part of the plan.
+    Constant(Arc<[u32]>),
 }
 
 /// Block of memory: one buffer on a GPU.
@@ -277,6 +280,16 @@ impl Plan {
         self.view(name, allocation, 0, shape)
     }
 
+    /// Adds a table of constants with `columns` columns, and a view of it, both called `name`.
+    pub fn constant(&mut self, name: impl Into<String>, dtype: Dtype, words: Vec<u32>, columns: usize) -> ViewId {
+        let (name, rows) = (name.into(), words.len() / columns);
+        let mut padded_words = words;
+        padded_words.resize(padded(rows * columns), 0);
+        let elements = padded_words.len();
+        let allocation = self.allocate(name.clone(), dtype, elements, Contents::Constant(padded_words.into()));
+        self.view(name, allocation, 0, Shape::new(rows, columns))
+    }
+
     /// Adds an allocation with room for `batches` batches of shape `shape`, and returns two views of it. The view
     /// `name` covers the current batch of a submission. The view `name.window` covers all batches, one padded batch per
     /// row.
@@ -366,8 +379,9 @@ impl Plan {
         let keeps =
             |id: usize| touched.contains(&AllocationId(id)) || self.allocations[id].contents != Contents::Computed;
         let mut plan = Self { layered: self.layered, ..Self::new() };
-        let moved =
-            |(id, a): (usize, &Allocation)| keeps(id).then(|| plan.allocate(&a.name, a.dtype, a.elements, a.contents));
+        let moved = |(id, a): (usize, &Allocation)| {
+            keeps(id).then(|| plan.allocate(&a.name, a.dtype, a.elements, a.contents.clone()))
+        };
         let allocations: Vec<_> = self.allocations.iter().enumerate().map(moved).collect();
         let moved = |view: &View| {
             allocations[view.allocation.0].map(|allocation| plan.add_view(View { allocation, ..view.clone() }))
@@ -449,12 +463,16 @@ impl Plan {
         self.names.views.get(name).copied()
     }
 
-    /// Returns the allocation with the same name, type and size as `like`, if there is one. Executors keep the contents
-    /// of such allocations when they change to another plan.
+    /// Returns the allocation with the same name, type, size and constant as `like`, if there is one. Executors keep its
+    /// contents when they change to another plan.
     pub(crate) fn find_allocation(&self, like: &Allocation) -> Option<AllocationId> {
         let same = |id: &AllocationId| {
             let own = &self.allocations[id.0];
-            (own.dtype, own.elements) == (like.dtype, like.elements)
+            let constant = |allocation: &Allocation| match &allocation.contents {
+                Contents::Constant(words) => Some(words.clone()),
+                Contents::Host | Contents::Persistent(_) | Contents::Computed => None,
+            };
+            (own.dtype, own.elements, constant(own)) == (like.dtype, like.elements, constant(like))
         };
         self.names.allocations.get(&like.name).copied().filter(same)
     }

@@ -37,6 +37,8 @@ words! {
         optimizer3: f32,
         /// Fourth value.
         optimizer4: f32,
+        /// Weight of the parameters in their average; see `kernels::average`.
+        average: f32,
     }
 }
 

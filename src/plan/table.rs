@@ -67,13 +67,13 @@ impl fmt::Display for Plan {
         for section in Section::ALL {
             self.write_section(f, section)?;
         }
-        let kind = |wanted: fn(Contents) -> bool| -> u64 {
-            self.allocations.iter().filter(|a| wanted(a.contents)).map(|a| 4 * a.elements as u64).sum()
+        let kind = |wanted: fn(&Contents) -> bool| -> u64 {
+            self.allocations.iter().filter(|a| wanted(&a.contents)).map(|a| 4 * a.elements as u64).sum()
         };
         let (host, kept, computed) = (
-            kind(|c| c == Contents::Host),
-            kind(|c| matches!(c, Contents::Persistent(_))),
-            kind(|c| c == Contents::Computed),
+            kind(|c| *c == Contents::Host),
+            kind(|c| matches!(c, Contents::Persistent(_) | Contents::Constant(_))),
+            kind(|c| *c == Contents::Computed),
         );
         writeln!(
             f,

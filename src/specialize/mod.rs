@@ -123,10 +123,10 @@ fn shaders(limits: &Limits) -> Result<()> {
 
 /// Checks that an allocation is not too large.
 fn holds(allocation: &Allocation, limits: &Limits) -> Result<()> {
-    let remedy = match allocation.contents {
+    let remedy = match &allocation.contents {
         Contents::Host => "use fewer rows at once, of a data set or of a batch, or train with `--device cpu`",
         Contents::Persistent(_) if allocation.name.ends_with(PARTS) => "use a smaller batch or narrower layers",
-        Contents::Persistent(_) => "use narrower layers, or train with `--device cpu`",
+        Contents::Persistent(_) | Contents::Constant(_) => "use narrower layers, or train with `--device cpu`",
         Contents::Computed => "use a smaller batch or narrower layers",
     };
     let name = || format!("allocation {}", allocation.name);
@@ -162,7 +162,7 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
         let bytes = 4 * plan.shape(*view).elements() as u64;
         // A range of rows must begin at a multiple of 64 words. So a number of rows that fits into a binding must add
         // up to such a multiple.
-        let remedy = match plan.allocation_of(*view).contents {
+        let remedy = match &plan.allocation_of(*view).contents {
             _ if binding.by_rows => "fewer columns, or 64 more of them",
             Contents::Host => "fewer rows at once, of a data set or of a batch",
             _ => "a smaller batch or narrower layers",

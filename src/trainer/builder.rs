@@ -7,9 +7,9 @@ use crate::device::Device;
 use crate::error::{Error, Result, collected};
 use crate::loss::Loss;
 use crate::lower::{InputStorage, TrainingSpec};
-use crate::model::{Tensor, evaluate_rows, write_parameters};
+use crate::model::{Tensor, evaluate_rows};
 use crate::network::{Initial, Network};
-use crate::optim::{Adam, Optimizer};
+use crate::optim::{Adam, Average, Optimizer, ParameterGroup};
 use crate::schedule::Schedule;
 use crate::specialize::{Tuning, TuningPolicy};
 use crate::trainer::tuned::Planner;
@@ -35,7 +35,10 @@ pub struct Builder {
     loss: Option<Loss>,
     optimizer: Optimizer,
     schedule: Schedule,
+    groups: Vec<ParameterGroup>,
+    average: Option<Average>,
     clip_norm: Option<f64>,
+    clip_value: Option<f64>,
     batch: usize,
     accumulate: usize,
     seed: u64,
@@ -55,7 +58,10 @@ impl Builder {
             loss: None,
             optimizer: Adam::default().into(),
             schedule: Schedule::Constant,
+            groups: Vec::new(),
+            average: None,
             clip_norm: None,
+            clip_value: None,
             batch: 64,
             accumulate: 1,
             seed: 0,
@@ -113,6 +119,46 @@ impl Builder {
         self
     }
 
+    /// Adds settings for some parameters alone: freezes them, scales their learning rate, leaves out weight decay,
+    /// adds penalties, or limits norms. Where two groups set the same, the later one counts. By default all parameters
+    /// have the optimizer's settings.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// use wgrad::ParameterGroup;
+    /// let builder = Trainer::builder(Network::input(2).dense(4).tanh().dense(1)).loss(Loss::binary_cross_entropy());
+    /// let mut trainer = builder.group(ParameterGroup::of("0").frozen()).build(&Device::cpu())?;
+    /// let before = trainer.parameters()?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(3))?;
+    /// let after = trainer.parameters()?;
+    /// assert_eq!(before[..2], after[..2], "layer 0 is frozen");
+    /// assert_ne!(before[2..], after[2..]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn group(mut self, group: ParameterGroup) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Averages the parameters over the steps. Evaluations, predictions, the choice of the best epoch and the model then use the
+    /// average; [`Trainer::parameters`] are still those that are trained. Off by default.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// let mut trainer = builder.average(wgrad::Average::ema(0.99)).build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(3))?;
+    /// let model = trainer.model()?;
+    /// assert_eq!(model.parameters, trainer.averaged_parameters()?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn average(mut self, average: Average) -> Self {
+        self.average = Some(average);
+        self
+    }
+
     /// Clips the gradients: if their global norm exceeds `norm`, all gradients are scaled so that the norm equals
     /// `norm`, as in PyTorch's `clip_grad_norm_`. Off by default.
     ///
@@ -125,6 +171,20 @@ impl Builder {
     /// ```
     pub fn clip_norm(mut self, norm: f64) -> Self {
         self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Clips each gradient to ±`value`, as PyTorch's `clip_grad_value_`, instead of all by their norm. Off by default.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// let trainer = builder.clip_value(0.5).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn clip_value(mut self, value: f64) -> Self {
+        self.clip_value = Some(value);
         self
     }
 
@@ -364,7 +424,10 @@ impl Builder {
         // Checked here, before the sizes of the network's layers are used.
         self.network.check()?;
         let spec = TrainingSpec {
+            groups: self.groups,
+            average: self.average,
             clip_norm: self.clip_norm,
+            clip_value: self.clip_value,
             accumulate: self.accumulate,
             evaluate_rows: evaluate_rows(&self.network, device),
             ..TrainingSpec::new(self.network, loss, self.optimizer, self.batch)
@@ -377,8 +440,8 @@ impl Builder {
             let spec = TrainingSpec { data_rows, data_inputs, ..spec.clone() };
             executor.prepare(&planner.plan(&spec)?)?;
         }
-        write_parameters(executor.as_mut(), &initial_parameters(&spec.network, self.seed)?)?;
-        Ok(Trainer {
+        let parameters = initial_parameters(&spec.network, self.seed)?;
+        let mut trainer = Trainer {
             batch: spec.micro_batch,
             accumulate: spec.accumulate,
             built_learning_rate: spec.optimizer.learning_rate(),
@@ -404,7 +467,9 @@ impl Builder {
             sizer: SubmissionSizer::default(),
             profile: self.profile.then(Profile::new),
             checkpoint_folder: None,
-        })
+        };
+        trainer.write_parameters(&parameters)?;
+        Ok(trainer)
     }
 }
 

@@ -532,7 +532,7 @@ impl Trainer {
         {
             is_best = true;
             let (step, loss) = (self.step, evaluation.loss);
-            state.best = Some(Best { epoch, step, loss, parameters: self.parameters()? });
+            state.best = Some(Best { epoch, step, loss, parameters: self.averaged_parameters()? });
         }
         let record = Epoch {
             epoch,

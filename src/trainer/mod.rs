@@ -33,10 +33,11 @@ use crate::data::{Standardization, check_weights};
 use crate::device::Device;
 use crate::error::{Error, Result, copied};
 use crate::exec::{Counters, Executor, Run, Ticket};
-use crate::lower::{Reduction, TrainingSpec};
+use crate::lower::{AVERAGE, Reduction, TrainingSpec};
 pub use crate::model::{Evaluation, Labels};
 use crate::model::{
-    Metadata, Model, Tensor, check_finite, check_parameters, read_tensors, target_words, version, write_parameters,
+    Metadata, Model, Tensor, check_finite, check_parameters, prefixed_shapes, read_tensors, target_words, version,
+    write_parameters,
 };
 use crate::network::Network;
 use crate::plan::{Section, Step, ViewId};
@@ -541,7 +542,7 @@ impl Trainer {
         self.finite(parameters)
     }
 
-    /// Replaces all parameters. The optimizer's state is unchanged.
+    /// Replaces all parameters, and their [average](Builder::average). The optimizer's state is unchanged.
     ///
     /// # Errors
     /// Parameters with other names or shapes than the network's, or that are not finite.
@@ -559,7 +560,52 @@ impl Trainer {
     pub fn set_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
         check_parameters(&self.spec.network, parameters)?;
         self.settle(0)?;
-        write_parameters(self.executor.as_mut(), parameters)
+        self.write_parameters(parameters)
+    }
+
+    /// Writes parameters, and their average, if there is one.
+    fn write_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
+        write_parameters(self.executor.as_mut(), parameters)?;
+        let averaged = self.averaged_names();
+        let average = |tensor: &Tensor| Tensor { name: format!("{AVERAGE}{}", tensor.name), ..tensor.clone() };
+        let averages = parameters.iter().map(average).filter(|tensor| averaged.contains(&tensor.name));
+        write_parameters(self.executor.as_mut(), &averages.collect::<Vec<_>>())
+    }
+
+    /// Returns the names of the averaged tensors, none if there is no average.
+    fn averaged_names(&self) -> Vec<String> {
+        let shapes = self.spec.average.map(|_| prefixed_shapes(&self.spec.network, AVERAGE));
+        shapes.into_iter().flatten().map(|(name, _)| name).collect()
+    }
+
+    /// Returns the parameters with which the trainer predicts and evaluates, in the order of the layers: their
+    /// [average](Builder::average), or without one the parameters themselves.
+    ///
+    /// # Errors
+    /// As [`Trainer::parameters`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// # let mut trainer = builder.build(&Device::cpu())?;
+    /// assert_eq!(trainer.averaged_parameters()?, trainer.parameters()?, "there is no average");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn averaged_parameters(&mut self) -> Result<Vec<Tensor>> {
+        let mut parameters = self.parameters()?;
+        if self.spec.average.is_some() {
+            let averages = read_tensors(self.executor.as_mut(), &self.spec.network, AVERAGE)?;
+            for average in self.finite(averages)? {
+                let is_own = |tensor: &&mut Tensor| average.name.strip_prefix(AVERAGE) == Some(tensor.name.as_str());
+                parameters
+                    .iter_mut()
+                    .find(is_own)
+                    .into_iter()
+                    .for_each(|tensor| tensor.values.clone_from(&average.values));
+            }
+        }
+        Ok(parameters)
     }
 
     /// Returns the gradients of the last step, before clipping and weight decay, in the order of the layers.
@@ -632,7 +678,7 @@ impl Trainer {
             record: None,
             network,
         };
-        Ok(Model { metadata, parameters: self.parameters()? })
+        Ok(Model { metadata, parameters: self.averaged_parameters()? })
     }
 
     fn view(&self, name: &str) -> Result<ViewId> {

@@ -51,7 +51,7 @@ impl Trainer {
     /// Returns parameters and optimizer state.
     pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
         let mut tensors = Vec::new();
-        for prefix in stored(self.spec.optimizer) {
+        for prefix in stored(self.spec.optimizer, self.spec.average) {
             tensors.extend(read_tensors(self.executor.as_mut(), &self.spec.network, &prefix)?);
         }
         Ok(tensors)

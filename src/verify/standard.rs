@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::loss::Loss;
 use crate::lower::{InputStorage, Reduction, TrainingSpec};
 use crate::network::{Activation, Network};
-use crate::optim::{Adam, AdamW, Optimizer, RmsProp, Sgd};
+use crate::optim::{Adam, AdamW, Average, Optimizer, ParameterGroup, RmsProp, Sgd};
 use crate::plan::{Op, Plan, Section};
 use crate::specialize::{DeviceLimits, Limits, candidates};
 use crate::verify::case::{Case, PlanKind};
@@ -98,6 +98,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         .chain(BLOCKS.map(blocks))
         .chain(losses())
         .chain(more)
+        .chain(Optimizer::one_per_update().into_iter().map(grouped))
         .collect()
 }
 
@@ -112,6 +113,18 @@ fn more_optimizers() -> impl Iterator<Item = Optimizer> {
 fn small(optimizer: Optimizer) -> Result<Case> {
     let spec = TrainingSpec::new(Network::parse(5, "33 tanh 2")?, LOSSES[0], optimizer.with_weight_decay(0.05), 9);
     Case::new(TrainingSpec { clip_norm: Some(0.05), ..spec })
+}
+
+/// Returns the case of a small network with this optimizer, whose parameters have settings of their own and are averaged.
+fn grouped(optimizer: Optimizer) -> Result<Case> {
+    let case = small(optimizer)?;
+    let groups = vec![
+        ParameterGroup::of("0.weight").learning_rate_factor(0.5),
+        ParameterGroup::of("0.bias").without_weight_decay(),
+        ParameterGroup::of("matrices").l1(0.01).l2(0.02).max_norm(0.5),
+        ParameterGroup::of("2.bias").frozen(),
+    ];
+    Ok(Case { spec: TrainingSpec { groups, average: Some(Average::ema(0.75)), ..case.spec }, ..case })
 }
 
 /// Residual blocks: in a row, nested, and with projections; and normalizations, of narrow and of wide rows.

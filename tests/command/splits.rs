@@ -194,6 +194,13 @@ fn settings_of_the_optimizer_are_used_and_recorded() {
         (["--momentum", "0.5"], "optimizer.momentum", "0.5"),
         (["--weight-decay", "0.25"], "optimizer.weight_decay", "0.25"),
         (["--clip-norm", "0.125"], "clip_norm", "0.125"),
+        (["--freeze", "0"], "groups", "0: frozen"),
+        (["--rate-factor", "bias=0.5"], "groups", "bias: learning rate × 0.5"),
+        (["--average", "ema(decay=0.5)"], "average", "ema(decay=0.5)"),
+        (["--l1", "0.01"], "groups", "matrices: L1 0.01"),
+        (["--l2", "0,2.bias=0.25"], "groups", "0,2.bias: L2 0.25"),
+        (["--max-norm", "0=0.5"], "groups", "0: norm of a row at most 0.5"),
+        (["--clip-value", "0.0625"], "clip_value", "0.0625"),
         (["--warmup", "3"], "warmup", "3"),
         (["--validation", "20"], "validation", "20"),
     ] {
@@ -203,6 +210,13 @@ fn settings_of_the_optimizer_are_used_and_recorded() {
     }
     let (told, _, _) = train(&["--clip-norm", "2", "--warmup", "3"]);
     assert!(unwrapped(&told).contains("gradients clipped to a norm of 2") && told.contains("warm-up of 3 steps"));
+    let (told, _, _) = train(&["--no-decay", "vectors", "--average", "swa(start_epoch=1)"]);
+    assert!(told.contains("parameters: vectors: no weight decay\n"), "{told}");
+    assert!(told.contains("average of the parameters: swa(start_epoch=1)\n"), "{told}");
+    let error = folder.fail(&["train", "iris", "--freeze", "wieght"]);
+    assert!(error.contains("`wieght`") && error.contains("weight"), "{error}");
+    let plan = folder.succeed(&["plan", "iris", "--freeze", "0.bias"]);
+    assert!(plan.contains("update_adamw_grouped"), "{plan}");
     let plan = folder.succeed(&["plan", "iris", "--clip-norm", "1"]);
     assert_ne!(plan, folder.succeed(&["plan", "iris"]), "clipping is an op of the plan");
 }

@@ -173,6 +173,19 @@ impl Case {
         self
     }
 
+    /// The same memory and inputs, for another op.
+    pub fn without_op(&self) -> Self {
+        let mut plan = Plan::new();
+        for allocation in self.plan.allocations() {
+            let contents = allocation.contents.clone();
+            plan.allocate(allocation.name.clone(), allocation.dtype, allocation.elements, contents);
+        }
+        for view in self.plan.views() {
+            plan.add_view(view.clone());
+        }
+        Self { plan, ..self.clone() }
+    }
+
     /// The only op.
     pub fn op(&self) -> &Op {
         &self.plan.ops(self.section)[0]
@@ -238,6 +251,7 @@ fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
         optimizer2: (1.0 - 0.999f64.powf(t)).sqrt() as f32,
         optimizer3: 0.7,
         optimizer4: 0.85,
+        average: 0.0625,
     }
 }
 

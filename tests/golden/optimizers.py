@@ -50,6 +50,19 @@ CASES = [
     {"kind": "adan", "learning_rate": 0.01, "beta1": 0.9, "beta2": 0.8, "beta3": 0.95, "weight_decay": 0.3},
 ]
 
+# Three tensors with settings of their own: a tenth of the learning rate, no weight decay, frozen.
+GROUPS = [
+    {"kind": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.1},
+    {"kind": "adam", "learning_rate": 0.01, "weight_decay": 0.2},
+    {"kind": "adamw", "learning_rate": 0.01, "weight_decay": 0.3},
+]
+
+# Three tensors with penalties: L1 0.05, L2 0.04, both; gradients are clipped to +-0.5 before the penalties are added.
+PENALTIES = [
+    {"kind": "sgd", "learning_rate": 0.05, "momentum": 0.9},
+    {"kind": "adam", "learning_rate": 0.01, "weight_decay": 0.1},
+]
+
 NAMES = {
     "learning_rate": "lr",
     "epsilon": "eps",
@@ -99,6 +112,63 @@ def pytorch(p, gradients, kind, settings):
         yield parameter.detach().numpy().copy()
 
 
+def pytorch_groups(p, gradients, kind, settings):
+    """The parameters after each step, of three tensors one after the other."""
+    settings = {NAMES.get(name, name): value for name, value in settings.items()}
+    tensors = [torch.nn.Parameter(torch.tensor(p), requires_grad=number < 2) for number in range(3)]
+    groups = [{"params": [tensors[0]], "lr": 0.1 * settings["lr"]}, {"params": [tensors[1]], "weight_decay": 0.0}]
+    kinds = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    optimizer = getattr(torch.optim, kinds[kind])(groups + [{"params": [tensors[2]]}], **settings)
+    for g in gradients:
+        for tensor in tensors[:2]:
+            tensor.grad = torch.tensor(g)
+        optimizer.step()
+        yield np.concatenate([tensor.detach().numpy() for tensor in tensors])
+
+
+def pytorch_penalties(p, gradients, kind, settings):
+    """As for groups; the gradients of the penalties are autograd's."""
+    settings = {NAMES.get(name, name): value for name, value in settings.items()}
+    tensors = [torch.nn.Parameter(torch.tensor(p)) for _ in range(3)]
+    optimizer = getattr(torch.optim, {"sgd": "SGD", "adam": "Adam"}[kind])(tensors, **settings)
+    for g in gradients:
+        for tensor in tensors:
+            tensor.grad = torch.tensor(g)
+        torch.nn.utils.clip_grad_value_(tensors, 0.5)
+        l1, l2 = lambda tensor: 0.05 * tensor.abs().sum(), lambda tensor: 0.04 * tensor.square().sum()
+        (l1(tensors[0]) + l2(tensors[1]) + l1(tensors[2]) + l2(tensors[2])).backward()
+        optimizer.step()
+        yield np.concatenate([tensor.detach().numpy() for tensor in tensors])
+
+
+# Averages of the parameters of plain SGD with a learning rate of 0.1.
+AVERAGES = [
+    {"kind": "ema", "decay": 0.9, "warm_up": False},
+    {"kind": "ema", "decay": 0.99, "warm_up": True},
+    {"kind": "swa", "start": 0, "every": 1},
+    {"kind": "swa", "start": 4, "every": 3},
+]
+
+
+def averaged(p, gradients, case):
+    """The average after each step. PyTorch has no warm-up of the decay: it is set before each step."""
+    model = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(p))])
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    average = torch.optim.swa_utils.AveragedModel(model)
+    for t, g in enumerate(gradients, 1):
+        model[0].grad = torch.tensor(g)
+        optimizer.step()
+        if case["kind"] == "ema":
+            decay = min(case["decay"], (1 + t) / (10 + t)) if case["warm_up"] else case["decay"]
+            average.multi_avg_fn = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+            average.update_parameters(model)
+        elif t > case["start"] and (t - case["start"]) % case["every"] == 0:
+            average.update_parameters(model)
+        # Before the first one, the average is the model.
+        shown = average.module if average.n_averaged > 0 else model
+        yield shown[0].detach().numpy().copy()
+
+
 def main():
     single = lambda x: np.float32(x).astype(np.float64)
     p = single([0.5, -0.25, 1.0, -1.5, 0.125, 0.75, -0.5, 2.0])
@@ -114,10 +184,25 @@ def main():
         assert all(math.isfinite(x) for x in results[-1])
         cases.append({"optimizer": case, "parameters": [results[step - 1].tolist() for step in SHOWN]})
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("optimizers.json")
-    lines = ",\n".join(json.dumps(case) for case in cases)
+    grouped = []
+    for case in GROUPS:
+        settings = {name: value for name, value in case.items() if name != "kind"}
+        results = list(pytorch_groups(p, gradients, case["kind"], settings))
+        grouped.append({"optimizer": case, "parameters": [results[step - 1].tolist() for step in SHOWN]})
+    penalties = []
+    for case in PENALTIES:
+        settings = {name: value for name, value in case.items() if name != "kind"}
+        results = list(pytorch_penalties(p, gradients, case["kind"], settings))
+        penalties.append({"optimizer": case, "parameters": [results[step - 1].tolist() for step in SHOWN]})
+    averages = []
+    for case in AVERAGES:
+        results = list(averaged(p, gradients, case))
+        averages.append({"average": case, "parameters": [results[step - 1].tolist() for step in SHOWN]})
+    sections = {"cases": cases, "grouped": grouped, "penalties": penalties, "averages": averages}
     head = {"torch": torch.__version__.split("+")[0], "steps": SHOWN, "first": p.tolist()}
     head["gradients"] = [g.tolist() for g in gradients]
-    path.write_text(json.dumps(head)[:-1] + ',\n"cases": [\n' + lines + "\n]}\n")
+    parts = [f'"{name}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for name, cases in sections.items()]
+    path.write_text(json.dumps(head)[:-1] + ",\n" + ",\n".join(parts) + "}\n")
 
 
 if __name__ == "__main__":

@@ -153,10 +153,10 @@ pub fn adamw_plan(params: &AdamParams, elements: usize) -> Plan {
         let shape = Shape::vector(elements);
         plan.add_view(View { name: name.into(), allocation, offset: 64, shape, batch_stride: 0 })
     };
-    let persistent = Contents::Persistent(0x3F80_0000);
-    let parameter = inner("parameter", persistent);
+    let persistent = || Contents::Persistent(0x3F80_0000);
+    let parameter = inner("parameter", persistent());
     let gradient = inner("gradient", Contents::Host);
-    let (m, v) = (inner("m", persistent), inner("v", persistent));
+    let (m, v) = (inner("m", persistent()), inner("v", persistent()));
     let norm = plan.tensor("norm", Dtype::F32, Shape::vector(1), Contents::Host);
     let flag = plan.tensor("flag", Dtype::U32, Shape::vector(1), Contents::Persistent(u32::MAX));
     let op = adamw_op(&plan, params, [parameter, gradient, norm, flag], [m, v]);

@@ -19,6 +19,7 @@ mod activation;
 mod activation_grad;
 mod add;
 mod argmax;
+mod average;
 mod batch_norm;
 mod batch_norm_eval;
 mod batch_norm_grad;
@@ -40,6 +41,7 @@ mod gather;
 mod gather_bytes;
 mod matmul;
 mod matmul_split;
+mod max_norm;
 mod mean_loss;
 mod mlp_step_fused;
 mod mlp_step_sum;
@@ -64,12 +66,13 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 41] = [
+pub const STEMS: [Stem; 43] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
     ("add", add::cases),
     ("argmax", argmax::cases),
+    ("average", average::cases),
     ("batch_norm", batch_norm::cases),
     ("batch_norm_eval", batch_norm_eval::cases),
     ("batch_norm_grad", batch_norm_grad::cases),
@@ -91,6 +94,7 @@ pub const STEMS: [Stem; 41] = [
     ("gated_grad", gated_grad::cases),
     ("matmul", matmul::cases),
     ("matmul_split", matmul_split::cases),
+    ("max_norm", max_norm::cases),
     ("mean_loss", mean_loss::cases),
     ("mlp_step_fused", mlp_step_fused::cases),
     ("mlp_step_sum", mlp_step_sum::cases),

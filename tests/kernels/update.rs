@@ -5,9 +5,10 @@ use super::compare::{Expected, assert_close};
 use super::memory::{Memory, Seen};
 use super::prove::prove;
 use wgrad::elementwise::{MAX_SETTINGS, MAX_STATES, Shared, Update, updates};
+use wgrad::kernels::update::{Group, grouped_kernel};
 use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Kernel, Op, Section, Step, Tolerance};
-use wgrad::shape::Shape;
+use wgrad::shape::{Dtype, Shape};
 use wgrad::{Adagrad, Adam, Loss, Network, Optimizer, RAdam, Schedule, Sgd};
 
 /// Numbers of blocks of 64 parameters.
@@ -29,6 +30,22 @@ const DECAYED: [f32; 8] = [1e-40, -1e-40, 1.18e-38, -1.18e-38, 1e-45, -2e-38, 3e
 /// Place of the flag among the bindings, and of the first state.
 const FLAG: usize = 3;
 const STATES: usize = 4;
+
+/// Settings of blocks, in turn: an ordinary one, one that grows and overflows in hard cases, a frozen one, and two that use the
+/// second norm.
+const GROUPS: [Group; 5] = [
+    Group { frozen: 0.0, factor: 1.0, decay: 0.1, l2: 0.1, l1: 0.0, norm: 0.0, unused: [0.0; 2] },
+    Group { frozen: 0.0, factor: 2.0, decay: -4.0, l2: 0.0, l1: 0.05, norm: 0.0, unused: [0.0; 2] },
+    Group { frozen: 1.0, factor: 1.0, decay: 0.3, l2: 0.2, l1: 0.1, norm: 0.0, unused: [0.0; 2] },
+    Group { frozen: 0.0, factor: 3.0, decay: 0.0, l2: 0.25, l1: 0.3, norm: 1.0, unused: [0.0; 2] },
+    Group { frozen: 0.0, factor: 0.125, decay: 0.2, l2: 0.1, l1: 0.1, norm: 1.0, unused: [0.0; 2] },
+];
+
+/// Number of the frozen block.
+const FROZEN: usize = 2;
+
+/// Largest magnitude of a gradient, which clips a fifth of them.
+const MOST: f32 = 0.4;
 
 /// An optimizer for each update, and settings that are 0 by default.
 fn optimizers() -> Vec<Optimizer> {
@@ -53,7 +70,8 @@ fn kernel(optimizer: Optimizer) -> (&'static Kernel, Vec<u32>) {
 }
 
 fn update(kernel: &Kernel) -> &'static Update {
-    updates::ALL.iter().find(|update| update.kernel == kernel.name).expect("a declared update")
+    let has = |update: &&&Update| [update.kernel, update.grouped_kernel].contains(&kernel.name);
+    updates::ALL.iter().find(has).expect("a declared update")
 }
 
 /// Sets the values that the optimizer computes for a step, and its learning rate.
@@ -75,8 +93,31 @@ pub fn cases() -> Vec<Case> {
             }
         }
         cases.extend(hard(optimizer));
+        cases.extend(BLOCKS.into_iter().enumerate().map(|(seed, blocks)| {
+            let case = case(optimizer, SITUATIONS[(seed + 4) % 6], blocks, Values::Real, seed);
+            grouped(&at(case, optimizer, [0, 3, 40][seed % 3]), &GROUPS, MOST)
+        }));
+        // A device may flush a parameter below the normal range, whose sign is then 0.
+        let without_l1 = GROUPS.map(|group| Group { l1: 0.0, ..group });
+        cases.extend(hard(optimizer).iter().map(|case| grouped(case, &without_l1, MOST)));
     }
     cases
+}
+
+/// The same update with settings per block, and gradients of at most this magnitude.
+fn grouped(case: &Case, table: &[Group], most: f32) -> Case {
+    let (op, mut new) = (case.op().clone(), case.without_op());
+    let words = table.iter().cycle().take(op.items).flat_map(|group| bytemuck::cast::<_, [u32; Group::WORDS]>(*group));
+    let groups = new.plan.constant("groups", Dtype::F32, words.collect(), Group::WORDS);
+    let norm = case.inputs.iter().find(|input| input.view == op.views[2]).expect("there is a norm").words[0];
+    let norm = f32::from_bits(norm);
+    let norms = new.tensor("norms", Shape::vector(2), Fill::Real(1.0));
+    new.set_f32(norms, &[norm, 0.5 * norm + 0.1]);
+    let mut views = op.views.clone();
+    views[2] = norms;
+    views.push(groups);
+    let params = [&[op.params[0], most.to_bits()], &op.params[3..]].concat();
+    new.with(Op { kernel: grouped_kernel(update(op.kernel)), views, params, ..op })
 }
 
 /// Flags at and around the step; overflow, which a flag at the next step must not hide; decayed values.
@@ -154,21 +195,35 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (kernel, step) = (seen.case.op().kernel, seen.step());
     let update = update(kernel);
     let params: Vec<f64> = seen.case.op().params.iter().map(|word| f64::from(f32::from_bits(*word))).collect();
-    let ([max_norm, l2, decay], rate) = ([params[0], params[1], params[2]], f64::from(step.learning_rate));
+    let is_grouped = kernel.name == update.grouped_kernel;
+    let (max_norm, rate) = (params[0], f64::from(step.learning_rate));
     let mut settings = [0.0; MAX_SETTINGS];
-    settings[..update.settings.len()].copy_from_slice(&params[3..]);
+    settings[..update.settings.len()].copy_from_slice(&params[if is_grouped { 2 } else { 3 }..]);
     let scalars = [step.optimizer1, step.optimizer2, step.optimizer3, step.optimizer4].map(f64::from);
-    let shared = Shared { rate, kept: 1.0 - rate * decay, settings, scalars };
     let [parameter, gradient, norm] = [0, 1, 2].map(|binding| seen.numbers(binding));
     let states: Vec<Vec<f64>> = (0..update.states.len()).map(|state| seen.numbers(STATES + state)).collect();
-    let clip = (max_norm / (norm[0] + 1e-6)).min(1.0);
+    let table = if is_grouped { seen.numbers(STATES + states.len()) } else { Vec::new() };
     let frozen = seen.words(FLAG)[0] <= step.index;
     let after: Vec<_> = (0..parameter.len())
         .map(|i| {
             let mut element = [0.0; 1 + MAX_STATES];
             element[0] = parameter[i];
             states.iter().zip(&mut element[1..]).for_each(|(state, element)| *element = state[i]);
-            if frozen { element } else { (update.double)(element, gradient[i] * clip + l2 * parameter[i], &shared) }
+            // Frozen, factor of the learning rate, decay, L2 and L1 penalty, index of the norm.
+            let group: [f64; 6] = match table.chunks(8).nth(i / 64) {
+                Some(row) => std::array::from_fn(|column| row[column]),
+                None => [0.0, 1.0, params[2], params[1], 0.0, 0.0],
+            };
+            let [fixed, factor, decay, l2, l1, place] = group;
+            if frozen || fixed > 0.0 {
+                return element;
+            }
+            let clip = (max_norm / (norm[place as usize] + 1e-6)).min(1.0);
+            let most = if is_grouped { params[1] } else { f64::INFINITY };
+            let sign = if parameter[i] == 0.0 { 0.0 } else { parameter[i].signum() };
+            let g = (gradient[i] * clip).clamp(-most, most) + l2 * parameter[i] + l1 * sign;
+            let rate = rate * factor;
+            (update.double)(element, g, &Shared { rate, decay, kept: 1.0 - rate * decay, settings, scalars })
         })
         .collect();
     let column = |number: usize| after.iter().map(|element| element[number]).collect::<Vec<f64>>();
@@ -183,11 +238,55 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
 
 #[test]
 fn cpu_kernels_are_right() {
-    for update in updates::ALL {
-        let cases: Vec<_> = cases().into_iter().filter(|case| case.op().kernel.name == update.kernel).collect();
+    let all = cases();
+    for name in updates::ALL.iter().flat_map(|update| [update.kernel, update.grouped_kernel]) {
+        let cases: Vec<_> = all.iter().filter(|case| case.op().kernel.name == name).cloned().collect();
         // Where a centered variance is a small difference, the root is large or small.
-        let weak = if update.name.contains("centered") { 0.03 } else { 0.001 };
-        assert!(prove(&cases, oracle, weak) > 12_000, "{}", update.name);
+        let weak = if name.contains("centered") { 0.03 } else { 0.001 };
+        let least = if name.ends_with("_grouped") { 3_000 } else { 12_000 };
+        assert!(prove(&cases, oracle, weak) > least, "{name}");
+    }
+}
+
+/// Both the fast kernels and the references.
+#[test]
+fn frozen_blocks_keep_their_bits() {
+    let mut frozen = 0;
+    for case in cases().into_iter().filter(|case| case.op().kernel.name.ends_with("_grouped")) {
+        let mut fast = Memory::before(&case);
+        fast.call(&case, 0..case.op().items, case.op().kernel.fast.expect("it has one"));
+        for after in [Seen::new(&case).after, fast] {
+            let seen = Seen { case: &case, before: Memory::before(&case), after };
+            for (binding, _) in case.written().filter(|(binding, _)| *binding != FLAG && case.op().items > FROZEN) {
+                let elements = 64 * FROZEN..64 * (FROZEN + 1);
+                assert_eq!(
+                    seen.words(binding)[elements.clone()],
+                    seen.result_words(binding)[elements],
+                    "{}",
+                    case.name
+                );
+                frozen += 1;
+            }
+        }
+    }
+    assert!(frozen > 100, "only {frozen} views with a frozen block");
+}
+
+/// Groups that change nothing give the same bits as no groups.
+#[test]
+fn usual_groups_change_no_bit() {
+    for optimizer in optimizers() {
+        let single = at(decaying(optimizer, SITUATIONS[1], [0.0625, 0.125], 3, Values::Real, 1), optimizer, 3);
+        let usual = Group { factor: 1.0, l2: 0.0625, decay: 0.125, ..Group::default() };
+        let case = grouped(&single, &[usual], f32::MAX);
+        for binding in (0..single.op().views.len()).filter(|binding| ![1, 2].contains(binding)) {
+            let [alone, in_groups] = [Seen::new(&single), Seen::new(&case)];
+            assert_eq!(
+                alone.result_words(binding),
+                in_groups.result_words(binding),
+                "{optimizer:?}, binding {binding}"
+            );
+        }
     }
 }
 

@@ -22,8 +22,18 @@ use crate::command::report::Output;
 const OP_SHARE: f64 = 0.1;
 
 /// Options that set a single network, or its number of steps. They conflict with `--suite`.
-const ONE_NETWORK: [&str; 9] =
-    ["hidden", "loss", "optimizer", "learning_rate", "weight_decay", "momentum", "clip_norm", "batch", "steps"];
+const ONE_NETWORK: [&str; 10] = [
+    "hidden",
+    "loss",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "momentum",
+    "clip_norm",
+    "clip_value",
+    "batch",
+    "steps",
+];
 
 /// Options of the suite.
 #[derive(clap::Args)]

@@ -8,11 +8,11 @@ use std::time::Instant;
 use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, Record, TableLayout, replace};
 use wgrad::trainer::Builder;
-use wgrad::{Checkpoints, Error, Fit, History, Model, Result, Standardization, Targets, Trainer};
+use wgrad::{Average, Checkpoints, Error, Fit, History, Model, Result, Standardization, Targets, Trainer};
 
 use super::split::Sets;
 use super::stopping::Interrupt;
-use super::{Arguments, Settings, numbered, profile, save_split};
+use super::{Arguments, Settings, numbered, profile, save_split, texts};
 use crate::command::autotune::Chosen;
 use crate::command::baseline::Baseline;
 use crate::command::data::{self, STANDARD, Source};
@@ -80,11 +80,15 @@ impl<'a> Job<'a> {
         let warnings = warnings.into_iter().chain(sets.untrained_classes()).collect();
         let recipe = arguments.recipe.for_data(&arguments.data, train, sets.len())?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, sets.len()).epochs);
-        let steps = (epochs as u64).saturating_mul(train.len().div_ceil(step_rows(arguments, &recipe)) as u64);
+        let epoch_steps = train.len().div_ceil(step_rows(arguments, &recipe)) as u64;
+        let steps = (epochs as u64).saturating_mul(epoch_steps);
         let warmup_steps = arguments.warmup_steps(steps)?;
         let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
-        let builder = builder(arguments, &recipe, &sets)?.schedule(arguments.schedule(steps, warmup_steps)?);
+        let mut builder = builder(arguments, &recipe, &sets)?.schedule(arguments.schedule(steps, warmup_steps)?);
+        if let Some(average) = &arguments.average {
+            builder = builder.average(Average::parse(&average.0, epoch_steps)?);
+        }
         let trainer = tuning.train(builder).build(&device)?;
         let wanted = arguments.wanted_path(train)?;
         let origin = arguments.origin(&Settings { sets: &sets, recipe: &recipe, epochs, warmup_steps }, contents)?;
@@ -147,6 +151,9 @@ impl<'a> Job<'a> {
             schedule: &arguments.schedule.0,
             warmup_steps: self.warmup_steps,
             clip_norm: recipe.clip_norm,
+            clip_value: recipe.clip_value,
+            average: arguments.average.as_ref().map(|average| &average.0[..]),
+            groups: texts(&arguments.groups.groups()),
             batch: recipe.batch,
             accumulate: arguments.accumulate,
             epochs: self.epochs,
@@ -329,8 +336,14 @@ fn builder(arguments: &Arguments, recipe: &Recipe, sets: &Sets) -> Result<Builde
         .accumulate(arguments.accumulate)
         .seed(arguments.seed)
         .preprocessing(fit(train)?);
+    for group in arguments.groups.groups() {
+        builder = builder.group(group);
+    }
     if let Some(norm) = recipe.clip_norm {
         builder = builder.clip_norm(norm);
+    }
+    if let Some(value) = recipe.clip_value {
+        builder = builder.clip_value(value);
     }
     if recipe.loss.scales_targets() && train.target_values().is_some() {
         builder = builder.target_scaling(Standardization::fit_targets(train)?);

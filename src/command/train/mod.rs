@@ -13,13 +13,14 @@ use clap::ValueHint;
 use wgrad::data::ClassWeights;
 use wgrad::metrics::Metric;
 use wgrad::model::{Origin, check_replaceable};
-use wgrad::{Dataset, Error, Model, Result, Schedule};
+use wgrad::{Average, Dataset, Error, Model, ParameterGroup, Result, Schedule};
 
 use super::autotune::TuningOptions;
 use super::columns::Columns;
 use super::data;
 use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
+use super::groups::GroupOptions;
 use super::names::names;
 use super::numbers::{Amount, count, seed};
 use super::plot::{PictureFile, same_file};
@@ -102,6 +103,8 @@ pub struct Arguments {
     save_split: Option<PathBuf>,
     #[command(flatten)]
     recipe: Options,
+    #[command(flatten)]
+    groups: GroupOptions,
     /// Gradient accumulation: batches per step [default: 1]
     ///
     /// Gradients of N batches are added before each update. A step then has N times as many rows as --batch, but needs
@@ -124,6 +127,14 @@ pub struct Arguments {
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(Amount), allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     warmup: Option<Amount>,
+    /// Average of the parameters, "ema(decay=0.999)" [default: none]
+    ///
+    /// The model, evaluations and the choice of the best epoch use it in place of the last parameters. ema is an exponential
+    /// moving average; warm_up=true lets its decay begin small. "swa(start_epoch=10, every=50)" is stochastic weight averaging:
+    /// the mean of the parameters after every 50 steps, by default every epoch, once 10 epochs are done.
+    #[arg(long, value_name = "NAME", value_parser = names::<AverageText>(&Average::NAMES).in_any_case())]
+    #[arg(hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
+    average: Option<AverageText>,
     /// Number of epochs [default: by data set, 5 to 100]
     ///
     /// An epoch is a pass over the training set.
@@ -222,6 +233,18 @@ impl FromStr for ScheduleText {
     }
 }
 
+/// Text of an average, which is read once the number of steps per epoch is known.
+#[derive(Clone)]
+struct AverageText(String);
+
+impl FromStr for AverageText {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Average::parse(text, 1).map(|_| Self(text.into()))
+    }
+}
+
 /// Trains and saves the model. Returns the exit code.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     let mut job = Job::prepare(arguments, output)?;
@@ -311,6 +334,9 @@ impl Arguments {
             ("schedule", self.schedule.0.clone()),
             ("warmup", given((*warmup_steps > 0).then(|| warmup_steps.to_string()))),
             ("clip_norm", given(recipe.clip_norm.map(|norm| norm.to_string()))),
+            ("clip_value", given(recipe.clip_value.map(|value| value.to_string()))),
+            ("average", given(self.average.as_ref().map(|average| average.0.clone()))),
+            ("groups", texts(&self.groups.groups()).join("; ")),
             ("batch", recipe.batch.to_string()),
             ("accumulate", self.accumulate.to_string()),
             ("epochs", epochs.to_string()),
@@ -358,6 +384,11 @@ impl Arguments {
         }
         Ok(Some(file))
     }
+}
+
+/// Returns groups of parameters as text.
+fn texts(groups: &[ParameterGroup]) -> Vec<String> {
+    groups.iter().map(ParameterGroup::to_string).collect()
 }
 
 /// Returns numbered paths: `m.safetensors`, `m-2.safetensors`, `m-3.safetensors`, …

@@ -34,14 +34,24 @@ pub(super) fn allocate(
 
 /// Creates a buffer with the initial contents of the allocation.
 fn fresh(device: &GpuDevice, allocation: &Allocation) -> Result<wgpu::Buffer> {
-    let fill = match allocation.contents {
-        Contents::Persistent(word) => word,
-        Contents::Host | Contents::Computed => POISON,
-    };
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     // An allocation without elements still needs a buffer to bind.
     let bytes = 4 * allocation.elements.max(1);
-    buffer(device, &allocation.name, bytes, usage, |words| words.fill(fill), fill != 0)
+    let filled = |word: u32| buffer(device, &allocation.name, bytes, usage, |words| words.fill(word), word != 0);
+    match &allocation.contents {
+        Contents::Persistent(word) => filled(*word),
+        Contents::Host | Contents::Computed => filled(POISON),
+        Contents::Constant(words) => buffer(device, &allocation.name, bytes, usage, in_parts(words), true),
+    }
+}
+
+/// Returns a function that copies words part by part, from the beginning.
+fn in_parts(mut words: &[u32]) -> impl FnMut(&mut [u32]) {
+    move |part| {
+        let (now, later) = words.split_at(part.len());
+        part.copy_from_slice(now);
+        words = later;
+    }
 }
 
 /// Creates a buffer of uniform records with a stride of `RECORD` bytes.
@@ -51,13 +61,7 @@ pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Res
     for (chunk, record) in words.chunks_exact_mut(RECORD / 4).zip(records) {
         chunk[..record.len()].copy_from_slice(record);
     }
-    let mut rest = words.as_slice();
-    let fill = |part: &mut [u32]| {
-        let (now, later) = rest.split_at(part.len());
-        part.copy_from_slice(now);
-        rest = later;
-    };
-    buffer(device, name, 4 * words.len(), usage, fill, true)
+    buffer(device, name, 4 * words.len(), usage, in_parts(&words), true)
 }
 
 /// Creates a staging buffer, from which the host reads a copy.

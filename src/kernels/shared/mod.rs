@@ -39,6 +39,10 @@ pub const DROPOUT: &str = include_str!("../../../shaders/shared/dropout.wgsl");
 pub const FINITE: &str = include_str!("../../../shaders/shared/finite.wgsl");
 /// Math functions that replace WGSL's own, which guarantee too little accuracy. Needs [`FINITE`].
 pub const FUNCTIONS: &str = include_str!("../../../shaders/shared/functions.wgsl");
+/// Settings of an update that differ between groups of parameters. Needs [`STEP`], [`CLIP`] and [`ABOVE`].
+pub const GROUPED: &str = include_str!("../../../shaders/shared/grouped.wgsl");
+/// Settings of an update that are the same for all parameters. Needs [`STEP`] and [`CLIP`].
+pub const UNGROUPED: &str = include_str!("../../../shaders/shared/ungrouped.wgsl");
 /// Linear invocation index in a 1-D grid that may be folded into rows.
 pub const LINE: &str = include_str!("../../../shaders/shared/linear_index.wgsl");
 /// Sums over the parts of split matrix multiplications.

@@ -21,8 +21,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::lower::AVERAGE;
 use crate::model::{BEST, Tensor, prefixed_shapes, write_parameters};
-use crate::optim::Optimizer;
+use crate::optim::{Average, Optimizer};
 use crate::trainer::Trainer;
 use crate::trainer::fit_state::{FitState, FitStateHeader};
 use crate::trainer::load::Loaded;
@@ -269,7 +270,7 @@ impl Trainer {
         ];
         self.forget()?;
         self.ensure_steps()?;
-        let stored = stored(self.spec.optimizer);
+        let stored = stored(self.spec.optimizer, self.spec.average);
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
         let wanted: usize = stored.iter().map(|prefix| prefixed_shapes(&self.spec.network, prefix).len()).sum();
@@ -302,10 +303,10 @@ impl Trainer {
 }
 
 /// Returns the name prefixes of the tensors that a checkpoint stores per parameter: the empty prefix for the parameter
-/// itself, and one prefix per optimizer state.
-pub(super) fn stored(optimizer: Optimizer) -> Vec<String> {
+/// itself, one prefix per optimizer state, and that of the average, if there is one.
+pub(super) fn stored(optimizer: Optimizer, average: Option<Average>) -> Vec<String> {
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
-    [String::new()].into_iter().chain(states).collect()
+    [String::new()].into_iter().chain(states).chain(average.map(|_| AVERAGE.into())).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::loss::Loss;
 use crate::lower::TrainingSpec;
 use crate::metrics::Metric;
 use crate::network::Network;
-use crate::optim::Optimizer;
+use crate::optim::{Average, Optimizer, ParameterGroup};
 use crate::plan::{Plan, Section};
 use crate::schedule::Schedule;
 use crate::specialize::{Choice, Tuning};
@@ -30,7 +30,13 @@ pub(super) struct Settings {
     loss: Loss,
     optimizer: Optimizer,
     schedule: Schedule,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<ParameterGroup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    average: Option<Average>,
     clip_norm: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_value: Option<f64>,
     batch: usize,
     accumulate: usize,
     seed: u64,
@@ -86,7 +92,10 @@ impl Settings {
             loss: spec.loss,
             optimizer: spec.optimizer.with_learning_rate(trainer.built_learning_rate),
             schedule: trainer.schedule.clone(),
+            groups: spec.groups.clone(),
+            average: spec.average,
             clip_norm: spec.clip_norm,
+            clip_value: spec.clip_value,
             batch: trainer.batch,
             accumulate: trainer.accumulate,
             seed: trainer.seed,
@@ -104,7 +113,10 @@ impl Settings {
     /// The first problem.
     pub(super) fn check(&self) -> Result<()> {
         let spec = TrainingSpec {
+            groups: self.groups.clone(),
+            average: self.average,
             clip_norm: self.clip_norm,
+            clip_value: self.clip_value,
             accumulate: self.accumulate,
             evaluate_rows: 1,
             ..TrainingSpec::new(self.network.clone(), self.loss, self.optimizer, self.batch)
@@ -136,6 +148,10 @@ impl Settings {
 
     pub(super) fn optimizer(&self) -> Optimizer {
         self.optimizer
+    }
+
+    pub(super) fn average(&self) -> Option<Average> {
+        self.average
     }
 
     pub(super) fn schedule(&self) -> &Schedule {
@@ -213,11 +229,14 @@ const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
         (Value::Object(fields), Value::Object(others)) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_by_key(|(field, _)| (*field != "kind", LAST.iter().position(|last| last == field)));
-            fields.into_iter().find_map(|(field, made)| {
+            // A setting that is not written has its default.
+            let mut names: Vec<_> =
+                fields.keys().chain(others.keys().filter(|name| !fields.contains_key(*name))).collect();
+            names.sort_by_key(|field| (*field != "kind", LAST.iter().position(|last| last == field)));
+            names.into_iter().find_map(|field| {
                 let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
-                difference(name, made, others.get(field).unwrap_or(&Value::Null))
+                let [made, now] = [fields, others].map(|fields| fields.get(field).unwrap_or(&Value::Null));
+                difference(name, made, now)
             })
         }
         // The path of the first different element is returned, since a message shows only the beginning of a long list.

@@ -23,8 +23,10 @@ fn of_updates() -> impl Iterator<Item = (&'static str, String, String, String)> 
         let downhill = if update.name == "adan" { "(p - change)" } else { "p * kept - " };
         let uphill = downhill.replace('-', "+");
         let mut faults = vec![
-            (update.kernel, "weight decay is forgotten".into(), " + params.l2 * before.p".into(), String::new()),
-            (update.kernel, "uphill".into(), downhill.into(), uphill),
+            (update.kernel, "weight decay is forgotten".into(), " + params.l2 * p".into(), String::new()),
+            (update.kernel, "uphill".into(), downhill.into(), uphill.clone()),
+            (update.grouped_kernel, "frozen blocks are updated".into(), "setting(i, 0u) != 0.0".into(), "false".into()),
+            (update.grouped_kernel, "uphill".into(), downhill.into(), uphill),
         ];
         faults.extend(update.states.iter().map(|state| {
             let store = format!("{state}[i] = element.{state};");

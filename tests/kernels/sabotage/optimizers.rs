@@ -3,7 +3,7 @@
 use super::{Sabotage, at_step, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::elementwise::{Update, updates};
-use wgrad::kernels::{norm, square_sum, update};
+use wgrad::kernels::{average, max_norm, norm, square_sum, update};
 use wgrad::plan::{BufferArg, Call, Kernel, Step};
 
 pub(super) const TABLE: &[Sabotage] = &[
@@ -13,6 +13,37 @@ pub(super) const TABLE: &[Sabotage] = &[
         reading(call, &norm::KERNEL, 0, |partial| partial[partial.len() - 1] = 0);
     }),
     ("norm", "flag never set", |call| flagging(call, &norm::KERNEL, 2, |_, _| ())),
+    ("average", "another weight", |call| at_step(call, &average::KERNEL, |step| step.average *= 0.5)),
+    ("average", "the average is not kept", |call| {
+        writing(call, &average::KERNEL, 1, |average, old| average.copy_from_slice(old));
+    }),
+    ("average", "flag ignored", |call| flagging(call, &average::KERNEL, 2, |_, _| ())),
+    ("average", "an update that overflowed counts", |call| at_step(call, &average::KERNEL, |step| step.index -= 1)),
+    ("average", "last of each block skipped", |call| {
+        writing(call, &average::KERNEL, 1, |average, old| skip(average, old, |i| i % 64 == 63));
+    }),
+    ("max_norm", "short rows grow to the norm", |call| {
+        let most = f32::from_bits(call.params[2]);
+        let columns = call.params[0] as usize;
+        writing(call, &max_norm::KERNEL, 0, |weight, _| {
+            for row in bytemuck::cast_slice_mut::<u32, f32>(weight).chunks_exact_mut(columns) {
+                let norm = row.iter().map(|w| w * w).sum::<f32>().sqrt();
+                row.iter_mut().for_each(|w| *w *= most / norm);
+            }
+        });
+    }),
+    ("max_norm", "another norm", |call| with_param(call, &max_norm::KERNEL, 2, |most| 0.9 * most)),
+    ("max_norm", "last row skipped", |call| {
+        let columns = call.params[0] as usize;
+        writing(call, &max_norm::KERNEL, 0, |weight, old| {
+            let last = weight.len() - columns;
+            skip(weight, old, |i| i >= last);
+        });
+    }),
+    ("max_norm", "flag ignored", |call| flagging(call, &max_norm::KERNEL, 1, |_, _| ())),
+    ("max_norm", "an update that overflowed counts", |call| {
+        at_step(call, &max_norm::KERNEL, |step| step.index -= 1);
+    }),
     ("square_sum", "absolute values, not squares", |call| {
         reading(call, &square_sum::KERNEL, 0, |gradient| each(gradient, |g| g.abs().sqrt()));
     }),
@@ -29,15 +60,28 @@ pub(super) type FaultyUpdate = (&'static str, String, super::Faulty);
 /// Places of the bindings and parameters that all updates have.
 const FLAG: usize = 3;
 const STATES: usize = 4;
-const SETTINGS: usize = 3;
+
+/// A mistake in the settings of each block: description, and the faulty settings.
+type FaultyGroup = (&'static str, fn(&mut [f32]));
+
+const FAULTY_GROUPS: [FaultyGroup; 6] = [
+    ("frozen blocks are updated", |group| group[0] = 0.0),
+    ("factor of the learning rate ignored", |group| group[1] = 1.0),
+    ("decay of the group ignored", |group| group[2] = 0.0),
+    ("L2 penalty of the group ignored", |group| group[3] = 0.0),
+    ("L1 penalty ignored", |group| group[4] = 0.0),
+    ("norm of another tensor", |group| group[5] = 0.0),
+];
 
 /// Returns the faulty updates, which are the same mistakes for each update.
 pub(super) fn faulty_updates() -> Vec<FaultyUpdate> {
-    updates::ALL.iter().flat_map(|update| faults_of(update)).collect()
+    let faults = |update| [false, true].into_iter().flat_map(move |grouped| faults_of(update, grouped));
+    updates::ALL.iter().copied().flat_map(faults).collect()
 }
 
-fn faults_of(update: &'static Update) -> Vec<FaultyUpdate> {
-    let kernel = update::kernel(update);
+fn faults_of(update: &'static Update, grouped: bool) -> Vec<FaultyUpdate> {
+    let kernel = if grouped { update::grouped_kernel(update) } else { update::kernel(update) };
+    let first_setting = kernel.params.len() - update.settings.len();
     let mut faults: Vec<FaultyUpdate> = Vec::new();
     let mut fault = |wrong: String, reference: super::Faulty| faults.push((kernel.name, wrong, reference));
     let smallest = if update.states.is_empty() { 0 } else { STATES };
@@ -49,8 +93,16 @@ fn faults_of(update: &'static Update) -> Vec<FaultyUpdate> {
     );
     fault("what has decayed stays".into(), Box::new(move |call| unflushed(call, kernel, smallest)));
     fault("clipping ignored".into(), Box::new(|call| with_param(call, kernel, 0, |_| f32::MAX)));
-    fault("L2 penalty ignored".into(), Box::new(|call| with_param(call, kernel, 1, |_| 0.0)));
-    if update.name != "adan" {
+    if grouped {
+        fault("clipping by value ignored".into(), Box::new(|call| with_param(call, kernel, 1, |_| f32::MAX)));
+        let groups = STATES + update.states.len();
+        for (wrong, change) in FAULTY_GROUPS {
+            let change_all =
+                move |words: &mut [u32]| bytemuck::cast_slice_mut(words).chunks_exact_mut(8).for_each(change);
+            fault(wrong.into(), Box::new(move |call| reading(call, kernel, groups, change_all)));
+        }
+    } else {
+        fault("L2 penalty ignored".into(), Box::new(|call| with_param(call, kernel, 1, |_| 0.0)));
         fault("decoupled weight decay ignored".into(), Box::new(|call| with_param(call, kernel, 2, |_| 0.0)));
     }
     fault("step upwards".into(), Box::new(|call| at_step(call, kernel, |step| step.learning_rate *= -1.0)));
@@ -66,7 +118,7 @@ fn faults_of(update: &'static Update) -> Vec<FaultyUpdate> {
         Box::new(|call| writing(call, kernel, 0, |parameter, old| skip(parameter, old, |i| i % 64 == 63))),
     );
     for (number, setting) in update.settings.iter().enumerate() {
-        let wrong = move |call: Call<'_>| with_param(call, kernel, SETTINGS + number, |value| 0.5 * value + 0.013);
+        let wrong = move |call: Call<'_>| with_param(call, kernel, first_setting + number, |value| 0.5 * value + 0.013);
         fault(format!("another {setting}"), Box::new(wrong));
     }
     for (number, scalar) in update.scalars.iter().enumerate() {

@@ -1,0 +1,90 @@
+//! Options for some parameters alone: frozen layers, learning rates, weight decay, penalties, largest norms.
+
+use std::str::FromStr;
+
+use wgrad::{Error, ParameterGroup, Result};
+
+/// Options of commands with the training of a network.
+#[derive(clap::Args)]
+pub struct GroupOptions {
+    /// Frozen parameters, as in "0,2.bias" [default: none]
+    ///
+    /// TENSORS is a list: 2 for layer 2, 2.weight for its weights, bias for all biases, dense or layer_norm for layers of
+    /// a kind, norm for all normalization layers, vectors for all that is no matrix, matrices for the others, * for all.
+    /// Layers of all kinds are numbered from 0, as `wgrad show` prints them.
+    #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
+    freeze: Option<String>,
+    /// Parameters without weight decay, as "bias,norm" [default: none]
+    ///
+    /// Written as for --freeze. With "vectors", only matrices have weight decay.
+    #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
+    no_decay: Option<String>,
+    /// Learning rate of some parameters, "0=0.1" [default: 1]
+    ///
+    /// Factor of the learning rate for parameters that are written as for --freeze. The option may be repeated; where two
+    /// name the same parameters, the later one counts.
+    #[arg(long, value_name = "TENSORS=X", help_heading = "Training", hide_short_help = true)]
+    rate_factor: Vec<Numbered>,
+    /// L1 penalty, "1e-4" or "0=1e-4" [default: none]
+    ///
+    /// X·sum of |p| is added to the loss, for the parameters before the sign =, written as for --freeze; without them, for
+    /// all matrices. Its gradient is added after clipping, and the reported losses are without it. The option may be
+    /// repeated. With --l2, it is the penalty of an elastic net.
+    #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    l1: Vec<Numbered>,
+    /// L2 penalty, "1e-4" or "0=1e-4" [default: none]
+    ///
+    /// X·sum of p² is added to the loss, as for --l1. With sgd it is the same as --weight-decay with twice the value.
+    #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    l2: Vec<Numbered>,
+    /// Largest norm of the weights into a unit, "3" or "0=3"
+    ///
+    /// After each step, rows of weight matrices that are longer are scaled down to it. Parameters are written as for --l1.
+    #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    max_norm: Vec<Numbered>,
+}
+
+/// Number for some tensors: `0,2=0.1`.
+#[derive(Clone)]
+struct Numbered {
+    tensors: String,
+    number: f64,
+}
+
+impl FromStr for Numbered {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parts = text.rsplit_once('=').and_then(|(tensors, number)| Some((tensors, number.trim().parse().ok()?)));
+        let (tensors, number) =
+            parts.ok_or_else(|| Error::value("option", "value", format!("`{text}`"), "TENSORS=X, as in 0,2=0.1"))?;
+        Ok(Self { tensors: tensors.into(), number })
+    }
+}
+
+/// Parses a number for some tensors; for all matrices, if none are named.
+fn of_matrices(text: &str) -> Result<Numbered> {
+    if text.contains('=') { text.parse() } else { format!("matrices={text}").parse() }
+}
+
+impl GroupOptions {
+    /// Returns the groups.
+    pub fn groups(&self) -> Vec<ParameterGroup> {
+        let undecayed = self.no_decay.iter().map(|tensors| ParameterGroup::of(tensors).without_weight_decay());
+        type Setter = fn(ParameterGroup, f64) -> ParameterGroup;
+        let numbers: [(&[Numbered], Setter); 4] = [
+            (&self.rate_factor, ParameterGroup::learning_rate_factor),
+            (&self.l1, ParameterGroup::l1),
+            (&self.l2, ParameterGroup::l2),
+            (&self.max_norm, ParameterGroup::max_norm),
+        ];
+        let numbered = numbers.into_iter().flat_map(|(options, set)| {
+            options.iter().map(move |Numbered { tensors, number }| set(ParameterGroup::of(tensors), *number))
+        });
+        let frozen = self.freeze.iter().map(|tensors| ParameterGroup::of(tensors).frozen());
+        numbered.chain(undecayed).chain(frozen).collect()
+    }
+}
