@@ -296,15 +296,11 @@ impl Values {
             bytemuck::cast_slice::<u32, f32>(call.params).split_at(COMMON_PARAMS[usize::from(grouped)].len());
         let mut settings = [0.0; MAX_SETTINGS];
         settings[..update.settings.len()].copy_from_slice(given);
-        let [max_norm, l2, decay, max_value] = match *common {
-            [max_norm, max_value] => [max_norm, 0.0, 0.0, max_value],
-            [max_norm, l2, decay, ..] => [max_norm, l2, decay, 0.0],
-            _ => [0.0; 4],
-        };
+        let [l2, decay, max_value] = if grouped { [0.0, 0.0, common[1]] } else { [common[1], common[2], 0.0] };
         let (step, rate) = (call.step, call.step.learning_rate);
         let scalars = [step.optimizer1, step.optimizer2, step.optimizer3, step.optimizer4];
         let shared = Shared { rate, decay, kept: 1.0 - rate * decay, settings, scalars };
-        Self { shared, max_norm, l2, max_value }
+        Self { shared, max_norm: common[0], l2, max_value }
     }
 }
 

@@ -282,7 +282,6 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("average", "the flag is not looked at", " || atomicLoad(&flag[0]) <= step.index + 1u", ""),
     ("average", "an update that overflowed counts", "<= step.index + 1u", "<= step.index"),
     ("average", "the first step is not copied", "step.average >= 1.0", "false && step.average >= 1.0"),
-    ("average", "what has decayed stays", "normal(average[i]", "(average[i]"),
     ("max_norm", "short rows grow", "if norm > params.max_norm {", "if norm > 0.0 {"),
     ("max_norm", "the root is missing", "sqrt(row_sum(squares, local)) * scale.y", "row_sum(squares, local) * scale.y"),
     ("max_norm", "the flag is not looked at", " && atomicLoad(&flag[0]) > step.index + 1u", ""),
