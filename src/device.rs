@@ -322,7 +322,7 @@ impl Device {
     ///
     /// # Examples
     /// ```
-    /// use wgrad::lower::{TrainingSpec, lower};
+    /// use wgrad::{TrainingSpec, internals::lower::lower};
     /// use wgrad::{Adam, Device, Loss, Network};
     /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let plan = Device::cpu().specialize(lower(&spec)?)?;
@@ -360,7 +360,7 @@ impl Device {
     ///
     /// # Examples
     /// ```
-    /// use wgrad::lower::{TrainingSpec, lower};
+    /// use wgrad::{TrainingSpec, internals::lower::lower};
     /// use wgrad::{Adam, Device, Loss, Network};
     /// let spec = TrainingSpec::new(Network::input(2).dense(1), Loss::mean_squared_error(), Adam::new(1e-3), 4);
     /// let executor = Device::reference().executor(lower(&spec)?)?;

@@ -138,6 +138,17 @@ impl Kind {
 }
 
 impl Init {
+    /// Names of all initializations.
+    pub const NAMES: [&str; KINDS.len()] = {
+        let mut names = [""; KINDS.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = KINDS[at].name;
+            at += 1;
+        }
+        names
+    };
+
     /// Texts and formulas of all initializations, for `wgrad list`.
     #[doc(hidden)]
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -326,7 +337,7 @@ impl FromStr for Init {
         let term = Term::parse("initialization", text)?;
         match KINDS.iter().find(|kind| kind.name == term.name) {
             Some(kind) => kind.parse(&term),
-            None => Err(Error::unknown("initialization", term.name, &KINDS.map(|kind| kind.name))),
+            None => Err(Error::unknown("initialization", term.name, &Self::NAMES)),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt::Write;
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use crate::error::{Error, Result};
 
 /// Term: a name and its arguments.
@@ -176,6 +178,44 @@ pub fn grouped(number: u64) -> String {
     })
 }
 
+/// Returns the number of columns that a text takes on a terminal.
+///
+/// ```
+/// assert_eq!(wgrad::data::columns("東京 1"), 6);
+/// ```
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Fills a text with blanks to a number of columns, at its beginning if it is aligned right.
+///
+/// ```
+/// assert_eq!(wgrad::data::padded("東京", 6, true), "  東京");
+/// ```
+pub fn padded(text: &str, width: usize, is_right: bool) -> String {
+    let blanks = " ".repeat(width.saturating_sub(columns(text)));
+    if is_right { blanks + text } else { text.to_string() + &blanks }
+}
+
+/// Shortens a text to at most `most` columns; `…` replaces the end.
+///
+/// ```
+/// assert_eq!(wgrad::data::shortened("temperature", 8), "tempera…");
+/// ```
+pub fn shortened(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.into();
+    }
+    let mut room = most.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let fits = width <= room;
+        room = room.saturating_sub(width);
+        fits
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
 /// Formats rows of cells as aligned columns, two spaces apart. The first `left` columns and the last are left-aligned,
 /// all others right-aligned. All rows must have the same number of cells. Cells are escaped by [`shown`].
 pub fn table(rows: &[Vec<String>], left: usize) -> String {
@@ -186,13 +226,11 @@ pub fn table(rows: &[Vec<String>], left: usize) -> String {
 pub fn table_with_gap(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let gap = " ".repeat(gap);
     let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let cell = |(column, text): (usize, &Cow<'_, str>)| {
-        let width = widths[column];
-        if column < left || column + 1 == columns { format!("{text:<width$}") } else { format!("{text:>width$}") }
-    };
+    let count = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let cell =
+        |(column, text): (usize, &Cow<'_, str>)| padded(text, widths[column], column >= left && column + 1 < count);
     let line = |row: &Vec<Cow<'_, str>>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join(&gap);
     rows.iter().map(|row| line(row).trim_end().to_string() + "\n").collect()
 }

@@ -22,8 +22,9 @@ const INTERNALS: [&str; 12] = [
     "command",
 ];
 
-/// Internal files whose macros make public constructors.
-const DECLARATIONS: [&str; 2] = ["elementwise/activations.rs", "elementwise/losses.rs"];
+/// Internal files with public items: macros that make constructors, and types that other modules export.
+const DECLARATIONS: [&str; 5] =
+    ["elementwise/activations.rs", "elementwise/losses.rs", "lower/spec.rs", "plan/tile.rs", "specialize/tuning.rs"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

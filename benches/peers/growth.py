@@ -13,8 +13,8 @@ import pathlib
 
 import runs
 
-# Threads, and the colour of each: apart for all eyes, also in print.
-COLOURS = {1: "#0072b2", 2: "#d55e00"}
+# Threads, and the color of each: apart for all eyes, also in print.
+COLORS = {1: "#0072b2", 2: "#d55e00"}
 WORDS = {1: "1 thread", 2: "2 threads"}
 
 SWEEPS = [
@@ -81,9 +81,9 @@ def text(x, y, words, size=12, anchor="middle", more=""):
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{more}>{html.escape(words)}</text>'
 
 
-def line(points, colour, more=""):
+def line(points, color, more=""):
     joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline points="{joined}" fill="none" stroke="{colour}"{more}/>'
+    return f'<polyline points="{joined}" fill="none" stroke="{color}"{more}/>'
 
 
 def panel(number, sweep, points, peaks):
@@ -107,13 +107,13 @@ def panel(number, sweep, points, peaks):
         drawn.append(text(x, top + height + 20, f"{value:,}"))
     drawn.append(line([(left, top), (left, top + height), (left + width, top + height)], "#555"))
     drawn.append(text(left + width / 2, top + height + 44, below, 13))
-    for threads, colour in COLOURS.items():
+    for threads, color in COLORS.items():
         mine = [p for p in points if p["threads"] == threads]
         bound = [(across(p["at"]), up(bounds[threads, p["at"]])) for p in mine]
-        drawn.append(line(bound, colour, ' stroke-width="1.5" stroke-dasharray="6 4"'))
+        drawn.append(line(bound, color, ' stroke-width="1.5" stroke-dasharray="6 4"'))
         seen = [(across(p["at"]), up(p["ms"])) for p in mine]
-        drawn.append(line(seen, colour, ' stroke-width="2"'))
-        drawn += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in seen]
+        drawn.append(line(seen, color, ' stroke-width="2"'))
+        drawn += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in seen]
     return drawn
 
 
@@ -130,11 +130,11 @@ def picture(facts, sweeps, peaks):
     for number, (sweep, points) in enumerate(sweeps):
         drawn += panel(number, sweep, points, peaks)
     x, y = 70, HEIGHT - 26
-    for threads, colour in COLOURS.items():
-        drawn.append(line([(x, y), (x + 36, y)], colour, ' stroke-width="2"'))
-        drawn.append(f'<circle cx="{x + 18}" cy="{y}" r="3" fill="{colour}"/>')
+    for threads, color in COLORS.items():
+        drawn.append(line([(x, y), (x + 36, y)], color, ' stroke-width="2"'))
+        drawn.append(f'<circle cx="{x + 18}" cy="{y}" r="3" fill="{color}"/>')
         drawn.append(text(x + 44, y + 4, f"{WORDS[threads]}, measured", 13, "start"))
-        drawn.append(line([(x + 220, y), (x + 256, y)], colour, ' stroke-width="1.5" stroke-dasharray="6 4"'))
+        drawn.append(line([(x + 220, y), (x + 256, y)], color, ' stroke-width="1.5" stroke-dasharray="6 4"'))
         words = f"its matmuls at the peak, {peaks[threads]:.0f} GFLOP/s"
         drawn.append(text(x + 264, y + 4, words, 13, "start"))
         x += 565
@@ -143,7 +143,7 @@ def picture(facts, sweeps, peaks):
 
 def table(first, points, peaks):
     """A row for each network, and three columns for each number of threads."""
-    heads = [f"{what}, {WORDS[threads]}" for threads in COLOURS for what in ("ms", "GFLOP/s", "of the peak")]
+    heads = [f"{what}, {WORDS[threads]}" for threads in COLORS for what in ("ms", "GFLOP/s", "of the peak")]
     rows = {}
     for point in points:
         row = rows.setdefault(str(point["at"]), [])
@@ -161,7 +161,7 @@ def main():
     parser.add_argument("--coarse", action="store_true", help="every third point only, to try it")
     given = parser.parse_args()
     facts, steps = runs.Facts(), Steps(given.seconds)
-    peaks = {threads: 0 for threads in COLOURS}
+    peaks = {threads: 0 for threads in COLORS}
 
     def look_for_peaks():
         """Between all else, since a bound is the most that was ever seen."""
@@ -174,20 +174,20 @@ def main():
         name, below, at, network = sweep
         at = at[::3] if given.coarse else at
         sweep = (name, below, at, network)
-        points = [steps.point(threads, name, *network(x)) | {"at": x} for x in at for threads in COLOURS]
+        points = [steps.point(threads, name, *network(x)) | {"at": x} for x in at for threads in COLORS]
         sweeps.append((sweep, points))
         look_for_peaks()
     odd = [
         steps.point(threads, name, layers, batch) | {"at": name}
         for name, layers, batch in ODD
-        for threads in COLOURS
+        for threads in COLORS
     ]
     look_for_peaks()
     ended = facts.ended(given, {})
     lines = [f"# How the time of a step grows, {ended['date']}", "", *runs.told(ended)]
     lines += [
         "Products of a step, as GFLOP/s and as a share of the peak: "
-        + ", ".join(f"{peaks[threads]:.0f} GFLOP/s on {WORDS[threads]}" for threads in COLOURS)
+        + ", ".join(f"{peaks[threads]:.0f} GFLOP/s on {WORDS[threads]}" for threads in COLORS)
         + ", the most multiply-adds on numbers in registers that this run saw.",
         "ReLU between layers, softmax cross-entropy, Adam.",
     ]

@@ -11,6 +11,8 @@ use wgrad::trainer::Builder;
 use wgrad::verify::Verify;
 use wgrad::{Device, Error, Result};
 
+use super::paths::on_disk;
+
 /// Values of `--autotune` and `WGRAD_TUNING` that select the default tile sizes.
 const NONE: [&str; 2] = ["none", "off"];
 
@@ -26,6 +28,7 @@ pub struct TuningOptions {
     /// no sizes: there, a file is an error, except in `bench`.
     #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Device", hide_short_help = true)]
+    #[arg(value_parser = on_disk())]
     autotune: Option<PathBuf>,
 }
 

@@ -141,14 +141,13 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
     let (path, options) = (table_path(source)?, columns.form());
     match Table::read_and_inspect(&path, &options) {
         Ok((table, mut found)) => {
-            let notes =
-                table.notes().iter().map(|note| Warning { kind: "note", columns: vec![], message: note.clone() });
+            let notes = table.notes().iter().map(|note| Warning::new("note", note));
             found.warnings.extend(notes);
             Ok((found, Preparation::fit(&table, &table.rows())?.summary(&table)))
         }
         Err(problem) => {
             let Ok(mut found) = Inspection::of_csv(path, options) else { return Err(problem) };
-            found.warnings.insert(0, Warning { kind: "refused", columns: vec![], message: problem.to_string() });
+            found.warnings.insert(0, Warning::new("refused", problem.to_string()));
             Ok((found, vec![]))
         }
     }
@@ -166,7 +165,7 @@ pub fn load_whole(source: &str, columns: &Columns, loss: Option<Loss>) -> Result
 /// for tables that the user gave, which is an error with a built-in data set.
 fn by_name(source: &str, reading: &Reading, given: Option<&str>) -> Result<Option<Source>> {
     if reading.data_dir.is_some() && source != MNIST {
-        let problem = format!("`--data-dir` says where mnist is, but the data are {source}");
+        let problem = format!("`--data-dir` is the folder of mnist, but the data are {source}");
         return Err(Error::conflict("data", problem, "leave `--data-dir` out"));
     }
     let problem = match given.filter(|_| NAMES.contains(&source)) {

@@ -12,6 +12,7 @@ use super::columns::Reading;
 use super::data;
 use super::device::DeviceOptions;
 use super::lines::wrapped;
+use super::paths::on_disk;
 use super::report::{Output, confusion, further_metrics, score_and_loss};
 
 const EXAMPLES: &str = "\
@@ -48,6 +49,7 @@ for more than 100 classes.
 pub struct Arguments {
     /// Model file that wgrad wrote
     #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = on_disk())]
     model: PathBuf,
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,

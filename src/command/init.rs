@@ -11,6 +11,7 @@ use wgrad::{Error, Result};
 
 use super::data::LONG_HELP;
 use super::lines::wrapped;
+use super::paths::on_disk;
 use super::recipe::usual;
 use super::report::Output;
 use super::run_file::{is_run_file, key, options};
@@ -41,6 +42,7 @@ const HEAD: &str = "\
 pub struct Arguments {
     /// Run file to write, *.toml; it must not exist yet
     #[arg(default_value = "run.toml", value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = on_disk())]
     file: PathBuf,
 }
 

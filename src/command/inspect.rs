@@ -25,7 +25,7 @@ If training would refuse the table, the first warning states why.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    #[arg(help = data::HELP, long_help = data::LONG_HELP, value_parser = names::<String>(&data::NAMES))]
+    #[arg(help = data::HELP, long_help = data::LONG_HELP, value_parser = names::<String>(&data::NAMES).case_sensitive())]
     #[arg(hide_possible_values = true, value_hint = clap::ValueHint::FilePath)]
     data: String,
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! Lines and tables of 80 columns, on every terminal and in files.
 
+use wgrad::data::{columns, padded};
+
 /// Width of a line, in columns of a terminal.
 pub const WIDTH: usize = 80;
 
@@ -40,20 +42,12 @@ fn words(text: &str, room: usize) -> Vec<&str> {
     parts.flat_map(|word| word.split(if split(word) { ' ' } else { '\n' })).filter(|word| !word.is_empty()).collect()
 }
 
-/// Returns the number of columns that a text takes.
-pub fn columns(text: &str) -> usize {
-    text.chars().count()
-}
-
 /// Formats rows of cells as a table, with `gap` blanks between columns. The first `left` columns are aligned left, all
 /// others right. All rows must have the same number of cells.
 pub fn table(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
-    let cell = |(column, text): (usize, &String)| {
-        let width = widths[column];
-        if column < left { format!("{text:<width$}") } else { format!("{text:>width$}") }
-    };
+    let cell = |(column, text): (usize, &String)| padded(text, widths[column], column >= left);
     let line = |row: &Vec<String>| row.iter().enumerate().map(cell).collect::<Vec<_>>().join(&" ".repeat(gap));
     rows.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
 }

@@ -18,6 +18,7 @@ mod lines;
 mod list;
 mod names;
 mod numbers;
+mod paths;
 mod plan;
 mod plot;
 mod predict;

@@ -8,22 +8,23 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
-/// Parser of a `T`. It uses `T::from_str`, which may accept abbreviations and suggest the nearest name.
+/// Parser of a `T`, in upper and lower case alike. It uses `T::from_str`, which may accept abbreviations and suggest
+/// the nearest name.
 pub struct Names<T> {
     known: &'static [&'static str],
-    is_any_case: bool,
+    is_case_sensitive: bool,
     read: PhantomData<fn() -> T>,
 }
 
 /// Creates a parser of `T`. Shells complete the names in `known`.
 pub fn names<T>(known: &'static [&'static str]) -> Names<T> {
-    Names { known, is_any_case: false, read: PhantomData }
+    Names { known, is_case_sensitive: false, read: PhantomData }
 }
 
 impl<T> Names<T> {
-    /// Reads names in upper and lower case alike.
-    pub fn in_any_case(self) -> Self {
-        Self { is_any_case: true, ..self }
+    /// Distinguishes upper and lower case, for an option that may also be a path.
+    pub fn case_sensitive(self) -> Self {
+        Self { is_case_sensitive: true, ..self }
     }
 }
 
@@ -40,8 +41,8 @@ where
     type Value = T;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        let is_any_case = self.is_any_case;
-        let lower = move |text: &str| text.to_lowercase().parse().ok().filter(|_| is_any_case);
+        let is_case_sensitive = self.is_case_sensitive;
+        let lower = move |text: &str| text.to_lowercase().parse().ok().filter(|_| !is_case_sensitive);
         // Messages have the name as it was typed.
         let read = move |text: String| lower(&text).map_or_else(|| text.parse::<T>(), Ok);
         StringValueParser::new().try_map(read).parse_ref(command, argument, value)

@@ -8,6 +8,7 @@ use wgrad::{Error, Result, Standardization};
 use super::columns::Reading;
 use super::data::{self, STANDARD, is_table, same_file};
 use super::device::DeviceOptions;
+use super::paths::{check_result, on_disk};
 use super::report::Output;
 
 const EXAMPLES: &str = "\
@@ -32,6 +33,7 @@ the predicted number. Of `mnist`, the rows are those of the test set.
 pub struct Arguments {
     /// Model file that wgrad wrote
     #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = on_disk())]
     model: PathBuf,
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
@@ -171,5 +173,5 @@ fn check_not_input(arguments: &Arguments, out: &Path) -> Result<()> {
         let problem = "the predictions would replace the model or the data";
         return Err(Error::conflict(out.display().to_string(), problem, "name another file with `--out`"));
     }
-    wgrad::model::check_replaceable(out)
+    check_result(out)
 }

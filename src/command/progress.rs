@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use wgrad::data::shown;
+use wgrad::data::{columns, counted, shown};
 use wgrad::trainer::Restored;
 use wgrad::{Epoch, Evaluation, History, Progress};
 
-use super::lines::{sparkline, wrapped};
+use super::lines::{WIDTH, sparkline, wrapped};
 use super::report::{Output, number, score};
 
 const TEMPLATE: &str = "{bar:14} {eta:>4}  {wide_msg}";
@@ -30,13 +30,22 @@ pub struct Reporter<'a> {
     bar: Option<ProgressBar>,
     json: bool,
     epochs: usize,
-    /// Number of rows per epoch, and per step (`step_rows`).
+    /// Number of rows per epoch, and per step (`batch_size`).
     rows: usize,
-    step_rows: usize,
+    batch_size: usize,
     throughput: Throughput,
     /// Text with the results of the last epoch.
     message: String,
-    is_resumed: bool,
+    resumed: Option<Continued>,
+}
+
+/// Continuation of a run from a checkpoint.
+#[derive(Clone)]
+pub struct Continued {
+    /// Number of steps before the checkpoint.
+    pub step: u64,
+    /// Settings that have changed since, with both values.
+    pub changed: Vec<String>,
 }
 
 /// Throughput: rows per second over the last [`WINDOW`].
@@ -117,18 +126,17 @@ impl Throughput {
 }
 
 impl<'a> Reporter<'a> {
-    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `step_rows` rows.
-    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, step_rows: usize) -> Self {
+    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `batch_size` rows.
+    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, batch_size: usize) -> Self {
         let length = (epochs as u64).saturating_mul(rows as u64);
         let bar = if json { None } else { bar(TEMPLATE, length, output) };
         let throughput = Throughput::new(Instant::now());
-        Self { output, bar, json, epochs, rows, step_rows, throughput, message: String::new(), is_resumed: false }
+        Self { output, bar, json, epochs, rows, batch_size, throughput, message: String::new(), resumed: None }
     }
 
     /// Reports progress within an epoch, after a group of steps was submitted to the device.
     pub fn submitted(&mut self, progress: &Progress) {
-        let of_epoch = progress.step.saturating_mul(self.step_rows).min(self.rows);
-        let rows = ((progress.epoch - 1) * self.rows + of_epoch) as u64;
+        let rows = self.rows_after(progress.epoch - 1, progress.step);
         self.throughput.add(Instant::now(), rows);
         if let Some(bar) = &self.bar {
             bar.set_position(rows);
@@ -136,11 +144,18 @@ impl<'a> Reporter<'a> {
         }
     }
 
+    /// Returns the number of rows that whole epochs, and then steps of the next epoch, have processed.
+    fn rows_after(&self, epochs: usize, steps: usize) -> u64 {
+        epochs.saturating_mul(self.rows).saturating_add(steps.saturating_mul(self.batch_size).min(self.rows)) as u64
+    }
+
     /// Reports that training continues from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
         let Restored { step, epochs, recut, passed_over, differences, accepted, .. } = restored;
-        self.is_resumed = true;
-        self.throughput.restart(Instant::now(), epochs.saturating_mul(self.rows) as u64);
+        self.resumed = Some(Continued { step: *step, changed: accepted.clone() });
+        let steps_before = (*epochs as u64).saturating_mul(self.rows.div_ceil(self.batch_size.max(1)) as u64);
+        let steps = step.saturating_sub(steps_before) as usize;
+        self.throughput.restart(Instant::now(), self.rows_after(*epochs, steps));
         if self.json {
             return self.output.json(&Resumed {
                 event: "resumed",
@@ -162,8 +177,10 @@ impl<'a> Reporter<'a> {
         } else {
             String::new()
         };
+        let of = if *epochs > self.epochs { format!(", more than the {} wanted", self.epochs) } else { String::new() };
         let skipped = passed_over.iter().map(|problem| format!("checkpoint skipped: {problem}"));
-        let text = format!("resumed after step {step}, with {epochs} epochs done{tiles}{exact}{changed}");
+        let text =
+            format!("resumed after step {step}, with {} done{of}{tiles}{exact}{changed}", counted(*epochs, "epoch"));
         for text in skipped.chain([text]) {
             self.tell(&text);
         }
@@ -189,9 +206,9 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Returns `true` if training continues from a checkpoint.
-    pub fn is_resumed(&self) -> bool {
-        self.is_resumed
+    /// Returns the checkpoint from which the run continued; `None` if it began anew.
+    pub fn continued(&self) -> Option<Continued> {
+        self.resumed.clone()
     }
 
     /// Reports the end of an epoch.
@@ -205,7 +222,7 @@ impl<'a> Reporter<'a> {
                 let samples_per_second = self.throughput.rows_per_second();
                 self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second });
             }
-            None => self.output.tell_whole(text),
+            None => self.output.tell_whole(fitting(&text)),
         }
     }
 
@@ -242,6 +259,11 @@ fn line(epoch: &Epoch, epochs: usize) -> String {
     format!("epoch {:>digits$}/{epochs}  loss {}{}", epoch.epoch, number(epoch.loss), validation.unwrap_or_default())
 }
 
+/// Breaks the line of an epoch if it is too long, as with some metrics.
+fn fitting(line: &str) -> String {
+    if columns(line) <= WIDTH { line.into() } else { wrapped("", "  ", line) }
+}
+
 /// Prints a sparkline of the loss. If a progress bar was shown instead of the lines of epochs, prints some of these
 /// first.
 pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
@@ -249,7 +271,7 @@ pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
         for place in chosen(history.epochs.len(), history.best.map(|best| best - 1)) {
             let epoch = &history.epochs[place];
             let best = if history.best == Some(epoch.epoch) { "  (best)" } else { "" };
-            output.tell_whole(format!("{}{best}", line(epoch, epochs)));
+            output.tell_whole(fitting(&format!("{}{best}", line(epoch, epochs))));
         }
     }
     if let [first, .., last] = &history.epochs[..] {

@@ -20,7 +20,7 @@ pub struct Options {
     /// probability 0.2. batch_norm normalizes columns, layer_norm and rms_norm rows; `wgrad list layers` prints all
     /// layers. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
     /// layer is added automatically.
-    #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network")]
+    #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network", allow_negative_numbers = true)]
     pub hidden: Option<String>,
     /// Initialization of weights [default: by activation]
     ///
@@ -28,6 +28,7 @@ pub struct Options {
     /// functions like it, else xavier_uniform, and zeros at the end of a residual block. `wgrad list initializations` prints
     /// all.
     #[arg(long, value_name = "NAME", help_heading = "Network", hide_short_help = true)]
+    #[arg(value_parser = names::<Init>(&Init::NAMES), hide_possible_values = true)]
     pub init: Option<Init>,
     /// Loss function [default: by target or outputs]
     ///
@@ -37,14 +38,14 @@ pub struct Options {
     /// table has at least five rows. Without data, the default is mean_squared_error for one output, else
     /// softmax_cross_entropy. Other losses are used if named, with parameters as in "huber(delta=0.5)"; `wgrad list
     /// losses` prints all, with their tasks. Short names are mse, bce and cross_entropy.
-    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES).in_any_case(), hide_possible_values = true)]
+    #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,
     /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
     ///
     /// `wgrad list optimizers` prints all names. Settings stand in parentheses, as in "rmsprop(alpha=0.9,
     /// centered=true)". sgd_momentum is sgd with a momentum of 0.9. Names are read in upper and lower case.
-    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES).in_any_case())]
+    #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES))]
     #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
     /// Learning rate [default: by data set or optimizer]
@@ -186,8 +187,8 @@ impl Options {
         let network = Network::parse(inputs, &format!("{hidden} {outputs}"))?;
         let network = self.init.into_iter().fold(network, Network::with_init);
         let optimizer = self.optimizer(usual)?;
-        // Training with a learning rate of 0 changes nothing.
-        if optimizer.learning_rate() as f32 == 0.0 {
+        // Training with a learning rate of 0 changes nothing; the library allows it.
+        if !(optimizer.learning_rate() as f32 > 0.0) {
             let (place, rate) = (format!("optimizer {}", optimizer.name()), optimizer.learning_rate());
             return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));
         }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
-use wgrad::data::{PreparedColumn, Warning, preparation_table, quoted, shown, shown_json, shown_lines, warning_lines};
+use wgrad::data::{
+    PreparedColumn, Warning, counted, preparation_table, quoted, shown, shown_json, shown_lines, warning_lines,
+};
 use wgrad::metrics::Metric;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
@@ -334,7 +336,8 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     let (batch, epochs) = (batch_size(start.batch, start.accumulate), start.epochs);
     let loss = start.loss;
     output.tell(format!(
-        "{loss}, {optimizer} at {rate} ({schedule}{warmup}){clip}, {batch}, {epochs} epochs, seed {seed}"
+        "{loss}, {optimizer} at {rate} ({schedule}{warmup}){clip}, {batch}, {}, seed {seed}",
+        counted(epochs, "epoch")
     ));
     if let Some(average) = start.average {
         output.tell(format!("average of the parameters: {average}"));

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use wgrad::data::{listed, shown};
+use wgrad::data::{counted, listed, shown};
+use wgrad::loss::Task;
 use wgrad::model::Metadata;
 use wgrad::network::{LayerTensor, Node};
 use wgrad::{Model, Network, Result};
 
 use super::lines::{table, wrapped};
+use super::paths::on_disk;
 use super::report::{Output, score_and_loss};
 
 const EXAMPLES: &str = "\
@@ -23,6 +25,7 @@ EXAMPLES
 pub struct Arguments {
     /// Model file that wgrad wrote
     #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = on_disk())]
     model: PathBuf,
     /// Prints JSON: one object
     #[arg(long, help_heading = "Output")]
@@ -79,9 +82,11 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
     let mut add = |name: &str, value: String| facts.push((name.into(), value));
     add("task", task(metadata));
     add("loss", metadata.loss.to_string());
-    add("inputs", format!("{} columns: {}", metadata.columns.len(), named(&metadata.columns)));
     if let Some(preparation) = &metadata.preparation {
         add("columns", format!("{}: {}", preparation.count(), preparation.describe().join(", ")));
+        add("inputs", metadata.columns.len().to_string());
+    } else {
+        add("inputs", format!("{} columns: {}", metadata.columns.len(), named(&metadata.columns)));
     }
     if let Some(classes) = &metadata.classes {
         add("classes", format!("{}: {}", classes.len(), named(classes)));
@@ -96,10 +101,18 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
         add("settings", settings.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "));
     }
     if let Some(record) = &metadata.record {
+        let sets = ["train", "validation", "test"].map(|name| Some((name, record.sets.get(name)?)));
+        let sets: Vec<String> = sets.into_iter().flatten().map(|(name, rows)| format!("{name} {rows}")).collect();
+        if !sets.is_empty() {
+            add("rows", sets.join(", "));
+        }
         let best = record.best_epoch.map_or(String::new(), |best| format!("; epoch {best} was the best"));
-        add("training", format!("{} epochs, {} steps{best}; wgrad {}", record.epochs, record.steps, record.version));
+        add(
+            "training",
+            format!("{}, {} steps{best}; wgrad {}", counted(record.epochs, "epoch"), record.steps, record.version),
+        );
         let score = score_and_loss(&record.evaluation);
-        add("score", format!("{score}, on {} rows of the {} set", record.evaluation.rows, record.evaluated_on));
+        add("score", format!("{score}, on {}", of_set(record.evaluation.rows, &record.evaluated_on)));
     }
     facts
 }
@@ -108,10 +121,22 @@ fn named(names: &[String]) -> String {
     listed(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// Names the rows of an evaluation; see [`Record::evaluated_on`](wgrad::model::Record::evaluated_on).
+fn of_set(rows: usize, set: &str) -> String {
+    match set {
+        "all" => format!("all {rows} rows, which it was trained on"),
+        set => format!("{rows} rows of the {set} set"),
+    }
+}
+
 fn task(metadata: &Metadata) -> String {
     let target = metadata.targets.join(", ");
     let of = if target.is_empty() { String::new() } else { format!(" of {target}") };
-    format!("{}{of}", if metadata.class_count().is_some() { "classification" } else { "regression" })
+    let task = match metadata.loss.task(metadata.network.outputs()) {
+        Task::Regression => "regression".into(),
+        classes => format!("{classes} classification"),
+    };
+    task + &of
 }
 
 /// Number of characters before the values.

@@ -1,7 +1,7 @@
 //! Network that a command works on: for a data set, or for given numbers of inputs and outputs.
 
 use clap::ValueHint;
-use wgrad::lower::TrainingSpec;
+use wgrad::TrainingSpec;
 use wgrad::{Error, Result};
 
 use super::columns::Columns;
@@ -14,7 +14,7 @@ use super::recipe::{Options, Recipe};
 #[derive(clap::Args)]
 pub struct Subject {
     #[arg(help = data::HELP, long_help = data::LONG_HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
-    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = names::<String>(&data::NAMES).case_sensitive(), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: Option<String>,
     #[command(flatten)]
     columns: Columns,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::ValueHint;
 use serde::Serialize;
 use wgrad::data::{quoted, shown};
-use wgrad::model::check_replaceable;
 use wgrad::specialize::{Machine, Tuning};
 use wgrad::tune::{Event, Report, Tune};
 use wgrad::{Device, Error, Result};
@@ -15,6 +14,7 @@ use super::fused_step::FusedStepOption;
 use super::lines::wrapped;
 use super::names::names;
 use super::numbers::whole_within;
+use super::paths::{check_result, on_disk};
 use super::progress::bar;
 use super::report::Output;
 use super::subject::Subject;
@@ -81,6 +81,7 @@ pub struct Arguments {
     /// Name the file with --autotune to use it. The option is required if the environment variable WGRAD_PIPELINE_CACHE
     /// is `off`, since nothing is stored then.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,
     /// Prints JSON, one object per line: start, matmul …, summary
     #[arg(long, help_heading = "Output")]
@@ -120,7 +121,7 @@ struct Summary {
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let spec = arguments.subject.spec()?;
     if let Some(path) = &arguments.out {
-        check_replaceable(path)?;
+        check_result(path)?;
     }
     let tune = Tune::network(&spec)?.budget(Duration::from_millis(arguments.milliseconds));
     let device = arguments.fused_step.of(Device::named(&arguments.device)?)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wgrad::lower::TrainingSpec;
+use wgrad::TrainingSpec;
 use wgrad::verify::{Event, Verify};
 use wgrad::{Error, Model, Result};
 
@@ -10,6 +10,7 @@ use super::autotune::{Chosen, TuningOptions};
 use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
 use super::numbers::{count, seed};
+use super::paths::on_disk;
 use super::progress::bar;
 use super::recipe::{Options, by_default};
 use super::report::Output;
@@ -61,6 +62,7 @@ pub struct Arguments {
     /// Its network and loss function are checked, first with its own parameters.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm", "clip_value"])]
     #[arg(help_heading = "Network")]
+    #[arg(value_parser = on_disk())]
     model: Option<PathBuf>,
     /// Number of inputs, with --hidden [default: 64]
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]

@@ -44,7 +44,7 @@ mod values;
 mod weights;
 mod zip;
 
-pub use crate::text::{quoted, shown, shown_json, shown_lines};
+pub use crate::text::{columns, padded, quoted, shortened, shown, shown_json, shown_lines};
 pub use cells::Table;
 pub use column_kind::ColumnKind;
 pub(crate) use csv_options::unnamed_columns;
@@ -53,7 +53,7 @@ pub use embedded::{digits, iris};
 pub use generated::{and, blobs, circles, or, sine, spirals, two_moons, xor};
 pub use idx::{mnist, read_idx_images, read_idx_labels};
 pub use inspect::{
-    Class, Column, Inspection, Kind, Moments, ReadAs, Role, TargetColumn, Warning, listed, warning_lines,
+    Class, Column, Inspection, Kind, Moments, ReadAs, Role, TargetColumn, Warning, counted, listed, warning_lines,
 };
 pub use number_format::NumberFormat;
 pub use preparation::{Encoding, Preparation, PreparedColumn, TimePart, Wanted, preparation_table};

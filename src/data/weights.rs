@@ -47,7 +47,7 @@ impl FromStr for ClassWeights {
 
     /// Parses `balanced`, or names and weights such as `no=1,yes=5`.
     fn from_str(text: &str) -> Result<Self> {
-        if text.trim() == "balanced" {
+        if text.trim().eq_ignore_ascii_case("balanced") {
             return Ok(Self::Balanced);
         }
         let weight = |part: &str| {

@@ -196,6 +196,17 @@ impl Row<'_> {
 }
 
 impl Metric {
+    /// Names of all metrics.
+    pub const NAMES: [&str; ALL.len()] = {
+        let mut names = [""; ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = ALL[at].name;
+            at += 1;
+        }
+        names
+    };
+
     /// Returns all metrics, with the default of every parameter.
     ///
     /// # Examples
@@ -218,8 +229,7 @@ impl Metric {
     }
 
     fn named(name: &str) -> Result<Self> {
-        let names = || ALL.iter().map(|declaration| declaration.name).collect::<Vec<_>>();
-        Self::all().find(|metric| metric.name() == name).ok_or_else(|| Error::unknown("metric", name, &names()))
+        Self::all().find(|metric| metric.name() == name).ok_or_else(|| Error::unknown("metric", name, &Self::NAMES))
     }
 
     fn check(self) -> Result<Self> {

@@ -87,6 +87,7 @@ impl Metadata {
 /// Data and settings of a training run. The same data and settings give the same model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Origin {
     /// Name of the data set.
     pub data: String,
@@ -101,6 +102,7 @@ pub struct Origin {
 /// Result of a training run, stored in its model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Record {
     /// Version of wgrad.
     pub version: String,
@@ -111,6 +113,9 @@ pub struct Record {
     /// Epoch (from 1) with the best parameters, if these were kept instead of the last ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
+    /// Number of rows of the sets `train`, `validation` and `test`, as far as they have rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sets: BTreeMap<String, usize>,
     /// Set of the evaluation: `test`, `validation` if there was no test set, or `all` (the training set) if there was
     /// neither.
     pub evaluated_on: String,
@@ -118,7 +123,29 @@ pub struct Record {
     pub evaluation: Evaluation,
 }
 
+impl Record {
+    /// Creates the record of a training run with this version of wgrad, without a best epoch.
+    pub fn new(
+        sets: BTreeMap<String, usize>,
+        [epochs, steps]: [u64; 2],
+        evaluated_on: impl Into<String>,
+        evaluation: Evaluation,
+    ) -> Self {
+        let (version, evaluated_on) = (env!("CARGO_PKG_VERSION").into(), evaluated_on.into());
+        Self { version, epochs: epochs as usize, steps, best_epoch: None, sets, evaluated_on, evaluation }
+    }
+}
+
 impl Origin {
+    /// Creates the origin of a model: a data set by its name, number of rows and checksum, and settings by name.
+    pub fn new(
+        data: impl Into<String>,
+        (rows, checksum): (usize, u32),
+        settings: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        Self { data: data.into(), rows, checksum, settings: settings.into_iter().collect() }
+    }
+
     /// Returns the first difference to `other`: its name, and both values. Ignores the settings in `may_change`. `None`
     /// if there is no difference.
     pub fn difference<'a>(&'a self, other: &'a Self, may_change: &[&str]) -> Option<(&'a str, String, String)> {

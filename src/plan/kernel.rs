@@ -338,7 +338,7 @@ impl<'a> BufferArg<'a> {
         if matches!(self, Self::None) { None } else { Some(self) }
     }
 
-    /// Returns a word that is lowered atomically.
+    /// Returns a word for atomic operations; see [`Binding::atomic`].
     pub fn atomic(self) -> &'a AtomicU32 {
         match self {
             Self::Atomic([word, ..]) => word,

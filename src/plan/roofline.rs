@@ -24,7 +24,7 @@ impl Plan {
 }
 
 /// Headings of [`roofline_cells`].
-const ROOFLINE_NAMES: [&str; 3] = ["FLOP/byte", "arithmetic µs", "memory µs"];
+const ROOFLINE_NAMES: [&str; 3] = ["FLOP/byte", "compute µs", "memory µs"];
 
 /// Formats operations per byte, and the lower bounds of arithmetic and memory in microseconds; `-` if unknown.
 pub(crate) fn roofline_cells(work: Work, rates: Rates) -> [String; 3] {

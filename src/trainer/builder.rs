@@ -51,6 +51,22 @@ pub struct Builder {
     tuning: TuningPolicy,
 }
 
+// In this module, which is declared first, so that the documentation of `Trainer` begins with it.
+impl Trainer {
+    /// Creates a builder with the settings for training `network`.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{Device, Loss, Network, Trainer};
+    /// let builder = Trainer::builder(Network::input(2).dense(8).relu().dense(1));
+    /// let trainer = builder.loss(Loss::mean_squared_error()).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn builder(network: Network) -> Builder {
+        Builder::new(network)
+    }
+}
+
 impl Builder {
     pub(super) fn new(network: Network) -> Self {
         Self {
@@ -350,7 +366,7 @@ impl Builder {
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
     /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
-    /// use wgrad::internals::specialize::Tuning;
+    /// use wgrad::tune::Tuning;
     /// let trainer = builder.tuning(Tuning::default()).build(&Device::cpu())?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
@@ -366,7 +382,7 @@ impl Builder {
     /// ```
     /// # use wgrad::{Device, Loss, Network, Trainer, data};
     /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
-    /// use wgrad::internals::specialize::Tuning;
+    /// use wgrad::tune::Tuning;
     /// let trainer = builder.suggest_tuning(Tuning::default()).build(&Device::cpu())?;
     /// assert!(trainer.tuned()?.ignored.is_empty());
     /// # Ok::<(), wgrad::Error>(())

@@ -168,19 +168,6 @@ pub struct Advance {
 }
 
 impl Trainer {
-    /// Creates a builder with the settings for training `network`.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::{Device, Loss, Network, Trainer};
-    /// let builder = Trainer::builder(Network::input(2).dense(8).relu().dense(1));
-    /// let trainer = builder.loss(Loss::mean_squared_error()).build(&Device::cpu())?;
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    pub fn builder(network: Network) -> Builder {
-        Builder::new(network)
-    }
-
     /// Returns the network.
     ///
     /// # Examples
@@ -610,6 +597,9 @@ impl Trainer {
 
     /// Returns the gradients of the last step, before clipping and weight decay, in the order of the layers.
     ///
+    /// After a step of a single row, the gradient of a layer's bias is its δ: the derivative of the loss with respect to
+    /// the layer's sums z, as [`Model::layer_outputs`] has them.
+    ///
     /// # Errors
     /// A device that does not answer.
     ///
@@ -619,7 +609,7 @@ impl Trainer {
     /// # let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// trainer.step(&[0.0], &[3.0])?;
-    /// assert_eq!(trainer.gradients()?[1].values, [-6.0], "the bias is 0, so its gradient is 2 · (0 − 3)");
+    /// assert_eq!(trainer.gradients()?[1].values, [-6.0], "z is the bias, 0, so δ is 2 · (0 − 3)");
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn gradients(&mut self) -> Result<Vec<Tensor>> {

@@ -131,11 +131,8 @@ impl Profile {
     /// ```
     pub fn table(&self, rates: Rates) -> String {
         let figures = ["op", "total ms", "share %", "µs/call", "GFLOP/s", "GB/s"].map(String::from).to_vec();
-        let bounds = if rates == Rates::default() {
-            vec![]
-        } else {
-            ["arithmetic µs", "memory µs"].map(String::from).to_vec()
-        };
+        let bounds =
+            if rates == Rates::default() { vec![] } else { ["compute µs", "memory µs"].map(String::from).to_vec() };
         let mut rows = vec![[figures, bounds, vec!["kernel".into()]].concat()];
         let mut ops: Vec<_> = self.ops.iter().collect();
         ops.sort_by(|a, b| b.secs.total_cmp(&a.secs));

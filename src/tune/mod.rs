@@ -8,7 +8,7 @@
 //! order. A tile replaces the heuristic's if it is faster by more than [`MARGIN`] in two measurements.
 //!
 //! ```
-//! use wgrad::lower::TrainingSpec;
+//! use wgrad::TrainingSpec;
 //! use wgrad::tune::Tune;
 //! use wgrad::{Adam, Device, Loss, Network};
 //! let network = Network::input(8).dense(16).relu().dense(3);

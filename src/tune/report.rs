@@ -12,6 +12,7 @@ use crate::tune::Subject;
 
 /// Possible tile of a matrix multiplication.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Tile sizes.
     pub tile: Tile,
@@ -35,6 +36,7 @@ impl Candidate {
 
 /// Results for one matrix multiplication.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Matmul {
     /// Indices in the section `gradients` of the ops with this kernel and these shapes.
     pub ops: Vec<usize>,
@@ -88,6 +90,7 @@ impl Matmul {
 /// Progress of autotuning.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A tile is about to be measured.
     Progress {
@@ -104,6 +107,7 @@ pub enum Event<'a> {
 
 /// Results of autotuning.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
     /// One entry per distinct matrix multiplication (kernel and shapes) of a step.
     pub matmuls: Vec<Matmul>,

@@ -15,7 +15,7 @@
 //!
 //! # Examples
 //! ```
-//! use wgrad::lower::TrainingSpec;
+//! use wgrad::TrainingSpec;
 //! use wgrad::verify::Verify;
 //! use wgrad::{Adam, Device, Loss, Network};
 //! let network = Network::input(8).dense(16).relu().dense(3);
@@ -59,7 +59,7 @@ pub type Make<'a> = dyn FnMut(Plan) -> Result<Box<dyn Executor>> + 'a;
 ///
 /// # Examples
 /// ```
-/// use wgrad::lower::TrainingSpec;
+/// use wgrad::TrainingSpec;
 /// use wgrad::verify::Verify;
 /// use wgrad::{Adam, Device, Loss, Network};
 /// let network = Network::input(2).dense(3).relu().dense(1);
@@ -87,7 +87,7 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
@@ -152,7 +152,7 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
@@ -172,12 +172,12 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
     /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
-    /// use wgrad::specialize::Tuning;
+    /// use wgrad::tune::Tuning;
     /// let verify = Verify::network(&spec)?.tuning(Tuning::default());
     /// assert!(verify.run(&Device::cpu(), |_| ())?.passed());
     /// # Ok::<(), wgrad::Error>(())
@@ -192,12 +192,12 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
     /// # let spec = TrainingSpec::new(network, Loss::mean_squared_error(), Adam::new(1e-3), 4);
-    /// use wgrad::specialize::Tuning;
+    /// use wgrad::tune::Tuning;
     /// let verify = Verify::network(&spec)?.suggest_tuning(Tuning::default());
     /// assert!(verify.run(&Device::cpu(), |_| ())?.passed());
     /// # Ok::<(), wgrad::Error>(())
@@ -211,7 +211,7 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
@@ -233,7 +233,7 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
@@ -260,7 +260,7 @@ impl Verify {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);

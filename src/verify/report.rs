@@ -156,7 +156,7 @@ impl Report {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
@@ -173,7 +173,7 @@ impl Report {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);
@@ -193,7 +193,7 @@ impl Report {
     ///
     /// # Examples
     /// ```
-    /// # use wgrad::lower::TrainingSpec;
+    /// # use wgrad::TrainingSpec;
     /// # use wgrad::verify::Verify;
     /// # use wgrad::{Adam, Device, Loss, Network};
     /// # let network = Network::input(2).dense(3).relu().dense(1);

@@ -82,7 +82,7 @@ fn unknown_names_suggest_the_nearest() {
 fn values_out_of_range_are_named() {
     let cases: &[(&str, &[&str])] = &[
         ("train iris --hidden 0", &["layer `0`", "number of outputs is 0", "at least 1"]),
-        ("train iris --hidden -3", &["-3"]),
+        ("train iris --hidden -3", &["layer `-3`"]),
         ("train iris --hidden 99999999999", &["number of parameters", "narrower"]),
         ("train iris --hidden dropout(1.5)", &["rate is 1.5", "below 1"]),
         ("train iris --hidden dropout(0.5", &["parentheses"]),
@@ -114,8 +114,10 @@ fn values_out_of_range_are_named() {
         ("train iris --validation 0.9 --test 0.2", &["135 rows to validate and 30 to test leave none of 150"]),
         ("train iris --test 150", &["150 to test leave none of 150 to train on", "make them smaller"]),
         ("train iris --validation 0 --patience 3", &["no validation set", "add `--validation`"]),
-        ("train iris --test missing.csv", &["missing.csv: reading failed"]),
-        ("train iris --learning-rate -1", &["learning_rate is -1", "at least 0"]),
+        ("train iris --test missing.csv", &["'missing.csv'", "or the path of a table; there is no such file"]),
+        ("train iris --validation 0,2", &["'0,2'", "a fraction below 1"]),
+        ("train iris --validation 20%", &["'20%'", "a fraction below 1"]),
+        ("train iris --learning-rate -1", &["learning_rate is -1", "above 0"]),
         ("train iris --learning-rate 0", &["learning_rate is 0", "above 0"]),
         ("train iris --learning-rate 1e-50", &["learning_rate is 0.0", "above 0"]),
         ("train iris --learning-rate NaN", &["learning_rate is NaN"]),

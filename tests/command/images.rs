@@ -25,7 +25,7 @@ fn folder() -> Folder {
 const TRAIN: [&str; 6] = ["train", "mnist", "--data-dir", "images", "--hidden", "16 relu"];
 
 #[test]
-fn images_are_learnt_and_tested_on_their_own_test_set() {
+fn images_are_learned_and_tested_on_their_own_test_set() {
     let folder = folder();
     let events = folder.events(&[&TRAIN[..], &["--epochs", "30", "--batch", "20"]].concat());
     let (rows, summary) = (&events[0]["rows"], &events[events.len() - 1]);
@@ -54,7 +54,7 @@ fn files_that_are_wrong_or_missing_are_errors() {
         ("train mnist", &["mnist does not come with the program", "--data-dir"]),
         ("train mnist --data-dir nowhere", &["nowhere: it is not a folder", "four IDX files"]),
         ("train mnist --data-dir .", &["it has neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz"]),
-        ("train digits --data-dir images", &["`--data-dir` says where mnist is, but the data are digits", "leave"]),
+        ("train digits --data-dir images", &["`--data-dir` is the folder of mnist, but the data are digits", "leave"]),
         ("train mnist --data-dir images --target 3", &["`--target` is for tables", "mnist"]),
     ];
     expect(&folder, cases);

@@ -23,7 +23,7 @@ fn a_profile_has_all_ops(options: &[&str]) {
     let line = |name: &str| told.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {told}"));
     let (head, row) = (line("µs/call"), line("dense_forward"));
     assert!(
-        ["total ms", "share %", "µs/call", "GFLOP/s", "GB/s", "arithmetic µs"].iter().all(|name| head.contains(name)),
+        ["total ms", "share %", "µs/call", "GFLOP/s", "GB/s", "compute µs"].iter().all(|name| head.contains(name)),
         "{head}"
     );
     assert!(row.contains("layer") && told.contains(&format!("-\n{row}")), "no bandwidth was given: {told}");

@@ -17,7 +17,7 @@ fn mean_score(table: &str, score: &str) -> f64 {
 }
 
 #[test]
-fn small_tables_are_learnt_without_an_option() {
+fn small_tables_are_learned_without_an_option() {
     for (table, score, least) in [
         ("breast_cancer.csv", "accuracy", 0.95),
         ("wine.csv", "accuracy", 0.95),
@@ -31,7 +31,7 @@ fn small_tables_are_learnt_without_an_option() {
 }
 
 #[test]
-fn generated_data_are_learnt_without_an_option() {
+fn generated_data_are_learned_without_an_option() {
     let folder = Folder::new();
     for (data, score, least) in [
         ("circles", "accuracy", 0.98),

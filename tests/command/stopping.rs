@@ -234,6 +234,37 @@ fn without_a_checkpoint_resuming_says_so_and_replaces_no_model() {
     assert!(folder.read("moons.safetensors") == first, "the model was replaced");
 }
 
+/// The model of a finished run stays, whatever its name, if a run that was stopped is continued beside it.
+#[test]
+#[cfg(unix)]
+fn a_continued_run_replaces_no_model_but_its_own() {
+    let folder = Folder::new();
+    let epochs = |epochs: &'static str| TRAIN.map(|word| if word == "40" { epochs } else { word });
+    folder.succeed(&epochs("1"));
+    let first = folder.read("moons.safetensors");
+    let (events, code, message) = interrupted(&folder, &[]);
+    assert_eq!(code, Some(130), "{message}");
+    let step = events.last().expect("events")["step"].as_u64().expect("a step");
+    let told = unwrapped(&folder.succeed(&[&epochs("41")[..], &["--resume"]].concat()));
+    assert!(told.contains(&format!("resumed after step {step}")), "{told}");
+    assert!(told.contains("model: moons-2.safetensors"), "{told}");
+    assert!(folder.read("moons.safetensors") == first, "the model was replaced");
+}
+
+/// A model whose settings changed while it was trained is not that of an uninterrupted run with the last settings.
+#[test]
+fn a_model_records_that_its_run_was_continued_with_other_settings() {
+    let folder = Folder::new();
+    let train = ["train", "iris", "--checkpoint", "run", "--epochs"];
+    folder.succeed(&[&train[..], &["4"]].concat());
+    let told = unwrapped(&folder.succeed(&[&train[..], &["2", "--resume"]].concat()));
+    assert!(told.contains("with 4 epochs done, more than the 2 wanted"), "{told}");
+    let shown = unwrapped(&folder.succeed(&["show", "iris.safetensors"]));
+    assert!(shown.contains("epochs 4,") && shown.contains("resumed schedule cosine over"), "{shown}");
+    let alone = folder.succeed(&["train", "iris", "--epochs", "2"]);
+    assert!(alone.contains("model: iris-2.safetensors"), "{alone}");
+}
+
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_the_one_before_serves() {
     let folder = Folder::new();

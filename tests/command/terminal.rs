@@ -65,10 +65,16 @@ fn output_is_in_lines_of_80_columns() {
     let folder = Folder::new();
     let row = |n: usize| format!("{},{},class number {}\n", n % 20, n / 20 % 9, n % 20);
     folder.write("many.csv", format!("a,b,kind\n{}", (0..2000).map(row).collect::<String>()));
+    let name = "a column with a name that alone is wider than most of the lines that a terminal shows";
+    let row = |n: usize| format!("{n}.5,東京都新宿区の天気{}\n", n % 3);
+    folder.write("wide_names.csv", format!("x,{name}\n{}", (0..60).map(row).collect::<String>()));
     let hidden = "64 leaky_relu(0.01) dropout(0.25) 64 leaky_relu(0.01) dropout(0.25) 64 leaky_relu(0.01)";
     for arguments in [
         &["train", "many.csv", "--epochs", "2", "--hidden", hidden, "--clip-norm", "1", "--warmup", "0.1"][..],
+        &["train", "many.csv", "--epochs", "1", "--metric", "recall", "--force"],
         &["evaluate", "many.safetensors", "many.csv"],
+        &["train", "wide_names.csv", "--epochs", "1"],
+        &["inspect", "wide_names.csv"],
         &["show", "many.safetensors"],
         &["devices"],
         &["list"],
@@ -189,6 +195,52 @@ fn names_are_read_in_any_letter_case() {
     let upper =
         ["--optimizer", "Adam", "--loss", "Cross_Entropy", "--hidden", "8 ReLU Dropout(0.1)", "--schedule", "Cosine"];
     assert_eq!(start(&lower), start(&upper));
+    let start = |arguments: &[&str]| folder.events(&[&["train"], arguments].concat())[0].clone();
+    let lower = "breast_cancer.csv --epochs 1 --metric roc_auc --init he_normal --class-weight balanced --device cpu";
+    let upper = "breast_cancer.csv --epochs 1 --metric ROC_AUC --init He_Normal --class-weight Balanced --device CPU";
+    folder.write("breast_cancer.csv", include_str!("../../data/breast_cancer.csv"));
+    let [lower, upper] = [lower, upper].map(|line| start(&line.split(' ').collect::<Vec<_>>()));
+    assert_eq!(lower, upper);
+}
+
+#[test]
+fn only_tables_and_predictions_are_standard_input_and_output() {
+    let folder = Folder::new();
+    for line in [
+        "train xor --out -",
+        "train iris --save-split -",
+        "train iris --checkpoint -",
+        "train iris --plot -",
+        "train iris --profile --trace -",
+        "predict - iris",
+        "evaluate - iris",
+        "show -",
+        "verify --model -",
+        "plot boundary - moons",
+        "plot boundary moons.safetensors moons --out -",
+        "init -",
+    ] {
+        let message = folder.fail(&line.split(' ').collect::<Vec<_>>());
+        assert!(message.contains("only tables and predictions can be standard input and output"), "{line}: {message}");
+    }
+    assert_eq!(folder.files(), [""; 0]);
+}
+
+#[test]
+fn no_result_replaces_a_model() {
+    let folder = Folder::new();
+    folder.succeed(&["train", "xor", "--epochs", "1"]);
+    folder.succeed(&["train", "moons", "--epochs", "1"]);
+    let model = folder.read("moons.safetensors");
+    for line in [
+        "predict xor.safetensors xor --out moons.safetensors",
+        "train iris --epochs 1 --profile --trace moons.safetensors",
+        "tune iris --out moons.safetensors",
+    ] {
+        let message = folder.fail(&line.split(' ').collect::<Vec<_>>());
+        assert!(message.contains("moons.safetensors: it holds a model, which would be lost"), "{line}: {message}");
+    }
+    assert!(folder.read("moons.safetensors") == model);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn people_read_a_line_for_each_epoch_and_what_to_do_next() {
 }
 
 #[test]
-fn gates_are_learnt_and_evaluated_on_all_rows() {
+fn gates_are_learned_and_evaluated_on_all_rows() {
     let folder = Folder::new();
     for gate in ["and", "or", "xor"] {
         let events = folder.events(&["train", gate]);
@@ -139,7 +139,7 @@ fn losses_are_in_the_units_of_the_table() {
         let (told, found) = (&events[best]["validation"][error], left.metric(error).expect("a regression has it"));
         assert!(told.as_f64().is_some_and(|told| (told / found - 1.0).abs() < 1e-3), "{error}: {told}, then {found}");
     }
-    // Before anything is learnt the loss is about the variance of the prices, 1e10; never the 1 of scaled ones.
+    // Before anything is learned the loss is about the variance of the prices, 1e10; never the 1 of scaled ones.
     let (first, after) = (&events[1]["loss"], model.evaluate(&train).expect("evaluated").loss);
     assert!(first.as_f64().is_some_and(|loss| loss > after && loss < 2e10), "{first}, then {after}");
     let help = folder.succeed(&["train", "--help"]);

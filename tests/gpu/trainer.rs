@@ -193,10 +193,10 @@ fn a_number_that_is_not_finite_is_found_later_and_undone() {
         assert!(frozen == bits(&single.parameters().expect("read")), "{steps} steps a submission");
         // Training continues with the rows after those of the bad step, however steps are grouped, and learns.
         while !trainer.advance().expect("the next rows are good").epoch_done {}
-        let learnt = bits(&trainer.parameters().expect("read"));
+        let learned = bits(&trainer.parameters().expect("read"));
         assert_eq!(trainer.steps(), 19, "20 steps an epoch, but for the bad one");
         assert!(
-            frozen != learnt && *behind.get_or_insert_with(|| learnt.clone()) == learnt,
+            frozen != learned && *behind.get_or_insert_with(|| learned.clone()) == learned,
             "{steps} steps a submission"
         );
     }

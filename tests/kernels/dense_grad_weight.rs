@@ -72,8 +72,8 @@ fn cpu_kernels_are_right() {
 
 /// One bad number, in an active row of 2 or 4 columns or in the last row, which is inactive.
 #[test]
-fn the_flag_is_lowered_to_the_step_where_a_gradient_is_not_finite_and_only_then() {
-    for (binding, at, bad, lowered) in [
+fn the_flag_records_the_first_step_in_which_a_gradient_is_not_finite_and_only_then() {
+    for (binding, at, bad, is_recorded) in [
         (0, 4, f32::INFINITY, true),
         (0, 5, f32::NAN, true),
         (0, 6, f32::NAN, false),
@@ -87,7 +87,7 @@ fn the_flag_is_lowered_to_the_step_where_a_gradient_is_not_finite_and_only_then(
         let mut numbers = vec![0.5f32; case.plan.shape(view).elements()];
         numbers[at] = bad;
         case.set_f32(view, &numbers);
-        let expected = if lowered { case.step().index } else { u32::MAX };
+        let expected = if is_recorded { case.step().index } else { u32::MAX };
         let live = 0..live_items(&case);
         for kernel in [KERNEL.reference, KERNEL.fast.expect("this kernel has a fast CPU kernel")] {
             let mut after = Memory::before(&case);

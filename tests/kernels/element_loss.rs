@@ -135,16 +135,19 @@ fn a_perceptron_output_of_zero_says_no() {
 }
 
 #[test]
-fn the_flag_is_lowered_to_the_step_where_a_loss_is_not_finite_and_only_then() {
-    let is_lowered = |loss, bad| {
+fn the_flag_records_the_first_step_in_which_a_loss_is_not_finite_and_only_then() {
+    let is_recorded = |loss, bad| {
         let case = rows(loss, 2, &[0.0, 1.0, 2.0, bad], &[1.0, 0.0, 1.0, 0.0]);
         let word = Seen::new(&case).result_words(4)[0];
         assert!([case.step().index, u32::MAX].contains(&word));
         word != u32::MAX
     };
     for loss in losses() {
-        assert!([f32::NAN, f32::INFINITY].iter().all(|bad| is_lowered(loss, *bad)) && !is_lowered(loss, 2.5), "{loss}");
+        assert!(
+            [f32::NAN, f32::INFINITY].iter().all(|bad| is_recorded(loss, *bad)) && !is_recorded(loss, 2.5),
+            "{loss}"
+        );
     }
-    assert_eq!([1e18, 1e20].map(|bad| is_lowered(Loss::mean_squared_error(), bad)), [false, true]);
-    assert!(!is_lowered(Loss::perceptron(), 3e38) && !is_lowered(Loss::binary_cross_entropy(), -1e30));
+    assert_eq!([1e18, 1e20].map(|bad| is_recorded(Loss::mean_squared_error(), bad)), [false, true]);
+    assert!(!is_recorded(Loss::perceptron(), 3e38) && !is_recorded(Loss::binary_cross_entropy(), -1e30));
 }

@@ -60,12 +60,12 @@ fn clipped_gradients_have_at_most_the_norm() {
 }
 
 #[test]
-fn the_flag_is_lowered_to_the_step_where_the_norm_is_not_finite_and_only_then() {
-    for (bad, lowered) in [(1e38, false), (f32::INFINITY, true), (f32::NAN, true)] {
+fn the_flag_records_the_first_step_in_which_the_norm_is_not_finite_and_only_then() {
+    for (bad, is_recorded) in [(1e38, false), (f32::INFINITY, true), (f32::NAN, true)] {
         let mut case = case(3, Values::Special, 1);
         let partial = case.op().views[0];
         case.set_f32(partial, &[1.0, bad, 2.0]);
-        let expected = if lowered { case.step().index } else { u32::MAX };
+        let expected = if is_recorded { case.step().index } else { u32::MAX };
         assert_eq!(Seen::new(&case).result_words(2), [expected], "{bad}");
     }
 }

@@ -161,13 +161,13 @@ fn the_gradient_is_the_loss_derivative() {
 }
 
 #[test]
-fn the_flag_is_lowered_to_the_step_where_a_loss_is_not_finite_and_only_then() {
-    for (bad, lowered) in [(1e4, false), (-3e38, false), (f32::NAN, true), (f32::INFINITY, true)] {
+fn the_flag_records_the_first_step_in_which_a_loss_is_not_finite_and_only_then() {
+    for (bad, is_recorded) in [(1e4, false), (-3e38, false), (f32::NAN, true), (f32::INFINITY, true)] {
         for place in [0, 1] {
             let mut row = [0.5, 0.5];
             row[place] = bad;
             let case = rows_of_two(&[[1.0, 2.0], row, [3.0, 1.0]], &[1, 0, 1]);
-            let expected = if lowered { case.step().index } else { u32::MAX };
+            let expected = if is_recorded { case.step().index } else { u32::MAX };
             assert_eq!(Seen::new(&case).result_words(4), [expected], "{bad} at {place}");
         }
     }

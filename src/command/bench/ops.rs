@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use wgrad::TrainingSpec;
 use wgrad::exec::{Executor, Run};
 use wgrad::loss::TargetKind;
-use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Op, Plan, Rates, Section, Step, Tile, Work};
 use wgrad::rng::{Philox, Stream};
 use wgrad::specialize::{DeviceLimits, candidates};

@@ -31,7 +31,7 @@ impl Roofline {
         let micros = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.3}", 1e6 * seconds));
         let percent = self.roofline_percent.map(|percent| format!("{percent:.1}"));
         let cells = [
-            ("arithmetic µs", micros(self.arithmetic_seconds)),
+            ("compute µs", micros(self.arithmetic_seconds)),
             ("memory µs", micros(self.memory_seconds)),
             ("roofline %", percent),
         ];
@@ -49,7 +49,7 @@ mod tests {
         let roofline = |flops, bytes| Roofline::new(work, Rates { flops, bytes }, 4e-6);
         let said = |roofline: Roofline| roofline.named(|name, cell| format!("{name} {cell}"));
         assert_eq!(said(roofline(None, None)), [""; 0]);
-        assert_eq!(said(roofline(Some(1e9), Some(8e9))), ["arithmetic µs 2.000", "memory µs 1.000", "roofline % 50.0"]);
+        assert_eq!(said(roofline(Some(1e9), Some(8e9))), ["compute µs 2.000", "memory µs 1.000", "roofline % 50.0"]);
         assert_eq!(roofline(None, Some(4e9)).roofline_percent, Some(50.0));
         assert_eq!(Roofline::new(work, Rates { flops: Some(1e9), bytes: None }, 0.0).roofline_percent, None);
     }

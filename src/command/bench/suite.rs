@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use wgrad::lower::TrainingSpec;
+use wgrad::TrainingSpec;
 use wgrad::plan::{Plan, Rates, Section};
 use wgrad::{Device, Error, Result};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use wgrad::TrainingSpec;
 use wgrad::loss::TargetKind;
-use wgrad::lower::TrainingSpec;
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};

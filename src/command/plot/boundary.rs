@@ -14,6 +14,7 @@ use crate::command::columns::Reading;
 use crate::command::data::{self, is_table, same_file};
 use crate::command::device::DeviceOptions;
 use crate::command::lines::wrapped;
+use crate::command::paths::on_disk;
 use crate::command::report::Output;
 
 /// Number of colored cells across and down the plane, for an SVG; a PNG has twice as many each way. SVG files stay well
@@ -42,6 +43,7 @@ n-th is drawn.
 pub struct Arguments {
     /// Model file that wgrad wrote, with two inputs
     #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_parser = on_disk())]
     model: PathBuf,
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
@@ -56,6 +58,7 @@ pub struct Arguments {
     ///
     /// An existing file is replaced.
     #[arg(long, value_name = "FILE", default_value = "boundary.svg", help_heading = "Output")]
+    #[arg(value_parser = on_disk())]
     out: PathBuf,
     /// Draws on a dark background
     #[arg(long, help_heading = "Output")]

@@ -8,10 +8,11 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use wgrad::data::shown;
-use wgrad::model::{check_replaceable, replace};
+use wgrad::model::replace;
 use wgrad::{Error, Result};
 
 use super::theme::Theme;
+use crate::command::paths::check_result;
 
 /// Pixels of a PNG per unit of length; an SVG has one.
 const PNG_SCALE: u32 = 2;
@@ -118,7 +119,7 @@ impl PictureFile {
                 return Err(Error::value(option, "file", path.display(), "named *.svg or *.png, for the format"));
             }
         };
-        check_replaceable(path)?;
+        check_result(path)?;
         Ok(Self { path: path.into(), png })
     }
 

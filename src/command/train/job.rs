@@ -17,7 +17,7 @@ use crate::command::autotune::Chosen;
 use crate::command::baseline::Baseline;
 use crate::command::data::{self, STANDARD, Source};
 use crate::command::plot::{Curves, PictureFile, theme, title};
-use crate::command::progress::{Reporter, tell_history};
+use crate::command::progress::{Continued, Reporter, tell_history};
 use crate::command::recipe::{Recipe, usual};
 use crate::command::report::{Output, Start, Stopped, Summary, batch_size, confusion, tell_start, tell_summary};
 
@@ -52,7 +52,7 @@ pub enum End {
 pub struct Outcome {
     history: History,
     seconds: f64,
-    is_resumed: bool,
+    continued: Option<Continued>,
 }
 
 impl<'a> Job<'a> {
@@ -80,7 +80,7 @@ impl<'a> Job<'a> {
         let warnings = warnings.into_iter().chain(sets.untrained_classes()).collect();
         let recipe = arguments.recipe.for_data(&arguments.data, train, sets.len())?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, sets.len()).epochs);
-        let epoch_steps = train.len().div_ceil(step_rows(arguments, &recipe)) as u64;
+        let epoch_steps = train.len().div_ceil(batch_size_of(arguments, &recipe)) as u64;
         let steps = (epochs as u64).saturating_mul(epoch_steps);
         let warmup_steps = arguments.warmup_steps(steps)?;
         let device = arguments.fused_step.of(arguments.device.open()?)?;
@@ -179,7 +179,8 @@ impl<'a> Job<'a> {
     pub fn train(&mut self, output: &mut Output) -> Result<End> {
         let Self { arguments, sets, recipe, trainer, interrupt, .. } = self;
         let (train, began) = (&sets.train.rows, Instant::now());
-        let reporter = Reporter::new(output, arguments.json, self.epochs, train.len(), step_rows(arguments, recipe));
+        let reporter =
+            Reporter::new(output, arguments.json, self.epochs, train.len(), batch_size_of(arguments, recipe));
         let reporter = Mutex::new(reporter);
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
@@ -204,10 +205,10 @@ impl<'a> Job<'a> {
         }
         let history = trainer.fit(train, fit)?;
         interrupt.end();
-        let (seconds, is_resumed) = (began.elapsed().as_secs_f64(), lock(&reporter).is_resumed());
+        let (seconds, continued) = (began.elapsed().as_secs_f64(), lock(&reporter).continued());
         Ok(match trainer.checkpoint_folder().filter(|_| history.stopped) {
             Some(folder) => End::Stopped(folder.into()),
-            None => End::Whole(Outcome { history, seconds, is_resumed }),
+            None => End::Whole(Outcome { history, seconds, continued }),
         })
     }
 
@@ -226,26 +227,23 @@ impl<'a> Job<'a> {
 
     /// Evaluates and saves the model, and prints the results.
     pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
-        let Outcome { history, seconds, is_resumed } = outcome;
+        let Outcome { history, seconds, continued } = outcome;
         let mut model = self.trainer.model()?;
         model.metadata.columns = self.sets.train.rows.columns().to_vec();
         if let Some((preparation, _)) = &self.sets.preparation {
             model.metadata.prepare_with(preparation.clone());
         }
         model.metadata.table = self.table.clone();
-        model.metadata.origin = Some(self.origin.clone());
+        model.metadata.origin = Some(self.origin_after(&history, continued.as_ref()));
         let (device, (rows, evaluated_on)) = (self.trainer.device(), self.sets.evaluated());
         let evaluation = model.evaluate_on(device, rows)?;
         let confusion = confusion(&model, device, rows, &evaluation)?;
-        model.metadata.record = Some(Record {
-            version: env!("CARGO_PKG_VERSION").into(),
-            epochs: history.len(),
-            steps: self.trainer.steps(),
-            best_epoch: history.best,
-            evaluated_on: evaluated_on.into(),
-            evaluation: evaluation.clone(),
-        });
-        let (saved, conflict) = self.save(&model, is_resumed)?;
+        let sets = self.sets.all().map(|(name, set)| (name.to_string(), set.rows.len())).collect();
+        let counts = [history.len() as u64, self.trainer.steps()];
+        let mut record = Record::new(sets, counts, evaluated_on, evaluation.clone());
+        record.best_epoch = history.best;
+        model.metadata.record = Some(record);
+        let (saved, conflict) = self.save(&model, continued.as_ref())?;
         if let Some(plot) = &self.plot {
             plot.write(&self.curves(&history), theme(self.arguments.dark))?;
         }
@@ -260,7 +258,7 @@ impl<'a> Job<'a> {
             best_epoch: history.best,
             metric: self.arguments.metric,
             seconds,
-            resumed: is_resumed,
+            resumed: continued.is_some(),
             device: device.to_string(),
             reason: device.reason().into(),
             model: saved.display().to_string(),
@@ -281,11 +279,29 @@ impl<'a> Job<'a> {
         conflict.map_or(Ok(()), Err)
     }
 
+    /// Returns the origin of the model. If the settings changed when training was resumed, it differs from that of an
+    /// uninterrupted run, so that such a run does not replace the model.
+    fn origin_after(&self, history: &History, continued: Option<&Continued>) -> Origin {
+        let mut origin = self.origin.clone();
+        if let Some(changed) = continued.map(|from| from.changed.join(", ")).filter(|changed| !changed.is_empty()) {
+            origin.settings.insert("resumed".into(), changed);
+        }
+        if history.len() > self.epochs {
+            origin.settings.insert("epochs".into(), history.len().to_string());
+        }
+        origin
+    }
+
     /// Saves the model, and returns its path. An existing file is not replaced if another process wrote it since
     /// training began, or if there was no checkpoint to resume from. The model is then saved under a free name in the
     /// same folder. If `--out` named the existing file, an error is returned as well.
-    fn save(&self, model: &Model, is_resumed: bool) -> Result<(PathBuf, Option<Error>)> {
-        let Some(problem) = self.arguments.overwriting(&self.model, &self.origin, is_resumed) else {
+    fn save(&self, model: &Model, continued: Option<&Continued>) -> Result<(PathBuf, Option<Error>)> {
+        // A run that is prolonged replaces its own model, which has the steps of the checkpoint.
+        let own = |from: &Continued| {
+            let saved = Model::load(&self.model).ok().and_then(|model| model.metadata.record);
+            self.arguments.out.is_some() || saved.is_some_and(|record| record.steps == from.step)
+        };
+        let Some(problem) = self.arguments.overwriting(&self.model, &self.origin, continued.is_some_and(own)) else {
             model.save(&self.model)?;
             return Ok((self.model.clone(), None));
         };
@@ -317,7 +333,7 @@ impl<'a> Job<'a> {
 }
 
 /// Number of rows per optimizer step. The last step of an epoch may have fewer.
-fn step_rows(arguments: &Arguments, recipe: &Recipe) -> usize {
+fn batch_size_of(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 

@@ -27,6 +27,7 @@ use super::plot::{PictureFile, same_file};
 use super::rates::RateOptions;
 use super::recipe::{Options, Recipe};
 use super::report::Output;
+use crate::command::paths::on_disk;
 use job::{End, Job};
 use split::{Sets, SplitOptions};
 
@@ -87,7 +88,7 @@ between 0 and 1.
 pub struct Arguments {
     #[arg(help = "Data set (digits, iris, moons, …), or path of a table or run file")]
     #[arg(long_help = format!("{}. `*.toml` is a run file", data::LONG_HELP))]
-    #[arg(value_parser = names::<String>(&data::NAMES), hide_possible_values = true, value_hint = ValueHint::FilePath)]
+    #[arg(value_parser = names::<String>(&data::NAMES).case_sensitive(), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
     columns: Columns,
@@ -100,6 +101,7 @@ pub struct Arguments {
     /// inputs as numbers, and the target. Existing files with other rows are replaced only with --force. Files that
     /// this training run reads or writes are never replaced.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Data", hide_short_help = true)]
+    #[arg(value_parser = on_disk())]
     save_split: Option<PathBuf>,
     #[command(flatten)]
     recipe: Options,
@@ -117,7 +119,7 @@ pub struct Arguments {
     /// `wgrad list schedules` prints all names. Options of a schedule are in parentheses, as in "step(steps=100,
     /// factor=0.5)"; steps are optimizer steps. By default, cosine and similar schedules end with the last step.
     #[arg(long, value_name = "NAME", default_value = "cosine", hide_default_value = true)]
-    #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES).in_any_case(), hide_possible_values = true)]
+    #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Training")]
     schedule: ScheduleText,
     /// Warm-up: steps, or fraction of all steps [default: 0]
@@ -132,7 +134,7 @@ pub struct Arguments {
     /// The model, evaluations and the choice of the best epoch use it in place of the last parameters. ema is an exponential
     /// moving average; warm_up=true lets its decay begin small. "swa(start_epoch=10, every=50)" is stochastic weight averaging:
     /// the mean of the parameters after every 50 steps, by default every epoch, once 10 epochs are done.
-    #[arg(long, value_name = "NAME", value_parser = names::<AverageText>(&Average::NAMES).in_any_case())]
+    #[arg(long, value_name = "NAME", value_parser = names::<AverageText>(&Average::NAMES))]
     #[arg(hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
     average: Option<AverageText>,
     /// Number of epochs [default: by data set, 5 to 100]
@@ -152,6 +154,7 @@ pub struct Arguments {
     /// this epoch. `wgrad list metrics` prints the names. Parameters of a metric are in parentheses, as in
     /// "f_beta(beta=2)".
     #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
+    #[arg(value_parser = names::<Metric>(&Metric::NAMES), hide_possible_values = true)]
     metric: Option<Metric>,
     /// Weights of classes: balanced, or "no=1,yes=5" [default: none]
     ///
@@ -181,6 +184,7 @@ pub struct Arguments {
     /// data or settings is replaced only with --force. Without --force, the default is the next free name, such as
     /// DATA-2.safetensors; an existing FILE is then an error.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,
     /// Replaces files of other data or settings
     ///
@@ -191,6 +195,7 @@ pub struct Arguments {
     ///
     /// An existing file is replaced.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    #[arg(value_parser = on_disk())]
     plot: Option<PathBuf>,
     /// Dark background for the picture of --plot
     #[arg(long, help_heading = "Output", hide_short_help = true)]
@@ -207,6 +212,7 @@ pub struct Arguments {
     /// FILE is a JSON trace of the first 200,000 runs of ops. Open it in <https://ui.perfetto.dev>, or in about:tracing
     /// of Chrome. An existing file is replaced.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Profile", hide_short_help = true)]
+    #[arg(value_parser = on_disk())]
     trace: Option<PathBuf>,
     #[command(flatten)]
     rates: RateOptions,
@@ -219,7 +225,7 @@ pub struct Arguments {
 }
 
 /// Names of the settings that may change when training is resumed.
-const RESUMABLE: [&str; 5] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate"];
+const RESUMABLE: [&str; 6] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate", "resumed"];
 
 /// Schedule as the user typed it. It is parsed when the number of steps is known.
 #[derive(Clone)]
@@ -346,8 +352,8 @@ impl Arguments {
         ];
         let settings = settings.into_iter().chain(self.columns.settings()).chain(self.split.settings(sets));
         let settings = settings.map(|(name, value)| (name.to_string(), value)).chain(options);
-        let settings = settings.filter(|(_, value)| !value.is_empty()).collect();
-        Ok(Origin { data: train.name().into(), rows, checksum, settings })
+        let settings = settings.filter(|(_, value)| !value.is_empty());
+        Ok(Origin::new(train.name(), (rows, checksum), settings))
     }
 
     /// Returns the reason why the file at `path` must not be replaced; `None` if it may be replaced, or does not exist.

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use wgrad::model::check_replaceable;
 use wgrad::plan::Rates;
 use wgrad::trainer::{OpTime, Profile};
 use wgrad::{Error, Result};
 
 use super::Arguments;
+use crate::command::paths::check_result;
 use crate::command::plot::same_file;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
@@ -47,7 +47,7 @@ impl Arguments {
             let problem = "the trace would replace the model, the picture, or the table that is trained on";
             return Err(Error::conflict(path.display().to_string(), problem, "name another file with `--trace`"));
         }
-        check_replaceable(path)?;
+        check_result(path)?;
         Ok(Some(path.clone()))
     }
 }

@@ -1,6 +1,6 @@
 //! Splitting the data into training, validation and test set: `--validation`, `--test`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wgrad::data::{FEWEST_TO_SPLIT, Inspection, Preparation, PreparedColumn, Table, Warning, listed};
 use wgrad::{Dataset, Error, Result, Split, Targets};
@@ -48,11 +48,13 @@ enum Size {
 fn size(text: &str) -> std::result::Result<Size, String> {
     match text.parse() {
         Ok(amount) => Ok(Size::Amount(amount)),
-        Err(_) if text.parse::<f64>().is_ok() => {
-            Err("it must be a fraction below 1, a number of rows, 0 for none, or the path of a table".into())
-        }
         Err(_) if text == "-" => Err("standard input can only be the data; name a file, or give a number".into()),
-        Err(_) => Ok(Size::File(text.into())),
+        Err(_) if Path::new(text).exists() => Ok(Size::File(text.into())),
+        Err(_) => {
+            Err("it must be a fraction below 1, a number of rows, 0 for none, or the path of a table; there is no \
+                       such file"
+                .into())
+        }
     }
 }
 
@@ -216,7 +218,7 @@ impl Sets {
             names.len(),
             listed(&untrained)
         );
-        (!untrained.is_empty()).then(|| Warning { kind: "untrained_class", columns: vec![], message })
+        (!untrained.is_empty()).then(|| Warning::new("untrained_class", message))
     }
 
     /// Number of rows in all sets together.

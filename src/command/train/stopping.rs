@@ -13,6 +13,7 @@ use wgrad::data::quoted;
 use wgrad::{Checkpoints, Error, Result};
 
 use crate::command::numbers::{count, within};
+use crate::command::paths::on_disk;
 
 /// Exit code after Ctrl-C: 128 plus the number of the signal, as in shells.
 pub const INTERRUPTED: u8 = 130;
@@ -30,6 +31,7 @@ pub struct Stopping {
     /// beside the model.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Checkpoints", hide_short_help = true)]
+    #[arg(value_parser = on_disk())]
     checkpoint: Option<PathBuf>,
     /// Steps between checkpoints, with --checkpoint
     #[arg(long, value_name = "N", help_heading = "Checkpoints", hide_short_help = true)]

@@ -17,7 +17,7 @@ use serde::Serialize;
 use surveys::Surveys;
 pub use table::warning_lines;
 pub use target::{Class, ReadAs, TargetColumn};
-pub use warnings::{Warning, listed};
+pub use warnings::{Warning, counted, listed};
 
 use super::decode::{decode, of_text};
 use super::number_format::{Column as Written, NumberFormat};

@@ -1,7 +1,7 @@
 //! Text of inspections, for the terminal.
 
 use super::{Column, Inspection, Kind, ReadAs, Role, TargetColumn, Warning};
-use crate::text::{shown, table};
+use crate::text::{columns, shortened, shown, table};
 
 /// Maximum number of columns, and of classes, that are shown without `--all`.
 const AT_A_GLANCE: usize = 20;
@@ -20,6 +20,9 @@ const WIDTH: usize = 80;
 
 /// Minimum number of characters of a shortened column name.
 const SHORT_NAME: usize = 12;
+
+/// Columns of the target's name in the text before its classes.
+const TARGET_NAME: usize = 40;
 
 impl Inspection {
     /// Returns a table of the columns, a table of the classes, and the warnings. Unless `all` is true, only the first
@@ -49,10 +52,10 @@ impl Inspection {
         let shown: Vec<Vec<String>> = others.chain(targets).map(cells).collect();
         let more = folded(self.columns.len() - shown.len(), "columns", ALL);
         let mut rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
-        let length = |text: &str| text.chars().count();
-        let excess = table(&rows, 2).lines().map(length).max().unwrap_or(0).saturating_sub(WIDTH);
-        let longest = rows.iter().map(|row| length(&row[0])).max().unwrap_or(0);
-        rows.iter_mut().for_each(|row| shorten(&mut row[0], longest.saturating_sub(excess).max(SHORT_NAME)));
+        let excess = table(&rows, 2).lines().map(columns).max().unwrap_or(0).saturating_sub(WIDTH);
+        let longest = rows.iter().map(|row| columns(&row[0])).max().unwrap_or(0);
+        let room = longest.saturating_sub(excess).max(SHORT_NAME);
+        rows.iter_mut().for_each(|row| row[0] = shortened(&row[0], room));
         table(&rows, 2) + &more
     }
 }
@@ -95,13 +98,6 @@ fn cells(column: &Column) -> Vec<String> {
     [[column.name.clone(), kind.into()], counts].concat().into_iter().chain(figures).chain([role.into()]).collect()
 }
 
-/// Shortens a text to at most `most` characters; `…` replaces the end.
-fn shorten(text: &mut String, most: usize) {
-    if text.chars().count() > most {
-        *text = text.chars().take(most - 1).chain(['…']).collect();
-    }
-}
-
 /// Formats a number with about five significant digits.
 fn short(number: f64) -> String {
     let size = number.abs();
@@ -115,6 +111,7 @@ fn short(number: f64) -> String {
 
 fn target_text(target: &TargetColumn, most: usize) -> String {
     let name = shown(&target.column);
+    let name = shortened(&name, TARGET_NAME);
     if target.read_as == ReadAs::Number {
         return format!("target `{name}` is read as a number\n");
     }

@@ -17,6 +17,7 @@ const MOST_LISTED: usize = 5;
 
 /// Warning about data that training refuses, or about a likely mistake.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Warning {
     /// Kind: `header`, `renamed`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`,
     /// `duplicates`, `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`. `wgrad train`
@@ -26,6 +27,13 @@ pub struct Warning {
     pub columns: Vec<String>,
     /// Problem and remedy, as one sentence for users.
     pub message: String,
+}
+
+impl Warning {
+    /// Creates a warning that is about no column.
+    pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, columns: Vec::new(), message: message.into() }
+    }
 }
 
 /// Returns all warnings. Those about problems that training refuses come first.
@@ -169,7 +177,11 @@ fn rows(found: &Inspection) -> Vec<Warning> {
 }
 
 /// Returns a count with its noun: `1 row`, `2 rows`, …
-pub(super) fn counted(count: usize, what: &str) -> String {
+///
+/// ```
+/// assert_eq!(wgrad::data::counted(1, "epoch"), "1 epoch");
+/// ```
+pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

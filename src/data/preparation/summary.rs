@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::encoding::TimePart;
 use super::{Encoding, Preparation, Prepared};
 use crate::data::{ColumnKind, Table};
-use crate::text::{shown, table};
+use crate::text::{shortened, shown, table};
 
 /// Width of a terminal, in characters.
 const WIDTH: usize = 80;
@@ -102,14 +102,14 @@ pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
     let head = ["column", "kind", "becomes", "missing"].map(String::from).to_vec();
     let row = |column: &&PreparedColumn| {
         let missing = if column.inputs > 0 { column.missing.to_string() } else { String::new() };
-        vec![short(&column.column, NAME), column.kind.to_string(), column.becomes.clone(), missing]
+        vec![shortened(&column.column, NAME), column.kind.to_string(), column.becomes.clone(), missing]
     };
     let mut rows: Vec<Vec<String>> = std::iter::once(head).chain(told.iter().take(most).map(row)).collect();
     let names = || plain.iter().map(|column| column.column.as_str()).collect::<Vec<_>>().join(", ");
     match plain.len() {
         0 => {}
         1 => rows.push(row(&plain[0])),
-        count => rows.push(vec![format!("{count} others"), "number".into(), short(&names(), 38), "0".into()]),
+        count => rows.push(vec![format!("{count} others"), "number".into(), shortened(&names(), 38), "0".into()]),
     }
     let more = told.len().saturating_sub(most);
     let more = if more > 0 {
@@ -117,11 +117,6 @@ pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
     } else {
         String::new()
     };
-    let text: String = table(&rows, 3).lines().map(|line| short(&shown(line), WIDTH) + "\n").collect();
+    let text: String = table(&rows, 3).lines().map(|line| shortened(&shown(line), WIDTH) + "\n").collect();
     text + &more
-}
-
-/// Shortens a text to at most `most` characters; `…` replaces the end.
-fn short(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.into() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }

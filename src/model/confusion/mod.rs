@@ -42,6 +42,7 @@ pub struct Confusion {
 
 /// Metrics of one class, from 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ClassMetrics {
     /// Name of the class.
     pub class: String,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{ClassMetrics, Confusion};
 use crate::metrics::ClassCounts;
-use crate::text::{shown, table, table_with_gap};
+use crate::text::{columns, shortened, shown, table, table_with_gap};
 
 /// Largest width in characters.
 const WIDTH: usize = 80;
@@ -69,7 +69,7 @@ impl Confusion {
         let mut wrong: Vec<((usize, usize), f64)> = wrong.collect();
         wrong.sort_by(|one, two| two.1.total_cmp(&one.1));
         wrong.truncate(most);
-        let name = |class: usize| shortened(&self.classes[class], NAME);
+        let name = |class: usize| shortened(&shown(&self.classes[class]), NAME);
         let cells = |((actual, predicted), rows): ((usize, usize), f64)| {
             let share = format!("{:.1} %", 100.0 * rows / self.counts.class(actual).support);
             vec![name(actual), name(predicted), rows.to_string(), share, String::new()]
@@ -81,10 +81,10 @@ impl Confusion {
 
     /// Returns the matrix with names above its columns; `None` if names are equal once shortened, or do not fit.
     fn by_name(&self) -> Option<String> {
-        let names: Vec<String> = self.classes.iter().map(|name| shortened(name, NAME)).collect();
+        let names: Vec<String> = self.classes.iter().map(|name| shortened(&shown(name), NAME)).collect();
         let differ = (1..names.len()).all(|class| !names[..class].contains(&names[class]));
         let matrices = [2, 1].map(|gap| self.matrix(&names, &names, 0..names.len(), gap));
-        let fits = |matrix: &String| differ && matrix.lines().all(|line| line.chars().count() <= WIDTH);
+        let fits = |matrix: &String| differ && matrix.lines().all(|line| columns(line) <= WIDTH);
         matrices.into_iter().find(fits)
     }
 
@@ -93,10 +93,10 @@ impl Confusion {
         let count = self.classes.len();
         let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
         let digits = numbers.last().map_or(1, String::len);
-        let label = |(number, name): (usize, &String)| shortened(&format!("{number:>digits$} {name}"), NAME);
+        let label = |(number, name): (usize, &String)| shortened(&shown(&format!("{number:>digits$} {name}")), NAME);
         let labels: Vec<String> = self.classes.iter().enumerate().map(label).collect();
         let cell = 1 + digits.max(self.digits());
-        let room = (WIDTH - labels.iter().map(|label| label.chars().count()).max().unwrap_or(0)) / cell;
+        let room = (WIDTH - labels.iter().map(|label| columns(label)).max().unwrap_or(0)) / cell;
         let each = count.div_ceil(count.div_ceil(room.max(1)));
         let block = |first: usize| self.matrix(&labels, &numbers, first..count.min(first + each), 1);
         (0..count).step_by(each).map(block).collect::<Vec<_>>().join("\n")
@@ -122,13 +122,4 @@ impl Confusion {
     fn digits(&self) -> usize {
         self.counts.pairs().map(|(_, rows)| rows.to_string().len()).max().unwrap_or(0)
     }
-}
-
-/// Returns a name for display, shortened to at most `most` characters.
-fn shortened(name: &str, most: usize) -> String {
-    let name = shown(name);
-    if name.chars().count() <= most {
-        return name.into();
-    }
-    name.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

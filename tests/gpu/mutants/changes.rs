@@ -155,14 +155,14 @@ fn numbers(code: &str, body: &Range<usize>) -> Vec<Replacement> {
         let exponent = |i: usize, c: char| c == '-' && i > 0 && rest[..i].ends_with('e') && !rest.starts_with("0x");
         let end = rest.char_indices().find(|(i, c)| !word(*c) && !exponent(*i, *c)).map_or(rest.len(), |(i, _)| i);
         if rest.starts_with(|c: char| c.is_ascii_digit()) {
-            found.extend(neighbours(&rest[..end]).into_iter().map(|to| (at..at + end, to)));
+            found.extend(neighbors(&rest[..end]).into_iter().map(|to| (at..at + end, to)));
         }
         at += end.max(1);
     }
     found
 }
 
-fn neighbours(number: &str) -> Vec<String> {
+fn neighbors(number: &str) -> Vec<String> {
     let whole = number.trim_end_matches('u');
     let suffix = &number[whole.len()..];
     if let Some(digits) = whole.strip_prefix("0x") {

@@ -223,5 +223,5 @@ pub(super) const GROUPS: &[Sabotage] = &[
         "tile_a[t * ROW_STRIDE + i * HIGH + local.y]",
         "tile_a[t * ROW_STRIDE + local.y]",
     ),
-    ("matmul_tn", "groups are neighbours when they are stored", "4u * (j * WIDE + local.x)", "4u * (2u * local.x + j)"),
+    ("matmul_tn", "groups are neighbors when they are stored", "4u * (j * WIDE + local.x)", "4u * (2u * local.x + j)"),
 ];
