@@ -199,7 +199,7 @@ fn what_cannot_be_drawn_is_an_error_before_training() {
         ("train iris --epochs 1000000000 --out i.svg --plot ./i.svg", &["./i.svg", "would replace the model"]),
         ("train iris --dark", &["--plot"]),
         ("plot boundary digits.safetensors digits", &["inputs are 64, but a plane has 2"]),
-        ("plot boundary moons.svg moons --out moons.svg", &["would replace the model or the data"]),
+        ("plot boundary moons.svg moons --out moons.svg", &["moons.svg: it holds a model, which would be lost"]),
         ("plot boundary moons.svg moons --out no/../moons.svg", &["no/../moons.svg"]),
         ("plot boundary moons.svg moons --out b.gif", &["`--out`", "b.gif", "*.svg or *.png"]),
         ("plot boundary moons.svg moons --out no/b.png", &["no/b.png"]),

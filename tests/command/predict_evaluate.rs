@@ -376,12 +376,13 @@ fn a_model_shows_its_layers_and_its_training() {
     let accuracy = folder.events(&train)[4]["accuracy"].as_f64().expect("a number");
     let text = folder.succeed(&["show", "iris.safetensors"]);
     for part in [
-        "task      classification of species\n",
+        "task      multi-class classification of species\n",
         "loss      softmax_cross_entropy\n",
         "classes   3: `setosa`, `versicolor`, `virginica`\n",
         "scaled    inputs\n",
         "data      iris, 150 rows, checksum ",
         "seed 7",
+        "rows      train 105, validation 23, test 22\n",
         "training  3 epochs, 21 steps",
         "dense(5)        5          25\ntanh            5\ndense(3)        3          18\ntotal                      43\n",
     ] {
