@@ -21,7 +21,7 @@
 //! |---|---|---|---|
 //! | 2 | parameter | 1×(64·blocks) | read-write |
 //! | 3 | gradient | 1×(64·blocks) | read |
-//! | 4 | norm | 1×1; in groups 1×norms | read |
+//! | 4 | norm | 1×1 | read |
 //! | 5 | flag | 1 | atomic |
 //! | 6 … | the states, if any | 1×(64·blocks) each | read-write |
 //! | last | groups, if there are some: a [`Group`] per block | blocks×8 | read |
@@ -89,10 +89,8 @@ pub struct Group {
     pub l2: f32,
     /// Coefficient of the sign of p in the gradient: an L1 penalty.
     pub l1: f32,
-    /// Index of the gradients' norm, as a whole number.
-    pub norm: f32,
     /// Not used.
-    pub unused: [f32; 2],
+    pub unused: [f32; 3],
 }
 
 impl Group {
@@ -106,11 +104,6 @@ impl Group {
 
     fn is_frozen(&self) -> bool {
         self.frozen != 0.0
-    }
-
-    /// Returns the factor of gradient clipping for the norm of this group.
-    fn norm_of(&self, norms: &[f32]) -> f32 {
-        norms[(self.norm as usize).min(norms.len() - 1)]
     }
 
     /// Returns the values of an update for this group.
@@ -321,7 +314,7 @@ pub fn reference(update: &Update, grouped: bool, call: Call<'_>) {
             None => (gradient[i] * norm::clip(norm[0], values.max_norm) + values.l2 * p, values.shared),
             Some(group) if group.is_frozen() => continue,
             Some(group) => {
-                let clip = norm::clip(group.norm_of(norm), values.max_norm);
+                let clip = norm::clip(norm[0], values.max_norm);
                 (group.penalized(gradient[i], p, clip, values.max_value), group.shared(&values.shared))
             }
         };
@@ -363,7 +356,7 @@ fn fast_grouped(update: &Update, call: Call<'_>) {
     let mut largest = 0;
     for (block, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_frozen()) {
         let range = block * TENSOR_ALIGNMENT..(block + 1) * TENSOR_ALIGNMENT;
-        let (p, clip) = (&mut parameter[range.clone()], norm::clip(group.norm_of(norm), values.max_norm));
+        let (p, clip) = (&mut parameter[range.clone()], norm::clip(norm[0], values.max_norm));
         let mut g = [0.0; TENSOR_ALIGNMENT];
         for ((g, gradient), p) in g.iter_mut().zip(&gradient[range.clone()]).zip(&*p) {
             *g = group.penalized(*gradient, *p, clip, values.max_value);
@@ -408,7 +401,7 @@ fn block_tolerance(
     let decay = exact(group.map_or(decay, |group| group.decay));
     let kept = 1.0 - rate * decay;
     let shared = Shared { rate, decay, kept, settings: settings.map(exact), scalars: scalars.map(exact) };
-    let clip = norm::rounded_clip(group.map_or(before.f32(2)[0], |g| g.norm_of(before.f32(2))), values.max_norm);
+    let clip = norm::rounded_clip(before.f32(2)[0], values.max_norm);
     for i in range {
         let at = |argument: usize| exact(before.f32(argument)[i]);
         let mut element: Element<Rounded> = [exact(0.0); 1 + MAX_STATES];

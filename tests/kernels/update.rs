@@ -31,14 +31,14 @@ const DECAYED: [f32; 8] = [1e-40, -1e-40, 1.18e-38, -1.18e-38, 1e-45, -2e-38, 3e
 const FLAG: usize = 3;
 const STATES: usize = 4;
 
-/// Settings of blocks, in turn: an ordinary one, one that grows and overflows in hard cases, a frozen one, and two that use the
-/// second norm.
+/// Settings of blocks, in turn: an ordinary one, one that grows and overflows in hard cases, a frozen one, and two with
+/// other factors.
 const GROUPS: [Group; 5] = [
-    Group { frozen: 0.0, factor: 1.0, decay: 0.1, l2: 0.1, l1: 0.0, norm: 0.0, unused: [0.0; 2] },
-    Group { frozen: 0.0, factor: 2.0, decay: -4.0, l2: 0.0, l1: 0.05, norm: 0.0, unused: [0.0; 2] },
-    Group { frozen: 1.0, factor: 1.0, decay: 0.3, l2: 0.2, l1: 0.1, norm: 0.0, unused: [0.0; 2] },
-    Group { frozen: 0.0, factor: 3.0, decay: 0.0, l2: 0.25, l1: 0.3, norm: 1.0, unused: [0.0; 2] },
-    Group { frozen: 0.0, factor: 0.125, decay: 0.2, l2: 0.1, l1: 0.1, norm: 1.0, unused: [0.0; 2] },
+    Group { frozen: 0.0, factor: 1.0, decay: 0.1, l2: 0.1, l1: 0.0, unused: [0.0; 3] },
+    Group { frozen: 0.0, factor: 2.0, decay: -4.0, l2: 0.0, l1: 0.05, unused: [0.0; 3] },
+    Group { frozen: 1.0, factor: 1.0, decay: 0.3, l2: 0.2, l1: 0.1, unused: [0.0; 3] },
+    Group { frozen: 0.0, factor: 3.0, decay: 0.0, l2: 0.25, l1: 0.3, unused: [0.0; 3] },
+    Group { frozen: 0.0, factor: 0.125, decay: 0.2, l2: 0.1, l1: 0.1, unused: [0.0; 3] },
 ];
 
 /// Number of the frozen block.
@@ -109,13 +109,7 @@ fn grouped(case: &Case, table: &[Group], most: f32) -> Case {
     let (op, mut new) = (case.op().clone(), case.without_op());
     let words = table.iter().cycle().take(op.items).flat_map(|group| bytemuck::cast::<_, [u32; Group::WORDS]>(*group));
     let groups = new.plan.constant("groups", Dtype::F32, words.collect(), Group::WORDS);
-    let norm = case.inputs.iter().find(|input| input.view == op.views[2]).expect("there is a norm").words[0];
-    let norm = f32::from_bits(norm);
-    let norms = new.tensor("norms", Shape::vector(2), Fill::Real(1.0));
-    new.set_f32(norms, &[norm, 0.5 * norm + 0.1]);
-    let mut views = op.views.clone();
-    views[2] = norms;
-    views.push(groups);
+    let views = [&op.views[..], &[groups]].concat();
     let params = [&[op.params[0], most.to_bits()], &op.params[3..]].concat();
     new.with(Op { kernel: grouped_kernel(update(op.kernel)), views, params, ..op })
 }
@@ -209,16 +203,16 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
             let mut element = [0.0; 1 + MAX_STATES];
             element[0] = parameter[i];
             states.iter().zip(&mut element[1..]).for_each(|(state, element)| *element = state[i]);
-            // Frozen, factor of the learning rate, decay, L2 and L1 penalty, index of the norm.
-            let group: [f64; 6] = match table.chunks(8).nth(i / 64) {
+            // Frozen, factor of the learning rate, decay, L2 and L1 penalty.
+            let group: [f64; 5] = match table.chunks(8).nth(i / 64) {
                 Some(row) => std::array::from_fn(|column| row[column]),
-                None => [0.0, 1.0, params[2], params[1], 0.0, 0.0],
+                None => [0.0, 1.0, params[2], params[1], 0.0],
             };
-            let [fixed, factor, decay, l2, l1, place] = group;
+            let [fixed, factor, decay, l2, l1] = group;
             if frozen || fixed > 0.0 {
                 return element;
             }
-            let clip = (max_norm / (norm[place as usize] + 1e-6)).min(1.0);
+            let clip = (max_norm / (norm[0] + 1e-6)).min(1.0);
             let most = if is_grouped { params[1] } else { f64::INFINITY };
             let sign = if parameter[i] == 0.0 { 0.0 } else { parameter[i].signum() };
             let g = (gradient[i] * clip).clamp(-most, most) + l2 * parameter[i] + l1 * sign;

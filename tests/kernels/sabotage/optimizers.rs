@@ -64,13 +64,12 @@ const STATES: usize = 4;
 /// A mistake in the settings of each block: description, and the faulty settings.
 type FaultyGroup = (&'static str, fn(&mut [f32]));
 
-const FAULTY_GROUPS: [FaultyGroup; 6] = [
+const FAULTY_GROUPS: [FaultyGroup; 5] = [
     ("frozen blocks are updated", |group| group[0] = 0.0),
     ("factor of the learning rate ignored", |group| group[1] = 1.0),
     ("decay of the group ignored", |group| group[2] = 0.0),
     ("L2 penalty of the group ignored", |group| group[3] = 0.0),
     ("L1 penalty ignored", |group| group[4] = 0.0),
-    ("norm of another tensor", |group| group[5] = 0.0),
 ];
 
 /// Returns the faulty updates, which are the same mistakes for each update.
