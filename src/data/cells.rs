@@ -99,7 +99,7 @@ impl Table {
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
         let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let header = Header::new(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let header = Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
         let mut table = Self::inspected(&bytes::name(path), &header, options, decoded.notes)?;
         table.notes.extend(header.layout.notes().into_iter().map(|(.., note)| note));
         Ok(table)
@@ -113,7 +113,7 @@ impl Table {
     pub fn read_and_inspect(path: impl AsRef<Path>, options: &CsvOptions) -> Result<(Self, Inspection)> {
         let path = path.as_ref();
         let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let header = Header::new(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let header = Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
         let name = bytes::name(path);
         let table = Self::inspected(&name, &header, options, decoded.notes)?;
         let read_as = table.target.as_ref().map(Target::read_as);

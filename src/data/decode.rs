@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 pub(super) struct Decoded {
     /// Text in UTF-8.
     pub(super) bytes: Vec<u8>,
+    /// Delimiter: a blank if blanks separate the columns, otherwise the one that the user requested, if any.
+    pub(super) delimiter: Option<u8>,
     /// Notes on the decoding, for users to check.
     pub(super) notes: Vec<String>,
 }
@@ -63,14 +65,9 @@ pub(super) fn decode(path: &Path, bytes: Vec<u8>, delimiter: Option<u8>) -> Resu
     if start.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"<html")) || start.starts_with(b"<!DOCTYPE") {
         return Err(Error::format(path, "it is a web page, not a table", "download the table itself"));
     }
-    let bytes = match blanks(&bytes, delimiter) {
-        Some(separated) => {
-            notes.extend(delimiter.is_none().then(|| "columns are separated by blanks".into()));
-            separated
-        }
-        None => bytes,
-    };
-    Ok(Decoded { bytes, notes })
+    let Some(separated) = blanks(&bytes, delimiter) else { return Ok(Decoded { bytes, delimiter, notes }) };
+    notes.extend(delimiter.is_none().then(|| "columns are separated by blanks".into()));
+    Ok(Decoded { bytes: separated, delimiter: Some(b' '), notes })
 }
 
 /// Replaces the `#` before a header by a blank, which is trimmed later. The last comment above the rows is the header
@@ -185,7 +182,11 @@ fn unquoted(line: &[u8], is: impl Fn(u8) -> bool) -> usize {
     count
 }
 
-/// Decodes the text of a table that is already UTF-8: only runs of blanks may be replaced.
-pub(super) fn of_text(text: &str, delimiter: Option<u8>) -> Cow<'_, [u8]> {
-    blanks(text.as_bytes(), delimiter).map_or(Cow::Borrowed(text.as_bytes()), Cow::Owned)
+/// Decodes the text of a table that is already UTF-8: only runs of blanks may be replaced. Also returns the delimiter, as
+/// in [`Decoded`].
+pub(super) fn of_text(text: &str, delimiter: Option<u8>) -> (Cow<'_, [u8]>, Option<u8>) {
+    match blanks(text.as_bytes(), delimiter) {
+        Some(separated) => (separated.into(), Some(b' ')),
+        None => (text.as_bytes().into(), delimiter),
+    }
 }

@@ -38,7 +38,7 @@ impl RawTable {
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
         let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
         let rows = text.rows().map(|row| Ok(row?.iter().map(String::from).collect())).collect::<Result<_>>()?;
         let header = layout.first_row.is_header().then_some(layout.columns);
         Ok(Self { header, rows, delimiter: text.delimiter })

@@ -57,7 +57,7 @@ impl Dataset {
     pub fn from_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let decoded = decode(path, bytes::read(path)?, form.delimiter)?;
-        read(&bytes::name(path), &Header::new(Text::new(path, &decoded.bytes, form.delimiter)?, &form)?)
+        read(&bytes::name(path), &Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, &form)?)
     }
 
     /// Reads a table from text. Everything else is as in [`Dataset::from_csv`].
@@ -74,8 +74,8 @@ impl Dataset {
     /// ```
     pub fn from_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
-        let text = of_text(text, form.delimiter);
-        read(name, &Header::new(Text::new(Path::new(name), &text, form.delimiter)?, &form)?)
+        let (text, delimiter) = of_text(text, form.delimiter);
+        read(name, &Header::new(Text::new(Path::new(name), &text, delimiter)?, &form)?)
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Text<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
     pub(super) delimiter: u8,
+    /// True if blanks separate the columns of the file. Runs of blanks have become the delimiter, a tab.
+    pub(super) has_blanks: bool,
     /// True if the first row is the header. It is then not read as a row.
     pub(super) header: bool,
     /// True if lines that begin with `#` are comments.
@@ -58,9 +60,8 @@ impl<'a> Text<'a> {
     /// Detects quotes, comments, the shape of the rows, and the delimiter unless one is `asked` for.
     pub(super) fn new(path: &'a Path, bytes: &'a [u8], asked: Option<u8>) -> Result<Self> {
         let (first, comments) = after_comments(bytes);
-        // Runs of blanks were replaced by tabs before.
-        let asked = asked.map(|delimiter| if delimiter == b' ' { b'\t' } else { delimiter });
-        let delimiter = asked.unwrap_or_else(|| header_delimiter(first));
+        let has_blanks = asked == Some(b' ');
+        let delimiter = if has_blanks { b'\t' } else { asked.unwrap_or_else(|| header_delimiter(first)) };
         if !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n".contains(&delimiter) {
             let found = format!("`{}`", delimiter.escape_ascii());
             let wanted = "an ASCII character other than a letter, digit, quote or line break";
@@ -68,7 +69,7 @@ impl<'a> Text<'a> {
         }
         let quote = quote(first, delimiter);
         let shape = Shape { width: 0, has_row_names: false };
-        let text = Self { path, bytes, delimiter, header: true, comments, quote, shape };
+        let text = Self { path, bytes, delimiter, has_blanks, header: true, comments, quote, shape };
         Ok(Self { shape: text.shape(), ..text })
     }
 
@@ -173,6 +174,7 @@ impl<'a> Text<'a> {
     /// Name of the delimiter, for messages.
     pub(super) fn named(self) -> String {
         match self.delimiter {
+            _ if self.has_blanks => "blanks".into(),
             b',' => "a comma".into(),
             b'\t' => "a tab".into(),
             b';' => "a semicolon".into(),

@@ -121,6 +121,26 @@ fn an_inspection_shows_statistics_and_what_columns_become() {
 }
 
 #[test]
+fn blanks_between_columns_are_not_called_tabs() {
+    let folder = Folder::new();
+    folder.write("blanks.txt", houses("  "));
+    folder.write("tabs.txt", houses("\t"));
+    for (arguments, words, delimiter) in [
+        (&["blanks.txt"][..], "3 columns, separated by blanks\n", " "),
+        (&["blanks.txt", "--delimiter", " "], "3 columns, separated by blanks\n", " "),
+        (&["tabs.txt"], "3 columns, separated by tabs\n", "\t"),
+    ] {
+        let arguments = [&["inspect"], arguments].concat();
+        let text = folder.succeed(&arguments);
+        assert!(text.contains(words), "{text}");
+        assert_eq!(folder.events(&arguments)[0]["delimiter"], delimiter);
+    }
+    folder.write("uneven.txt", houses("  ") + "1 2\n");
+    let message = folder.fail(&["inspect", "uneven.txt", "--delimiter", " "]);
+    assert!(message.contains("quote cells that contain blanks"), "{message}");
+}
+
+#[test]
 fn built_in_data_are_inspected_and_bars_show_the_classes() {
     let folder = Folder::new();
     let text = folder.succeed(&["inspect", "iris"]);

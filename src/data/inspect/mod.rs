@@ -43,7 +43,7 @@ pub struct Inspection {
     pub name: String,
     /// Number of rows, without the header.
     pub rows: usize,
-    /// Delimiter between columns; `None` for a data set that is not a table.
+    /// Delimiter between columns: a blank if runs of blanks separate them. `None` for a data set that is not a table.
     pub delimiter: Option<char>,
     /// True if the first row of a table has the column names. For a data set that is not a table, it is true.
     pub header: bool,
@@ -132,7 +132,7 @@ impl Inspection {
     pub fn of_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         let decoded = decode(path, bytes::read(path)?, form.delimiter)?;
-        of_header(&bytes::name(path), Header::new(Text::new(path, &decoded.bytes, form.delimiter)?, &form)?)
+        of_header(&bytes::name(path), Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, &form)?)
     }
 
     /// Inspects a table in a text, as [`Inspection::of_csv`] inspects a file.
@@ -141,8 +141,8 @@ impl Inspection {
     /// See [`Inspection::of_csv`]. Messages have the name in place of the path.
     pub fn of_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
-        let text = of_text(text, form.delimiter);
-        of_header(name, Header::new(Text::new(Path::new(name), &text, form.delimiter)?, &form)?)
+        let (text, delimiter) = of_text(text, form.delimiter);
+        of_header(name, Header::new(Text::new(Path::new(name), &text, delimiter)?, &form)?)
     }
 
     /// Removes warnings that do not apply to a [`Table`], which prepares or leaves out such columns: text, missing
@@ -198,6 +198,6 @@ pub(super) fn of_header(name: &str, header: Header) -> Result<Inspection> {
     if all.rows == 0 {
         return Err(no_rows(text));
     }
-    let (delimiter, line) = (Some(text.delimiter.into()), |start| text.line(start));
-    Ok(all.inspection(name.into(), delimiter, read_as, Some(&layout), &line))
+    let delimiter = if text.has_blanks { ' ' } else { text.delimiter.into() };
+    Ok(all.inspection(name.into(), Some(delimiter), read_as, Some(&layout), &|start| text.line(start)))
 }

@@ -32,6 +32,7 @@ impl Inspection {
         let folding = (!all).then_some(ALL);
         let separated = match self.delimiter {
             Some('\t') => ", separated by tabs".into(),
+            Some(' ') => ", separated by blanks".into(),
             Some(delimiter) => format!(", separated by `{}`", shown(&delimiter.to_string())),
             None => String::new(),
         };

@@ -107,7 +107,7 @@ impl Table {
     ) -> Result<Self> {
         let path = path.as_ref();
         let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, options.delimiter)?, options)?;
+        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
         let file = path.display().to_string();
         if layout.rows == 0 {
             return Err(Error::format(path, "it has 0 rows", "write a header row and at least 1 row below it"));
