@@ -137,7 +137,7 @@ macro_rules! parameters {
     };
 }
 
-/// Body of a declared function as a Rust function of one kind of numbers.
+/// Expands the body of a declared function into a Rust function over one number type, that of the module `$numbers`.
 macro_rules! body {
     ($numbers:ident, $v:ident, ($($p:ident),*), $body:block) => {{
         #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]

@@ -142,7 +142,7 @@ macro_rules! form {
     };
 }
 
-/// Body of a declared loss as a Rust function of one kind of numbers.
+/// Expands the body of a declared loss into a Rust function over one number type, that of the module `$numbers`.
 macro_rules! body {
     ($numbers:ident, $z:ident, $t:ident, ($($p:ident),*), $body:block) => {{
         #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]

@@ -2,7 +2,7 @@
 //! generate every form of the function or loss from this text.
 //!
 //! A body of `let` statements, `+ - * /` and calls is valid Rust and valid WGSL. The Rust form is compiled for several
-//! kinds of numbers ([`numbers`]):
+//! number types ([`numbers`]):
 //!
 //! | form | use |
 //! |---|---|

@@ -27,8 +27,8 @@ pub struct Shared<T> {
 /// Parameter and states of one element.
 pub type Element<T> = [T; 1 + MAX_STATES];
 
-/// Update of one element for one kind of numbers: parameter and states, gradient, and the values that all elements
-/// share.
+/// Update of one element in the number type `T`. Its arguments are parameter and states, gradient, and the values that
+/// all elements share.
 pub type Formula<T> = fn(Element<T>, T, &Shared<T>) -> Element<T>;
 
 /// Vectorized update: parameters, gradients, states, values that all elements share, gradient clipping factor, and L2
@@ -156,7 +156,7 @@ macro_rules! updates {
     };
 }
 
-/// Body of an update as a Rust function for one kind of numbers.
+/// Expands the body of an update into a Rust function over one number type, that of the module `$numbers`.
 macro_rules! formula {
     (
         $numbers:ident, ($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident),

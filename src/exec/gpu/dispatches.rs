@@ -61,8 +61,8 @@ impl Dispatch {
         Ok(Self { pipeline, group, grid, strides, bound: bound_bytes })
     }
 
-    /// Records the op for batch `batch_index` of the submission; returns `false` if the op's grid is empty.
-    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, batch_index: usize) -> bool {
+    /// Adds the op, for batch `batch_index` of the submission, to a pass. Returns `false` if the op's grid is empty.
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, batch_index: usize) -> bool {
         if self.grid.contains(&0) {
             return false;
         }

@@ -2,7 +2,7 @@
 //!
 //! [`GpuDevice`] is an open GPU; [`Gpu`] holds a plan's memory on it. [`Gpu::new`] prepares as much as possible: one
 //! buffer per allocation, all parameters in one buffer of records, one pipeline per distinct shader, one bind group per
-//! op. A submission then writes its step records, and records one compute pass. Each op of the pass sets a pipeline, a
+//! op. A submission then writes its step records, and encodes one compute pass. Each op of the pass sets a pipeline, a
 //! bind group with dynamic offsets for its batch of the submission, and a grid. wgpu inserts the barriers between ops.
 //! No kernel has code of its own here.
 //!
@@ -87,17 +87,18 @@ impl Gpu {
         &self.state.sections[section as usize][op].bound
     }
 
-    /// Writes the steps' records, and submits the dispatches that `record` adds to a pass.
+    /// Copies the values of each step, its record, to the device's buffer, and submits one compute pass. `encode` adds the
+    /// dispatches to the pass, and returns their number.
     fn submit_pass(
         &mut self,
         steps: &[Step],
         runs: &[Run],
-        record: impl Fn(&State, &mut wgpu::ComputePass<'_>) -> u64,
+        encode: impl Fn(&State, &mut wgpu::ComputePass<'_>) -> u64,
     ) -> Result<()> {
         self.write_records(steps, runs)?;
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let dispatches = record(&self.state, &mut pass);
+        let dispatches = encode(&self.state, &mut pass);
         drop(pass);
         self.device.queue().submit([encoder.finish()]);
         self.counters.dispatches += dispatches;
@@ -192,14 +193,14 @@ impl Executor for Gpu {
             let ready = |run: &Run| state.sections[run.section as usize].iter().zip(std::iter::repeat(run.batch_index));
             runs.iter()
                 .flat_map(ready)
-                .map(|(dispatch, batch_index)| u64::from(dispatch.record(pass, batch_index)))
+                .map(|(dispatch, batch_index)| u64::from(dispatch.encode(pass, batch_index)))
                 .sum()
         })
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
         self.submit_pass(steps, &[run], |state, pass| {
-            u64::from(state.sections[run.section as usize][op].record(pass, run.batch_index))
+            u64::from(state.sections[run.section as usize][op].encode(pass, run.batch_index))
         })
     }
 

@@ -45,15 +45,15 @@ impl Gpu {
         self.device.poll("waiting", Some(self.device.queue().submit([])))?;
         let began = Instant::now();
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
-        self.record_pass(&mut encoder, None, &pass);
+        self.encode_pass(&mut encoder, None, &pass);
         let submission = self.device.queue().submit([encoder.finish()]);
         self.counters.submissions += 1;
         self.device.poll("waiting", Some(submission))?;
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// Records ops as one pass.
-    fn record_pass(
+    /// Encodes ops as one compute pass.
+    fn encode_pass(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
@@ -61,7 +61,7 @@ impl Gpu {
     ) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
         let ready = |(run, op): &(Run, usize)| {
-            self.state.sections[run.section as usize][*op].record(&mut pass, run.batch_index)
+            self.state.sections[run.section as usize][*op].encode(&mut pass, run.batch_index)
         };
         self.counters.dispatches += ops.iter().map(ready).map(u64::from).sum::<u64>();
     }
@@ -85,7 +85,7 @@ impl Gpu {
                 beginning_of_pass_write_index: Some(number),
                 end_of_pass_write_index: Some(number + 1),
             };
-            self.record_pass(&mut encoder, Some(writes), pass);
+            self.encode_pass(&mut encoder, Some(writes), pass);
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
