@@ -116,6 +116,16 @@ impl Activation {
         self.function().name
     }
 
+    /// Returns the name with all parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Activation::leaky_relu(0.2).signature(), "leaky_relu(slope=0.2)");
+    /// ```
+    pub fn signature(self) -> String {
+        self.0.signature()
+    }
+
     /// Returns the formula as readable text.
     ///
     /// # Examples

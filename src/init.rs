@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, collected};
 use crate::network::Activation;
 use crate::rng::{Philox, Stream};
-use crate::text::{Term, number, option, required};
+use crate::text::{Term, number, option, required, term};
 
 /// Initial distribution of a layer's weights; biases start at zero.
 ///
@@ -87,27 +87,27 @@ const STD: (&str, Option<f32>) = ("std", None);
 /// All kinds.
 const KINDS: [Kind; 12] = [
     kind("zeros", &[], "zeros", "0", |_| Init::Zeros),
-    kind("constant", &[("value", None)], "constant(0.1)", "value", |p| Init::Constant { value: p[0] }),
-    kind("normal", &[STD], "normal(0.02)", "normal, standard deviation std", |p| Init::Normal { std: p[0] }),
-    kind("truncated_normal", &[STD], "truncated_normal(0.02)", "normal, cut off at ±2·std", |p| {
+    kind("constant", &[("value", None)], "constant(value=0.1)", "value", |p| Init::Constant { value: p[0] }),
+    kind("normal", &[STD], "normal(std=0.02)", "normal with standard deviation std", |p| Init::Normal { std: p[0] }),
+    kind("truncated_normal", &[STD], "truncated_normal(std=0.02)", "normal with std, cut off at ±2·std", |p| {
         Init::TruncatedNormal { std: p[0] }
     }),
     kind("xavier_uniform", &[], "xavier_uniform", "uniform in ±gain·√(6 / (inputs + outputs))", |_| {
         Init::XavierUniform
     }),
-    kind("xavier_normal", &[], "xavier_normal", "normal, std gain·√(2 / (inputs + outputs))", |_| {
+    kind("xavier_normal", &[], "xavier_normal", "normal with std gain·√(2 / (inputs + outputs))", |_| {
         Init::XavierNormal
     }),
     kind("he_uniform", &[], "he_uniform", "uniform in ±gain·√(3 / inputs)", |_| Init::HeUniform),
-    kind("he_normal", &[], "he_normal", "normal, std gain / √inputs", |_| Init::HeNormal),
+    kind("he_normal", &[], "he_normal", "normal with std gain / √inputs", |_| Init::HeNormal),
     kind("lecun_uniform", &[], "lecun_uniform", "uniform in ±√(3 / inputs)", |_| Init::LecunUniform),
-    kind("lecun_normal", &[], "lecun_normal", "normal, std 1 / √inputs", |_| Init::LecunNormal),
+    kind("lecun_normal", &[], "lecun_normal", "normal with std 1 / √inputs", |_| Init::LecunNormal),
     kind("orthogonal", &[], "orthogonal", "W·Wᵀ or Wᵀ·W = gain²·I", |_| Init::Orthogonal),
     kind(
         "sparse",
         &[("sparsity", None), ("std", Some(0.01))],
-        "sparse(0.9)",
-        "per input, a share sparsity of zeros, else normal",
+        "sparse(sparsity=0.9, std=0.01)",
+        "normal; per input, a fraction sparsity is 0",
         |p| Init::Sparse { sparsity: p[0], std: p[1] },
     ),
 ];
@@ -325,8 +325,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, values) = self.parts();
-        let values: Vec<String> = values.iter().map(f32::to_string).collect();
-        if values.is_empty() { f.write_str(name) } else { write!(f, "{name}({})", values.join(", ")) }
+        f.write_str(&term(name, &values.iter().map(f32::to_string).collect::<Vec<_>>()))
     }
 }
 

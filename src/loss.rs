@@ -222,9 +222,7 @@ impl Loss {
     /// assert_eq!(wgrad::Loss::mean_squared_error().signature(), "mean_squared_error");
     /// ```
     pub fn signature(self) -> String {
-        let values: Vec<_> =
-            self.0.parameters().map(|(parameter, value)| format!("{}={value}", parameter.name)).collect();
-        if values.is_empty() { self.name().into() } else { format!("{}({})", self.name(), values.join(", ")) }
+        self.0.signature()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -81,6 +81,17 @@ pub(crate) fn required<'a>(options: &[(&str, &'a str)], place: &str, name: &str,
 /// Parses a number; the error names `place`, where the number was expected.
 pub(crate) fn number<T: std::str::FromStr>(place: &str, name: &str, text: &str, wanted: &str) -> Result<T> {
     text.parse().map_err(|_| Error::value(place, name, format!("`{text}`"), wanted))
+}
+
+/// Writes a term: `name`, or `name(key=value, …)` if there are arguments.
+pub(crate) fn term(name: &str, arguments: &[String]) -> String {
+    if arguments.is_empty() { name.into() } else { format!("{name}({})", arguments.join(", ")) }
+}
+
+/// Writes a value in its shortest form: `0.5`, `1`, `1e-8`, `true`.
+pub(crate) fn shortest(value: impl Debug) -> String {
+    let text = format!("{value:?}");
+    text.strip_suffix(".0").unwrap_or(&text).into()
 }
 
 /// Splits `text` at separators outside parentheses, and drops empty parts. `None` if parentheses do not match.

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::Parameter;
 use crate::error::{Error, Result};
-use crate::text::{Term, number, option};
+use crate::text::{Term, number, option, term};
 
 /// Declaration in a table of functions.
 pub trait Declaration: Sized + 'static {
@@ -90,6 +90,13 @@ impl<D: Declaration> Declared<D> {
     /// Returns each parameter with its value.
     pub fn parameters(self) -> impl Iterator<Item = (&'static Parameter, f32)> {
         self.declaration().parameters().iter().zip(self.values)
+    }
+
+    /// Returns the name with all parameters, such as `huber(delta=1)`.
+    pub fn signature(self) -> String {
+        let values: Vec<_> =
+            self.parameters().map(|(parameter, value)| format!("{}={value}", parameter.name)).collect();
+        term(self.declaration().name(), &values)
     }
 
     /// Parses a term. Returns `None` if no function has the term's name.

@@ -42,7 +42,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::text::{Term, number, option};
+use crate::text::{Term, number, option, term};
 use declare::{Compute, Declaration, ParameterKind};
 
 /// Metric with its parameters. Its text is the name, followed by all parameters if one of them is not the default.
@@ -304,7 +304,7 @@ impl Metric {
             _ => format!("{}={value}", parameter.name),
         };
         let values: Vec<_> = self.declaration().parameters.iter().zip(self.values).map(text).collect();
-        if values.is_empty() { self.name().into() } else { format!("{}({})", self.name(), values.join(", ")) }
+        term(self.name(), &values)
     }
 
     /// Returns the formula as readable text: t is the actual class or target, p the predicted class, q a probability, s

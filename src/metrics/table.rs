@@ -36,35 +36,35 @@ metrics! {
     /// Fraction of the rows predicted as a class that belong to it, averaged over classes (`precision_score` with
     /// `zero_division=0`).
     pub fn precision(average: Average = Average 0.0);
-    formula "right / predicted as the class, averaged", from Classes, larger is better, range [0.0, 1.0];
+    formula "right rows / rows predicted as the class", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1]), Average::Macro") = "(1.0 + 2.0 / 3.0) / 2.0";
     Averaged(|class, _| class.precision());
 
     /// Fraction of the rows of a class that are predicted as the class, averaged over classes (`recall_score` with
     /// `zero_division=0`).
     pub fn recall(average: Average = Average 0.0);
-    formula "right / rows of the class, averaged", from Classes, larger is better, range [0.0, 1.0];
+    formula "right rows / rows of the class", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1]), Average::Binary") = "1.0";
     Averaged(|class, _| class.recall());
 
     /// F-score: weighted harmonic mean of precision P and recall R, averaged over classes (`fbeta_score` with
     /// `zero_division=0`). A `beta` of 1 is the F1 score. A larger `beta` gives recall more weight.
     pub fn f_beta(beta: f64 = NotNegative 1.0, average: Average = Average 0.0);
-    formula "(1 + beta^2) P R / (beta^2 P + R), averaged", from Classes, larger is better, range [0.0, 1.0];
+    formula "(1 + beta^2)·P·R / (beta^2·P + R)", from Classes, larger is better, range [0.0, 1.0];
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1]), 2.0, Average::Binary") = "5.0 * 2.0 / (4.0 * 2.0 + 3.0)";
     Averaged(|class, [beta, _]| class.f_beta(beta));
 
     /// Area under the ROC curve (`roc_auc_score`). For more than two classes, the mean of each class against the rest
     /// (`multi_class="ovr"`). If a class has no rows, it is an error, while scikit-learn returns NaN.
     pub fn roc_auc();
-    formula "P(s of a row of the class > s of another)", from Scores, larger is better, range [0.0, 1.0];
+    formula "mean of [s of a row of the class > s of another]", from Scores, larger is better, range [0.0, 1.0];
     example ("&Predictions::scores(&[0, 0, 1, 1], &[0.1, 0.4, 0.35, 0.8])") = "0.75";
     Ranking(|ranking| ranking.roc_auc());
 
     /// Area under the precision-recall curve, as average precision without interpolation (`average_precision_score`).
     /// For more than two classes, the mean of each class against the rest. It is 0 for a class without rows.
     pub fn pr_auc();
-    formula "sum of (R_i - R_(i-1)) P_i over thresholds i", from Scores, larger is better, range [0.0, 1.0];
+    formula "sum of (R_i - R_(i-1))·P_i over thresholds i", from Scores, larger is better, range [0.0, 1.0];
     example ("&Predictions::scores(&[0, 0, 1, 1], &[0.1, 0.4, 0.35, 0.8])") = "0.5 * 1.0 + 0.5 * 2.0 / 3.0";
     Ranking(|ranking| Some(ranking.average_precision()));
 
@@ -85,7 +85,7 @@ metrics! {
     /// Matthews correlation coefficient (`matthews_corrcoef`): correlation of actual and predicted classes. It is 0 if
     /// all actual or all predicted classes are equal.
     pub fn matthews_correlation();
-    formula "cov(t, p) / sqrt(cov(t, t) cov(p, p))", from Classes, larger is better, range [-1.0, 1.0];
+    formula "cov(t, p) / sqrt(cov(t, t)·cov(p, p))", from Classes, larger is better, range [-1.0, 1.0];
     example ("&Predictions::classes(&[1, 1, 1, 0], &[1, 0, 1, 1])") = "-1.0 / 3.0";
     Counts(|counts, _| Ok(counts.matthews_correlation()));
 
@@ -119,7 +119,7 @@ metrics! {
     /// the accuracy, it is not high merely because most labels are absent. [`f_beta`] has other averages, and is for
     /// classes, too.
     pub fn f1();
-    formula "2 right / (actual + predicted labels)", from Labels, larger is better, range [0.0, 1.0];
+    formula "2·right / (actual + predicted labels)", from Labels, larger is better, range [0.0, 1.0];
     example ("&Predictions::labels(&[1, 0, 0, 1], &[0.5, -1.0, 2.0, 3.0], 2)") = "0.8";
     Labels(|labels| ClassCounts::total(&labels.counts()).f_beta(1.0));
 
@@ -172,7 +172,7 @@ metrics! {
     /// Pinball loss (`mean_pinball_loss` with `alpha` = `quantile`), averaged over target columns: smallest for outputs
     /// that are this quantile of the targets. With 0.5 it is half the mean absolute error.
     pub fn pinball(quantile: f64 = Fraction 0.5);
-    formula "mean of max(quantile e, quantile e - e), e = t-y", from Numbers, smaller is better, range [0.0, INFINITE];
+    formula "mean of max(quantile·e, quantile·e - e), e = t - y", from Numbers, smaller is better, range [0.0, INFINITE];
     example ("&Predictions::numbers(&[1.0, 2.0], &[2.0, 0.0]), 0.75") = "(0.25 * 1.0 + 0.75 * 2.0) / 2.0";
     Columns(|column, [quantile, _]| column.mean(|t, y| (quantile * (t - y)).max((1.0 - quantile) * (y - t))));
 }

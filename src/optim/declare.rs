@@ -222,12 +222,30 @@ macro_rules! optimizers {
                 }
             }
 
-            /// Returns the update in short, as text.
+            /// Returns the name with all settings.
             ///
             /// # Examples
             /// ```
             /// use wgrad::{Lion, Optimizer};
-            /// assert_eq!(Optimizer::from(Lion::default()).formula(), "p - rate·sign(beta1·m + (1 - beta1)·g)");
+            /// let signature = "lion(learning_rate=0.0001, beta1=0.9, beta2=0.99, weight_decay=0)";
+            /// assert_eq!(Optimizer::from(Lion::default()).signature(), signature);
+            /// ```
+            pub fn signature(&self) -> String {
+                let setting = |name: &str, value: String| format!("{name}={value}");
+                match self {
+                    $(Self::$type(optimizer) => {
+                        let rate = setting("learning_rate", shortest(optimizer.learning_rate));
+                        term($name, &[rate, $(setting(stringify!($field), shortest(optimizer.$field))),*])
+                    })*
+                }
+            }
+
+            /// Returns the update in short, as text: p is a parameter, g its gradient, and rate the learning rate.
+            ///
+            /// # Examples
+            /// ```
+            /// use wgrad::{Lion, Optimizer};
+            /// assert_eq!(Optimizer::from(Lion::default()).formula(), "p - rate·sign(beta1·m + (1 - beta1)·g), m mean of g by beta2");
             /// ```
             pub fn formula(&self) -> &'static str {
                 match self {

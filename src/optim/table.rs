@@ -6,11 +6,11 @@ use super::declare::{check, in_range, optimizers, range_of, setter, type_of, wan
 use super::{Rule, SGD_MOMENTUM};
 use crate::elementwise::{MAX_SCALARS, updates};
 use crate::error::Result;
-use crate::text::{Term, number};
+use crate::text::{Term, number, shortest, term};
 
 optimizers! {
     /// AdamW (`torch.optim.AdamW`; Loshchilov and Hutter 2019): [`Adam`] with decoupled weight decay.
-    AdamW = "adamw" "Adam with decoupled weight decay" {
+    AdamW = "adamw" "as adam, after p is multiplied by 1 - rate·weight_decay" {
         learning_rate = 1e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
         beta1: Fraction = 0.9,
@@ -49,7 +49,7 @@ optimizers! {
     ///
     /// With μₜ = β₁·(1 − 0.5·0.96^(t·ψ)) and Πₜ their product: m and v as in [`Adam`];
     /// p ← p − η·((1 − μₜ) / (1 − Πₜ)·g + μₜ₊₁ / (1 − Πₜ₊₁)·m) / (√(v / (1 − β₂ᵗ)) + ε).
-    NAdam = "nadam" "Adam with Nesterov momentum" {
+    NAdam = "nadam" "as adam, with Nesterov momentum" {
         learning_rate = 2e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
         beta1: Fraction = 0.9,
@@ -75,7 +75,7 @@ optimizers! {
     ///
     /// m and v as in [`Adam`]; p ← p − η·(m / (1 − β₁ᵗ))·rₜ·√(1 − β₂ᵗ) / (√v + ε), and p ← p − η·m / (1 − β₁ᵗ) in the first
     /// steps, with rₜ the rectification term of the paper.
-    RAdam = "radam" "Adam, adaptive once the variance is tractable" {
+    RAdam = "radam" "as adam, but without sqrt(v) in the first steps" {
         learning_rate = 1e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
         beta1: Fraction = 0.9,
@@ -94,7 +94,7 @@ optimizers! {
     /// Adamax (`torch.optim.Adamax`; Kingma and Ba 2015, section 7.1).
     ///
     /// m ← β₁·m + (1 − β₁)·g; u ← max(β₂·u, |g| + ε); p ← p − η·(m / (1 − β₁ᵗ)) / u.
-    Adamax = "adamax" "p - rate·m/c1 / u, u = max(beta2·u, |g| + epsilon)" {
+    Adamax = "adamax" "p - rate·m/c1 / u, m mean of g, u = max(beta2·u, |g| + epsilon)" {
         learning_rate = 2e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
         beta1: Fraction = 0.9,
@@ -118,7 +118,7 @@ optimizers! {
     /// With d = g − g of the step before (0 in the first): m ← β₁·m + (1 − β₁)·g; v ← β₂·v + (1 − β₂)·d;
     /// n ← β₃·n + (1 − β₃)·(g + β₂·d)²;
     /// p ← (p − η·(m / (1 − β₁ᵗ) + β₂·v / (1 − β₂ᵗ)) / (√(n / (1 − β₃ᵗ)) + ε)) / (1 + η·λ).
-    Adan = "adan" "Adam with Nesterov momentum from differences of gradients" {
+    Adan = "adan" "as adam, with Nesterov momentum from differences of gradients" {
         learning_rate = 1e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
         beta1: Fraction = 0.98,
@@ -153,7 +153,7 @@ optimizers! {
     /// Lion (Chen et al. 2023), with decoupled weight decay.
     ///
     /// p ← p − η·sign(β₁·m + (1 − β₁)·g), then m ← β₂·m + (1 − β₂)·g.
-    Lion = "lion" "p - rate·sign(beta1·m + (1 - beta1)·g)" {
+    Lion = "lion" "p - rate·sign(beta1·m + (1 - beta1)·g), m mean of g by beta2" {
         learning_rate = 1e-4,
         /// Share β₁ of m in the direction, in [0, 1).
         beta1: Fraction = 0.9,
@@ -219,7 +219,7 @@ optimizers! {
     /// Adadelta (`torch.optim.Adadelta`; Zeiler 2012).
     ///
     /// v ← ρ·v + (1 − ρ)·g²; d = g·√(u + ε) / √(v + ε); u ← ρ·u + (1 − ρ)·d²; p ← p − η·d.
-    Adadelta = "adadelta" "p - rate·g·sqrt(u + epsilon) / sqrt(v + epsilon)" {
+    Adadelta = "adadelta" "p - rate·d, d = g·sqrt((u + epsilon) / (v + epsilon)), v and u means of g^2, d^2" {
         learning_rate = 1.0,
         /// Decay rate ρ of both means, in [0, 1).
         rho: Fraction = 0.9,
@@ -240,7 +240,7 @@ optimizers! {
     ///
     /// b ← momentum·b + (1 − dampening)·g, where the first step has no dampening; p ← p − η·b, or with Nesterov momentum
     /// p ← p − η·(g + momentum·b).
-    Sgd = "sgd" "p - rate·b, b = momentum·b + g" {
+    Sgd = "sgd" "p - rate·b, b = momentum·b + (1 - dampening)·g" {
         learning_rate = 0.01,
         /// Momentum factor, in [0, 1).
         momentum: Fraction = 0.0,

@@ -1,11 +1,12 @@
 //! Learning rate schedules.
 
+mod text;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::text::{Term, number, option, required};
 
 /// Largest number of factors in a table. Each checkpoint stores all of them.
 const MOST_FACTORS: usize = 1 << 20;
@@ -144,98 +145,6 @@ impl Schedule {
     /// ```
     pub fn linear_warmup(start: f64, steps: u64) -> Self {
         Self::LinearWarmup { start, steps }
-    }
-
-    /// Names that [`Schedule::parse`] knows, with their options and formulas.
-    ///
-    /// # Examples
-    /// ```
-    /// assert!(wgrad::Schedule::KINDS.iter().any(|(name, ..)| *name == "cosine"));
-    /// ```
-    pub const KINDS: &'static [(&'static str, &'static [&'static str], &'static str)] = &[
-        ("constant", &[], "1"),
-        ("cosine", &["steps", "end"], "(1 + cos(pi·t / steps)) / 2, from 1 to end"),
-        ("cosine_restarts", &["steps", "growth", "end"], "half cosines, each growth times as long"),
-        ("cosine_log", &["steps", "cycles"], "cosine of a logarithm of t: growing cycles"),
-        ("exponential", &["factor"], "factor^t"),
-        ("inverse_square_root", &["steps"], "sqrt(steps / t), at most 1"),
-        ("multi_step", &["milestones", "factor"], "factor^(number of milestones so far)"),
-        ("one_cycle", &["steps", "rise", "start", "end"], "half cosines from start to 1 and to end"),
-        ("polynomial", &["steps", "power"], "(1 - t / steps)^power"),
-        ("step", &["steps", "factor"], "factor^(t / steps, rounded down)"),
-    ];
-
-    /// Names of [`Schedule::KINDS`].
-    pub const NAMES: [&'static str; Self::KINDS.len()] = {
-        let mut names = [""; Self::KINDS.len()];
-        let mut kind = 0;
-        while kind < names.len() {
-            names[kind] = Self::KINDS[kind].0;
-            kind += 1;
-        }
-        names
-    };
-
-    /// Parses a schedule for a training of `steps` steps: a name of [`Schedule::KINDS`], with options in parentheses.
-    /// The default of an option `steps` is the argument `steps`, or a tenth of it for `step`, and a quarter for
-    /// `inverse_square_root` and `cosine_restarts`. Milestones are separated by spaces:
-    /// `multi_step(30 60, factor=0.1)`.
-    ///
-    /// # Errors
-    /// Unknown names and options, and values out of range.
-    ///
-    /// # Examples
-    /// ```
-    /// use wgrad::Schedule;
-    /// assert_eq!(Schedule::parse("cosine", 100)?, Schedule::cosine(100));
-    /// assert_eq!(Schedule::parse("step(30, factor=0.5)", 100)?, Schedule::Step { steps: 30, factor: 0.5 });
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    pub fn parse(text: &str, steps: u64) -> Result<Self> {
-        let term = Term::parse("schedule", text)?;
-        let Some((name, known, _)) = Self::KINDS.iter().find(|(name, ..)| *name == term.name) else {
-            return Err(Error::unknown("schedule", term.name, &Self::NAMES));
-        };
-        let (options, place) = (term.named("schedule", known)?, format!("schedule `{name}`"));
-        let real = |name: &str, default: f64| {
-            option(&options, name).map_or(Ok(default), |text| number(&place, name, text, "a number"))
-        };
-        let whole = |name: &str, default: u64| {
-            option(&options, name)
-                .map_or(Ok(default), |text| number(&place, name, text, "a whole number of at least 1"))
-        };
-        let schedule = match *name {
-            "cosine" => {
-                Self::Cosine { start: 0.0, warmup_steps: 0, steps: whole("steps", steps)?, end: real("end", 0.0)? }
-            }
-            "cosine_restarts" => Self::CosineRestarts {
-                steps: whole("steps", steps.div_ceil(4))?,
-                growth: whole("growth", 1)?,
-                end: real("end", 0.0)?,
-            },
-            "cosine_log" => {
-                Self::CosineLog { steps: whole("steps", steps)?, cycles: whole("cycles", 4)?.min(64) as u32 }
-            }
-            "exponential" => Self::Exponential { factor: real("factor", 0.01f64.powf(1.0 / steps.max(1) as f64))? },
-            "inverse_square_root" => Self::InverseSquareRoot { steps: whole("steps", steps.div_ceil(4))? },
-            "multi_step" => {
-                let text = required(&options, &place, "milestones", "multi_step(30 60, factor=0.1)")?;
-                let milestone = |text| number(&place, "milestones", text, "whole numbers, separated by spaces");
-                let milestones = text.split_whitespace().map(milestone).collect::<Result<_>>()?;
-                Self::MultiStep { milestones, factor: real("factor", 0.1)? }
-            }
-            "one_cycle" => Self::OneCycle {
-                steps: whole("steps", steps)?,
-                rise: real("rise", 0.3)?,
-                start: real("start", 0.04)?,
-                end: real("end", 4e-6)?,
-            },
-            "polynomial" => Self::Polynomial { steps: whole("steps", steps)?, power: real("power", 1.0)? },
-            "step" => Self::Step { steps: whole("steps", steps.div_ceil(10))?, factor: real("factor", 0.1)? },
-            _ => Self::Constant,
-        };
-        schedule.check()?;
-        Ok(schedule)
     }
 
     /// Returns this schedule after a linear warm-up from `start` to 1 over `steps` steps; the same schedule if `steps`
