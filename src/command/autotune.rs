@@ -21,11 +21,10 @@ const NONE: [&str; 2] = ["none", "off"];
 pub struct TuningOptions {
     /// Tile sizes on a GPU: a file, or `none` [default: stored ones]
     ///
-    /// A GPU multiplies matrices in tiles. `wgrad tune` measures which tile sizes are fastest. It stores them for this
-    /// GPU, and with --out it also writes them to a file, which can be named here. By default, the file is used that
-    /// the environment variable WGRAD_TUNING names, or else the stored sizes. Without either, or with `none`, built-in
-    /// rules choose the sizes. They also choose them for matrix multiplications that were not measured. The CPU needs
-    /// no sizes: there, a file is an error, except in `bench`.
+    /// A GPU multiplies matrices in tiles. `wgrad tune` measures which tile sizes are fastest; this option measures
+    /// nothing. FILE is what `wgrad tune --out FILE` wrote. By default, it is the file in the environment variable
+    /// WGRAD_TUNING, else the sizes that `wgrad tune` stored for this GPU. Built-in rules choose the sizes that were not
+    /// measured, and all sizes with `none`. The CPU needs no sizes: there, a file is an error, except in `bench`.
     #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Device", hide_short_help = true)]
     #[arg(value_parser = on_disk())]
@@ -71,6 +70,11 @@ impl TuningOptions {
             return Err(Error::conflict("`--autotune`", problem, "add `--device NAME`"));
         }
         Ok(())
+    }
+
+    /// Returns an error if the file of `--autotune` cannot be read.
+    pub fn check_readable(&self) -> Result<()> {
+        self.choose(&Device::cpu()).map(|_| ())
     }
 
     /// Chooses the tile sizes for a device: from `--autotune`, else from `WGRAD_TUNING`, else from the file that

@@ -18,8 +18,8 @@ pub struct Reading {
     pub data_dir: Option<PathBuf>,
     /// Separator of a table's columns [default: auto]
     ///
-    /// An ASCII character, or `tab`, or a blank. By default, it is the most frequent of comma, tab, semicolon and `|`
-    /// in the header. If blanks separate the first lines into equally many words, it is a blank.
+    /// One ASCII character, `tab`, or " " for blanks. By default, it is the most frequent of comma, tab, semicolon and
+    /// `|` in the first line. Without commas, semicolons and `|`, it is blanks if the lines have equally many words.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
@@ -27,8 +27,8 @@ pub struct Reading {
     ///
     /// With `yes`, the first row has the names of the columns; with `no`, it has values. By default, the cells of the
     /// first row are compared with the rows below. If they look alike, such as numbers above numbers, the first row has
-    /// values; otherwise it has names. By default, `predict` and `evaluate` read the first row like that of the table
-    /// that the model was trained on. Columns without names are column1, column2, …
+    /// values; otherwise it has names. `predict`, `evaluate` and `plot` instead read it as in training. Columns without
+    /// names are column1, column2, …
     #[arg(long, value_name = "YES|NO", value_enum, ignore_case = true, hide_possible_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub header: Option<YesNo>,
@@ -65,25 +65,26 @@ pub struct Columns {
     /// The column is not an input.
     #[arg(long, value_name = "COLUMN", help_heading = "Data", hide_short_help = true)]
     pub weights: Option<String>,
-    /// Kind of a column: "zip=category" [default: inspected]
+    /// Kind of a column: "zip=category" [default: by its values]
     ///
     /// Only for a table. Kinds are number, category, date, dmy (dates that begin with the day) and mdy (dates that
-    /// begin with the month). A column with a requested kind is used, even if it looks like an id. The option can be
+    /// begin with the month). A column that looks like an id is left out, unless a kind is given. The option can be
     /// repeated.
     #[arg(long, value_name = "COLUMN=KIND", value_parser = column_kind, help_heading = "Data", hide_short_help = true)]
     pub column: Vec<(String, KindChoice)>,
-    /// Target: regression or classification [default: inspected]
+    /// Target: regression or classification [default: by its values]
     ///
-    /// Only for a table. By default, text is classes. Whole numbers are classes if at most 20 are different, and these
-    /// are fewer than half the number of rows. A --loss that suits only one of the two tasks decides as well.
+    /// Only for a table. By default, text is classes. So are whole numbers, if at most 20 are different, and these are
+    /// fewer than half the number of rows. Other numbers are regression. Where there is a --loss, one that suits only one
+    /// of the two tasks decides, too, and must not contradict --task.
     #[arg(long, value_name = "TASK", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub task: Option<Task>,
     /// Missing cells: fill, drop or error [default: fill]
     ///
-    /// Only for a table. fill: a missing number becomes the median of the training set, and one more input is 1 if it
-    /// was missing; a missing category is a level of its own. drop: rows with missing cells are not used in training;
-    /// in predictions, missing cells are filled. error: a table with missing cells is refused. Rows without a target
-    /// are never used.
+    /// Only for a table. Missing cells are empty, or NA, N/A, NaN, null, none, nil, ?, -, . or the like, in any letter
+    /// case. fill: a missing number becomes the median of the training set, and one more input is 1; a missing category
+    /// is a category of its own. drop: rows with missing cells are in no set; `predict` and `evaluate` fill the cells.
+    /// error: a table with missing cells is refused. Rows without a target are never used.
     #[arg(long, value_name = "HOW", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub missing: Option<Missing>,
     #[command(flatten)]

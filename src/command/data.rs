@@ -24,8 +24,10 @@ pub const NAMES: [&str; 12] =
 pub const HELP: &str = "Data set (digits, iris, moons, …), or the path of a table";
 
 /// Long help of the argument DATA of all commands.
-pub const LONG_HELP: &str = "Name of a data set: `digits`, `iris`, `mnist` (needs --data-dir), `moons`, `circles`, \
-                             `spirals`, `blobs`, `sine`, `and`, `or`, `xor`. Any other text is the path of a table, \
+pub const LONG_HELP: &str = "Name of a data set, or path of a table. Data sets are `digits` and `mnist` (handwritten \
+                             digits; mnist needs --data-dir), `iris` (flowers), `moons`, `circles`, `spirals` and \
+                             `blobs` (classes of points in a plane), `sine` (a noisy curve), `and`, `or` and `xor` \
+                             (truth tables); `wgrad inspect NAME` shows one. Any other text is the path of a table, \
                              or `-` for standard input. A table is text (UTF-8, UTF-16 or Latin-1), gzipped or not, \
                              or zipped as the only file. Its columns are separated by commas, tabs, semicolons, `|` \
                              or blanks. Excel, ARFF and Parquet files are refused";

@@ -9,11 +9,12 @@ use super::numbers::count;
 #[derive(clap::Args)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceOptions {
-    /// auto, cpu, gpu, or a GPU's name or number
+    /// auto, cpu, gpu, reference or a GPU's name
     ///
-    /// `auto` takes the best GPU, or the CPU if there is none. `gpu` takes the best GPU, or fails. `wgrad devices`
-    /// lists the GPUs. A part of a GPU's name is enough, in upper or lower case. `reference` is the slow implementation
-    /// with which all others are compared. The environment variable WGRAD_DEVICE sets another default.
+    /// `auto` takes the best GPU, or the CPU if there is none. `gpu` takes the best GPU, or fails. The best GPU is one
+    /// with memory of its own, else one that shares the processor's. `wgrad devices` lists the GPUs; a part of the name,
+    /// in upper or lower case, or the number is enough. `reference` is slow; `wgrad verify` compares other devices with
+    /// it. The environment variable WGRAD_DEVICE sets another default.
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", hide_env = true, default_value = "auto")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,

@@ -14,9 +14,9 @@ EXAMPLES
   wgrad train digits --device 1          the GPU with that number
   WGRAD_DEVICE=cpu wgrad train digits
 
-A software adapter computes on the CPU, more slowly than `--device cpu`. It is
-meant for tests. `auto` and `gpu` never take it; `wgrad bench` without --device
-measures it, too.
+An entry with `software` is a simulated GPU: it computes on the CPU, more slowly
+than `--device cpu`, and is meant for tests. `auto` and `gpu` never take it;
+`wgrad bench` without --device measures it, too.
 ";
 
 /// Options of the list.

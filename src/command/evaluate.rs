@@ -25,16 +25,17 @@ All rows of DATA are used; of `mnist`, the test set.
 The loss function is the one that the model was trained with.
 mean_squared_error is in the square of the target column's unit; MAE (mean
 absolute error) and RMSE (root mean squared error) are in that unit. With
-binary_cross_entropy, there is no accuracy if targets lie between 0 and 1.
+binary_cross_entropy, there is no accuracy if a target is neither 0 nor 1.
 
-Then come balanced accuracy, log loss and (for two classes) ROC-AUC, or for
-numbers explained variance. --json has all metrics of `wgrad list metrics` that
-suit the model and are defined for the data, with the defaults of their
+The first line has accuracy (classes), or R², MAE and RMSE (numbers), and the
+loss. The second has balanced accuracy, log loss and (for two classes) ROC-AUC,
+or explained variance (numbers). --json has all metrics of `wgrad list metrics`
+that suit the model and are defined for the data, with the defaults of their
 parameters. roc_auc and pr_auc are left out for more than 32 classes.
 
-The next line is what always answering the most frequent class, or the mean of
-the target, would get on these rows. A model that is no better has learned
-nothing from its inputs.
+The next line is a baseline: the scores of always answering these rows' most
+frequent class, or their mean. A model that is no better has learned nothing
+from its inputs.
 
 For classes, there is a confusion matrix, and each class has precision, recall
 and F1 (0 in place of 0/0). Of more than 30 classes, only those with the lowest
@@ -55,7 +56,7 @@ pub struct Arguments {
     data: String,
     /// Target column of a table [default: the model's target]
     ///
-    /// A model of a built-in data set may not have the name of its target. The option is then required.
+    /// Needed for models of built-in data sets that store no name of their target, such as moons.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     /// Column of a table with the weight of each row [default: as trained]

@@ -9,9 +9,9 @@ use wgrad::{Error, ParameterGroup, Result};
 pub struct GroupOptions {
     /// Frozen parameters, as in "0,2.bias" [default: none]
     ///
-    /// TENSORS is a list: 2 for layer 2, 2.weight for its weights, bias for all biases, dense or layer_norm for layers of
+    /// They keep their initial values. TENSORS is a list: 2 for layer 2, 2.weight for its weights, bias for all biases, dense or layer_norm for layers of
     /// a kind, norm for all normalization layers, vectors for all that is no matrix, matrices for the others, * for all.
-    /// Layers of all kinds are numbered from 0, as `wgrad show` prints them.
+    /// Layers, and activation functions with them, are numbered from 0 in the order of `wgrad show`.
     #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
     freeze: Option<String>,
     /// Parameters without weight decay, as "bias,norm" [default: none]
@@ -19,17 +19,17 @@ pub struct GroupOptions {
     /// Written as for --freeze. With "vectors", only matrices have weight decay.
     #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
     no_decay: Option<String>,
-    /// Learning rate of some parameters, "0=0.1" [default: 1]
+    /// Factor of the learning rate, "0=0.1" [default: 1]
     ///
-    /// Factor of the learning rate for parameters that are written as for --freeze. The option may be repeated; where two
-    /// name the same parameters, the later one counts.
+    /// The learning rate of the parameters before the sign =, written as for --freeze, is multiplied by X. The option may be
+    /// repeated; where two name the same parameters, the later one counts.
     #[arg(long, value_name = "TENSORS=X", help_heading = "Training", hide_short_help = true)]
     rate_factor: Vec<Numbered>,
     /// L1 penalty, "1e-4" or "0=1e-4" [default: none]
     ///
-    /// X·sum of |p| is added to the loss, for the parameters before the sign =, written as for --freeze; without them, for
-    /// all matrices. Its gradient is added after clipping, and the reported losses are without it. The option may be
-    /// repeated. With --l2, it is the penalty of an elastic net.
+    /// X·sum of |p| is added to the loss, where p are the parameters before the sign =, written as for --freeze, or all
+    /// matrices of weights. Its gradient is added after clipping, and the reported losses are without it. The option may
+    /// be repeated. With --l2, it is the penalty of an elastic net.
     #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     l1: Vec<Numbered>,
@@ -39,9 +39,10 @@ pub struct GroupOptions {
     #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     l2: Vec<Numbered>,
-    /// Largest norm of the weights into a unit, "3" or "0=3"
+    /// Largest norm of a unit's weights, "3" or "0=3" [default: none]
     ///
-    /// After each step, rows of weight matrices that are longer are scaled down to it. Parameters are written as for --l1.
+    /// After each step, the weights into a unit, a row of a matrix, are scaled down to this norm if theirs is larger.
+    /// Parameters are written as for --l1.
     #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     max_norm: Vec<Numbered>,

@@ -16,9 +16,10 @@ EXAMPLES
   wgrad inspect house.csv --drop id,address   leaves out these two columns
   wgrad inspect digits --all
 
-The last table shows what training makes of the columns: text becomes levels,
-a date its parts, and ids and constants are left out; --column overrides it.
-If training would refuse the table, the first warning states why.
+The last table shows what training makes of each column; --column changes it.
+Text becomes a category with levels (its values), a date becomes its parts. Ids
+and constants are left out. If training would refuse the table, the first
+warning states why.
 ";
 
 /// Options of `wgrad inspect`.

@@ -12,6 +12,7 @@ mod devices;
 mod evaluate;
 mod fused_step;
 mod groups;
+mod help;
 mod init;
 mod inspect;
 mod lines;
@@ -61,7 +62,7 @@ EXAMPLES
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
   wgrad verify                                checks the results of a device
   wgrad bench                                 training speed
-  wgrad tune digits                           finds fast tile sizes for a GPU
+  wgrad tune digits                           makes training on a GPU faster
   wgrad plan digits --hidden \"256 relu\"       operations of training
   wgrad list activations                      activation functions for --hidden
   wgrad list                                  what else can be listed
@@ -83,7 +84,7 @@ pub struct Arguments {
     /// Prints no progress and no notes
     ///
     /// `train` then prints only errors, and the results that --json or --profile asks for. `verify` prints only wrong
-    /// results. Other commands print their results as without it.
+    /// results. Other commands still print their results.
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Run file of `train`, if there is one.
@@ -109,7 +110,7 @@ enum Command {
     Plot(plot::Arguments),
     /// Shows the operations (ops) of training and evaluation
     Plan(plan::Arguments),
-    /// Lists activation functions, losses, optimizers, schedules or metrics
+    /// Lists names for options: layers, losses, optimizers, …
     List(list::Arguments),
     /// Lists the devices to compute on
     Devices(devices::Arguments),
@@ -117,11 +118,9 @@ enum Command {
     Verify(verify::Arguments),
     /// Measures training speed on the CPU and on each GPU
     Bench(bench::Arguments),
-    /// Autotunes matrix multiplications on a GPU, for speed
+    /// Autotunes a GPU: finds its fastest matrix multiplications
     Tune(tune::Arguments),
     /// Prints a script that completes words in a shell
-    // Only in the examples of `--help`, so that `-h` is one screen.
-    #[command(hide = true)]
     Completions(completions::Arguments),
 }
 
@@ -159,11 +158,12 @@ pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
 }
 
-/// Returns the definition of the arguments, with the global options added to each command.
+/// Returns the definition of the arguments, with the global options added to each command. The list of commands leaves out
+/// `help`, which does the same as `--help`, so that `-h` is one screen.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
-    command
+    command.mut_subcommand("help", |help| help.hide(true))
 }
 
 /// Returns the error for wrong options, some of which come from a run file.

@@ -25,9 +25,9 @@ An op is one operation on the device, such as a matrix multiplication. No op
 runs: the command prints the ops that training and evaluation would run. A
 training step has the ops of the sections `gradients` and `update`: 3L + 1 for L
 dense layers, if at most one activation function and a dropout follow each
-hidden layer. If a GPU runs a fused step (see --fused-step), there are 3 in
-place of 3L + 1. --clip-norm adds 2, and a device may split a matrix
-multiplication in two.
+hidden layer. L counts the output layer, too. A fused step (see --fused-step)
+has 3 ops: two and the update. --clip-norm adds 2, and a device may split a
+matrix multiplication in two.
 
 ROOFLINE
   With --device, --peak-gflops or --bandwidth-gbs, a second table has for each
@@ -46,15 +46,16 @@ pub struct Arguments {
     subject: Subject,
     #[command(flatten)]
     groups: GroupOptions,
-    /// Shows the ops before they are fused
+    /// Shows the ops before they are joined
     ///
-    /// Each computes one formula, such as adding a bias. Training runs the fused ops, which are fewer and faster.
+    /// Each computes one formula, such as adding a bias. Training runs ops that join several of them, and are fewer and
+    /// faster. --fused-step is something else.
     #[arg(long, help_heading = "Output")]
     primitive: bool,
     /// Shows the ops as this device runs them [default: none]
     ///
-    /// auto, cpu, gpu, or a GPU's name or number. Without it, the ops are those before they are adapted to a device,
-    /// --autotune and --fused-step are errors. The environment variable WGRAD_DEVICE has no effect.
+    /// NAME is as in `wgrad train`. Without it, the ops are those before adaptation to a device; --autotune and
+    /// --fused-step need it. The environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Option<Device>,

@@ -18,9 +18,10 @@ EXAMPLES
   cut -d, -f1-3 houses.csv | wgrad predict house.safetensors - | head -3
 
 The table needs the columns that the model uses, as they were in training, in
-any order. Others, such as the target, are ignored. Missing cells and new levels
-are prepared as in training, so every row gets a prediction. Without column
-names, the order must be that of training.
+any order. Others, such as the target, are ignored. Missing cells are filled,
+whatever --missing was in training, and a new level (value of a category) counts
+as a rare one, or as none. So every row gets a prediction. Without column names,
+keep the order of training; a last target column may be absent.
 
 The first line has the names of the columns. Then each row has a line: for
 classes, the predicted class and the probability of each class; for regression,
@@ -41,9 +42,9 @@ pub struct Arguments {
     reading: Reading,
     #[command(flatten)]
     device: DeviceOptions,
-    /// Prints logarithms of the probabilities of classes
+    /// Prints natural logarithms in place of probabilities
     ///
-    /// A logarithm is precise even if its probability is so close to 0 or 1 that it is rounded.
+    /// Logarithms stay precise where probabilities are rounded to 0 or 1. An error for regression.
     #[arg(long, help_heading = "Output")]
     log: bool,
     /// Columns to copy from the table, such as an id: "id,name"

@@ -1,63 +1,57 @@
 //! Network, loss and optimizer: their options, and the defaults of each data set.
 
-use clap::builder::StyledStr;
 use clap::{Arg, Args};
 use wgrad::{AdamW, Dataset, Error, Init, Loss, Network, Optimizer, Result};
 
 use super::data;
+use super::help::with_default;
 use super::names::names;
 use super::numbers::{count, number};
 
 /// Options that all commands with a network share.
 #[derive(Args)]
 pub struct Options {
-    /// Hidden layers, "64 relu 32 relu" [default: by data set]
+    /// Hidden layers, "64 relu 32 relu"
     ///
-    /// As in "128 relu dropout(0.2) 64 relu"; "" for none. A number is a dense layer of that many units, or in full
-    /// dense(128, bias=false, init=he_normal). Other values of init are xavier_uniform, orthogonal and
-    /// more: `wgrad list initializations`. Activation functions: relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh,
-    /// sigmoid, softplus, …; `wgrad list activations` prints all. In training, dropout(0.2) drops each unit with
-    /// probability 0.2. batch_norm normalizes columns, layer_norm and rms_norm rows; `wgrad list layers` prints all
-    /// layers. Brackets add the input of layers to their output, as in "64 relu [64 relu 64] relu". The output
-    /// layer is added automatically.
+    /// "128 relu dropout(0.2) 64 relu" is an example; "" is none. 128 is a dense layer of 128 units with bias; dense(128,
+    /// bias=false, init=he_normal) sets its options (`wgrad list initializations`). Activation functions are relu,
+    /// leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh, sigmoid, softplus, …: `wgrad list activations`. In training,
+    /// dropout(0.2) drops each unit with probability 0.2. batch_norm normalizes each unit over the batch; layer_norm and
+    /// rms_norm normalize each row over its units: `wgrad list layers`. A residual block in brackets adds its input to its
+    /// output, as in "64 relu [64 relu 64] relu". The output layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network", allow_negative_numbers = true)]
     pub hidden: Option<String>,
     /// Initialization of weights [default: by activation]
     ///
-    /// Of all dense layers that have no init of their own, hidden and output. By default it is he_uniform before relu and
-    /// functions like it, else xavier_uniform, and zeros at the end of a residual block. `wgrad list initializations` prints
+    /// For dense layers without init of their own, the output layer too. The default is he_uniform before relu and
+    /// functions like it, zeros at the end of a residual block, else xavier_uniform. `wgrad list initializations` prints
     /// all.
     #[arg(long, value_name = "NAME", help_heading = "Network", hide_short_help = true)]
     #[arg(value_parser = names::<Init>(&Init::NAMES), hide_possible_values = true)]
     pub init: Option<Init>,
-    /// Loss function [default: by target or outputs]
+    /// Loss function
     ///
     /// softmax_cross_entropy is for classes, mean_squared_error for numbers, binary_cross_entropy for two classes or
-    /// numbers from 0 to 1. The default is softmax_cross_entropy for classes, binary_cross_entropy for numbers that are
-    /// all 0 or 1, and mean_squared_error for other numbers. A target column of 0 and 1 is read as two classes, if the
-    /// table has at least five rows. Without data, the default is mean_squared_error for one output, else
-    /// softmax_cross_entropy. Other losses are used if named, with parameters as in "huber(delta=0.5)"; `wgrad list
-    /// losses` prints all, with their tasks. Short names are mse, bce and cross_entropy.
+    /// numbers from 0 to 1; short names are cross_entropy, mse and bce. Parameters are in parentheses, as in
+    /// "huber(delta=0.5)". `wgrad list losses` prints all, with their tasks.
     #[arg(long, value_name = "NAME", value_parser = names::<Loss>(&Loss::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Network")]
     pub loss: Option<Loss>,
     /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
     ///
-    /// `wgrad list optimizers` prints all names. Settings stand in parentheses, as in "rmsprop(alpha=0.9,
-    /// centered=true)". sgd_momentum is sgd with a momentum of 0.9. Names are read in upper and lower case.
+    /// Settings are in parentheses, as in "rmsprop(alpha=0.9, centered=true)". sgd_momentum is sgd with a momentum of 0.9.
+    /// Upper and lower case are the same. `wgrad list optimizers` prints all names, settings and defaults.
     #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES))]
     #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
-    /// Learning rate [default: by data set or optimizer]
-    ///
-    /// With --optimizer, the default is the optimizer's own, which `wgrad list optimizers` prints. Without it, the
-    /// default suits the data: 0.002 for large tables and without data, 0.02 for tables of fewer than 2,000 rows.
+    /// Learning rate
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
     ///
-    /// For adamw, adan and lion it is decoupled from the gradient. For all others it is L2 regularization, added to the
-    /// gradient; nadam and radam have an option `decoupled`.
+    /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its gradient
+    /// (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
+    /// `wgrad train` excepts some.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd or rmsprop [default: 0; sgd_momentum: 0.9]
@@ -79,21 +73,66 @@ pub struct Options {
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, conflicts_with = "clip_norm")]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub clip_value: Option<f64>,
-    /// Batch size in rows [default: by data set]
-    ///
-    /// It is reduced to the number of training rows if there are fewer.
+    /// Batch size in rows
     #[arg(long, value_name = "ROWS", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
     pub batch: Option<usize>,
 }
 
-/// Replaces the default in the help of an option, for a command without a data set.
-pub fn by_default(option: Arg, default: &str) -> Arg {
-    let told = |text: &StyledStr| {
-        text.to_string().replace("by data set or optimizer", default).replace("by data set", default)
-    };
-    let [short, long] = [option.get_help(), option.get_long_help()].map(|text| text.map(told));
-    let option = option.help(short.unwrap_or_default());
-    if let Some(long) = long { option.long_help(long) } else { option }
+/// Defaults, as help texts, of the options whose defaults differ between commands: for each option its default, and
+/// sentences on it.
+pub struct Defaults([(&'static str, &'static str, &'static [&'static str]); 4]);
+
+const LOSS_OF_DATA: &str = "By default, classes take softmax_cross_entropy; a column of 0 and 1 in a table of five or more \
+                            rows is two classes. Numbers that are all 0 or 1 take binary_cross_entropy, others \
+                            mean_squared_error.";
+const OWN_RATE: &str =
+    "With --optimizer, even adamw, the default is the optimizer's own, which `wgrad list optimizers` prints.";
+const RATE_OF_DATA: &str = "Else it is 0.02 for tables of fewer than 2,000 rows, and 0.002 for larger ones; built-in data \
+                            sets have their own.";
+const SMALLER_BATCH: &str = "It is reduced to the number of rows to train on, if there are fewer.";
+
+/// Defaults for data.
+pub const OF_DATA: Defaults = Defaults([
+    ("hidden", "by data set", &[]),
+    ("loss", "by target", &[LOSS_OF_DATA]),
+    ("learning_rate", "by data set or optimizer", &[OWN_RATE, RATE_OF_DATA]),
+    ("batch", "by data set", &[SMALLER_BATCH]),
+]);
+
+/// Defaults for data, or for numbers of inputs and outputs.
+pub const OF_DATA_OR_SIZES: Defaults = Defaults([
+    ("hidden", "see `wgrad train`", &["Without DATA, the default is \"64 relu 64 relu\"."]),
+    (
+        "loss",
+        "by target or outputs",
+        &[LOSS_OF_DATA, "Without DATA, one output takes mean_squared_error, several take softmax_cross_entropy."],
+    ),
+    ("learning_rate", "by data set or optimizer", &[OWN_RATE, RATE_OF_DATA, "Without DATA, it is 0.002."]),
+    ("batch", "see `wgrad train`", &[SMALLER_BATCH, "Without DATA, the default is 32."]),
+]);
+
+/// Defaults for numbers of inputs and outputs. `hidden` are the networks without `--hidden`.
+pub const fn of_sizes(hidden: &'static str) -> Defaults {
+    Defaults([
+        ("hidden", hidden, &[]),
+        (
+            "loss",
+            "by outputs",
+            &["By default, one output takes mean_squared_error, several take softmax_cross_entropy."],
+        ),
+        ("learning_rate", "by optimizer", &[OWN_RATE, "Else it is 0.002."]),
+        ("batch", "32", &[]),
+    ])
+}
+
+impl Defaults {
+    /// Adds the default of an option to its help, if there is one.
+    pub fn shown(&self, option: Arg) -> Arg {
+        match self.0.iter().find(|(name, ..)| option.get_id() == name) {
+            Some((_, default, sentences)) => with_default(option, default, sentences),
+            None => option,
+        }
+    }
 }
 
 /// Defaults of a data set.

@@ -8,12 +8,14 @@ use super::columns::Columns;
 use super::data;
 use super::names::names;
 use super::numbers::count;
-use super::recipe::{Options, Recipe};
+use super::recipe::{OF_DATA_OR_SIZES, Options, Recipe};
 
 /// Data or sizes, and options of the network.
 #[derive(clap::Args)]
+#[command(mut_args(|option| OF_DATA_OR_SIZES.shown(option)))]
 pub struct Subject {
-    #[arg(help = data::HELP, long_help = data::LONG_HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
+    #[arg(long_help = format!("{}. Required, unless --inputs and --outputs are given", data::LONG_HELP))]
+    #[arg(help = data::HELP, required_unless_present = "inputs", conflicts_with = "inputs")]
     #[arg(value_parser = names::<String>(&data::NAMES).case_sensitive(), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: Option<String>,
     #[command(flatten)]

@@ -31,9 +31,9 @@ EXAMPLES
 A GPU multiplies matrices in tiles. Which tile size is fastest depends on the
 GPU and on the sizes of the layers. Without autotuning, built-in rules choose.
 This command times all tile sizes that the device allows and that give the same
-results as the CPU. A tile size replaces that of the rules if it is more than
-3 % faster in two measurements. The choices are stored in the cache folder,
-beside the compiled shaders, for this GPU, its driver and this version of wgrad.
+results as the CPU. A tile size replaces that of the rules if it is faster in
+two measurements, by more than 3 %. The choices are stored in the cache folder,
+usually ~/.cache/wgrad, for this GPU, its driver and this version of wgrad.
 `train`, `plan`, `bench` and `verify` then use them for matrix multiplications
 of the same sizes, and print that they do. A resumed training run keeps the tile
 sizes of its checkpoint. If you stop the command by Ctrl-C, nothing is stored.
@@ -78,8 +78,8 @@ pub struct Arguments {
     milliseconds: u64,
     /// Also writes the tile sizes to FILE
     ///
-    /// Name the file with --autotune to use it. The option is required if the environment variable WGRAD_PIPELINE_CACHE
-    /// is `off`, since nothing is stored then.
+    /// Name the file with --autotune to use it. With the environment variable WGRAD_PIPELINE_CACHE=off, nothing is stored,
+    /// so that this option is required.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,

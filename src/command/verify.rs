@@ -12,7 +12,7 @@ use super::fused_step::FusedStepOption;
 use super::numbers::{count, seed};
 use super::paths::on_disk;
 use super::progress::bar;
-use super::recipe::{Options, by_default};
+use super::recipe::{Options, of_sizes};
 use super::report::Output;
 
 /// Name of the column with the shape of an op and its tile.
@@ -23,45 +23,45 @@ pub(super) const TEMPLATE: &str = "{bar:14} {pos}/{len} {wide_msg}";
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  wgrad verify                      every kernel, on the default device
+  wgrad verify                      all kernels, on the default device
   wgrad verify --hidden \"128 relu\"  every op of this network, at its sizes
   wgrad verify --model house.safetensors --device cpu
   wgrad verify --hidden \"256 relu\" --inputs 784 --json | tail -1
 
-Each operation (op) of training and evaluation runs on the device, and in the
-slow reference implementation with the same inputs. Every element of the results
-is compared, with a tolerance for rounding errors. With whole numbers as inputs,
-matrix multiplications must have the same bits. Then several steps, sent to the
-device at once, must give the same bits as their ops one by one. A fused step is
-checked stage by stage, in a variant that stores the result of each stage; the
-variant that trains must have the same bits. The first wrong result ends the
-command. With --quiet, only a wrong result is printed.
+Each operation (op) of training and evaluation runs on the device, as a kernel
+(routine), and in the slow reference implementation with the same inputs. Every
+element of the results is compared, with a tolerance for rounding errors. With
+whole numbers as inputs, matrix multiplications must have the same bits. Then
+several steps, sent to the device at once, must give the same bits as their ops
+one by one. A fused step is checked stage by stage, in a variant that stores the
+result of each stage; the variant that trains must have the same bits. The first
+wrong result ends the command. With --quiet, only a wrong result is printed.
 
 Without --hidden and --model, small networks are checked that together run every
-kernel, and on a GPU every tile size. --loss, --inputs, --outputs and
---clip-norm need --hidden; the options of Training, and a FILE of --autotune,
-need --hidden or --model.
+kernel, and on a GPU every tile size. --init, --loss, --inputs, --outputs,
+--clip-norm and --clip-value need --hidden. The other options of Training, and a
+FILE of --autotune, need --hidden or --model.
 
 EXIT CODES
   0  all results are right
-  1  a result is wrong; op, view, row and column are printed
+  1  a result is wrong; op, array, row and column are printed
   2  an error: wrong usage, or a device that fails or does not answer
 ";
+
+/// Options that need `--hidden`. They conflict with `--model`.
+const OF_HIDDEN: [&str; 7] = ["hidden", "init", "loss", "inputs", "outputs", "clip_norm", "clip_value"];
 
 /// Network and device to verify.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("hidden", |option| by_default(option, "small ones")))]
-#[command(mut_arg("learning_rate", |option| by_default(option, "by optimizer")))]
-#[command(mut_arg("batch", |option| by_default(option, "32")))]
+#[command(mut_args(|option| of_sizes("small ones").shown(option)))]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
     /// Model file, in place of --hidden
     ///
-    /// Its network and loss function are checked, first with its own parameters.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["hidden", "loss", "inputs", "outputs", "clip_norm", "clip_value"])]
-    #[arg(help_heading = "Network")]
+    /// Its network and loss function are checked, with its own parameters and with others.
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_HIDDEN, help_heading = "Network")]
     #[arg(value_parser = on_disk())]
     model: Option<PathBuf>,
     /// Number of inputs, with --hidden [default: 64]
@@ -72,9 +72,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
-    /// Also checks the ops before they are fused
+    /// Also checks the ops before they are joined
     ///
-    /// For developers of wgrad: training runs only fused ops. Without --hidden and --model, both are always checked.
+    /// For developers of wgrad: training runs only the joined ops. Without --hidden and --model, both are always checked.
     #[arg(long, help_heading = "Network")]
     primitive: bool,
     #[command(flatten)]

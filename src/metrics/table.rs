@@ -172,7 +172,7 @@ metrics! {
     /// Pinball loss (`mean_pinball_loss` with `alpha` = `quantile`), averaged over target columns: smallest for outputs
     /// that are this quantile of the targets. With 0.5 it is half the mean absolute error.
     pub fn pinball(quantile: f64 = Fraction 0.5);
-    formula "mean of max(quantile·e, quantile·e - e), e = t - y", from Numbers, smaller is better, range [0.0, INFINITE];
+    formula "mean of max(quantile·e, quantile·e - e), e = t-y", from Numbers, smaller is better, range [0.0, INFINITE];
     example ("&Predictions::numbers(&[1.0, 2.0], &[2.0, 0.0]), 0.75") = "(0.25 * 1.0 + 0.75 * 2.0) / 2.0";
     Columns(|column, [quantile, _]| column.mean(|t, y| (quantile * (t - y)).max((1.0 - quantile) * (y - t))));
 }

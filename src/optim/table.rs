@@ -219,7 +219,7 @@ optimizers! {
     /// Adadelta (`torch.optim.Adadelta`; Zeiler 2012).
     ///
     /// v ← ρ·v + (1 − ρ)·g²; d = g·√(u + ε) / √(v + ε); u ← ρ·u + (1 − ρ)·d²; p ← p − η·d.
-    Adadelta = "adadelta" "p - rate·d, d = g·sqrt((u + epsilon) / (v + epsilon)), v and u means of g^2, d^2" {
+    Adadelta = "adadelta" "p - rate·d, d = g·sqrt((u + epsilon) / (v + epsilon)), v, u means of g^2, d^2" {
         learning_rate = 1.0,
         /// Decay rate ρ of both means, in [0, 1).
         rho: Fraction = 0.9,

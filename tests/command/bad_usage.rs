@@ -142,6 +142,8 @@ fn values_out_of_range_are_named() {
         ("bench --steps 2 --seconds 1", &["--steps", "--seconds"]),
         ("bench --suite --steps 2", &["--suite", "--steps"]),
         ("bench --suite --hidden 8", &["--suite", "--hidden"]),
+        ("bench --suite --init zeros", &["--suite", "--init"]),
+        ("verify --model m.safetensors --init zeros", &["--model", "--init"]),
         ("bench --suite --device cpu --device reference", &["one device", "one `--device`"]),
         ("bench --tiles", &["--suite"]),
         ("bench --only moons", &["--suite"]),

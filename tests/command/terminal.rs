@@ -4,8 +4,9 @@ use std::io::Write;
 use std::process::Stdio;
 
 use wgrad::metrics::Metric;
+use wgrad::{Optimizer, Schedule};
 
-use super::{Folder, assert_narrow, stderr, text};
+use super::{Folder, assert_narrow, stderr, text, unwrapped};
 
 const COMMANDS: [&str; 14] = [
     "",
@@ -162,12 +163,88 @@ fn the_result_stands_out_on_a_terminal_with_colors() {
     assert!(train("NO_COLOR").contains("\ntest accuracy "));
 }
 
+/// Lines of a list before the explanation of its symbols.
+fn names(listed: &str) -> impl Iterator<Item = &str> {
+    listed.lines().take_while(|line| !line.is_empty())
+}
+
+/// Texts of a list whose entries have a text, which may be wrapped, and a formula on a line of its own.
+fn texts(kind: &str) -> Vec<String> {
+    let listed = Folder::new().succeed(&["list", kind]).replace("\n    ", " ");
+    names(&listed).filter(|line| !line.starts_with(' ')).map(String::from).collect()
+}
+
+#[test]
+fn every_optimizer_is_listed_with_its_settings() {
+    let listed = texts("optimizers");
+    assert_eq!(listed.len(), Optimizer::NAMES.len());
+    for (text, name) in listed.iter().zip(Optimizer::NAMES) {
+        let settings = text.strip_prefix("sgd_momentum: ").unwrap_or(text);
+        assert!(text.starts_with(name) && settings.contains("(learning_rate="), "{text}");
+        assert_eq!(settings.parse::<Optimizer>().expect(text), name.parse().expect("a name"));
+    }
+}
+
+/// Of 80 steps, those with a fraction are 8 and 20; over all of them, the exponential decay is a hundredth.
+#[test]
+fn every_schedule_is_listed_with_its_defaults() {
+    let listed = texts("schedules");
+    assert_eq!(listed.len(), Schedule::NAMES.len());
+    for (text, name) in listed.iter().zip(Schedule::NAMES) {
+        let factor = 0.01f64.powf(1.0 / 80.0).to_string();
+        let given = text.replace("0.01^(1/all)", &factor).replace("all/10", "8").replace("all/4", "20");
+        let given = Schedule::parse(&given.replace("=all", "=80"), 80).expect(text);
+        let needed = if name == "multi_step" { "multi_step(30 60)" } else { name };
+        assert_eq!(given, Schedule::parse(needed, 80).expect("a name"), "{text}");
+        assert_eq!(text.split('(').next(), Some(name));
+    }
+}
+
+/// `cosine(end=0.5)` must not end at 0 by its formula.
+#[test]
+fn the_formula_of_the_cosine_schedule_ends_at_its_end() {
+    let listed = Folder::new().succeed(&["list", "schedules"]);
+    assert!(listed.contains("cosine(steps=all, end=0)\n  end + (1 - end)·(1 + cos(pi·t / steps)) / 2\n"), "{listed}");
+    let formula = |t: f64| 0.5 + (1.0 - 0.5) * (1.0 + (std::f64::consts::PI * t / 4.0).cos()) / 2.0;
+    let schedule = Schedule::parse("cosine(end=0.5)", 4).expect("a schedule");
+    for step in 0..=4u32 {
+        assert!((schedule.factor(step.into()) - formula(step.into())).abs() < 1e-15, "step {step}");
+    }
+}
+
+#[test]
+fn every_list_explains_its_symbols() {
+    for kind in ["activations", "layers", "initializations", "losses", "optimizers", "schedules", "metrics"] {
+        let listed = Folder::new().succeed(&["list", kind]);
+        let (_, symbols) = listed.split_once("\n\n").expect("an explanation");
+        assert!(symbols.ends_with(".\n"), "{kind}: {symbols}");
+    }
+}
+
+/// The options whose defaults differ between commands.
+#[test]
+fn each_command_with_a_network_has_its_defaults_once() {
+    let folder = Folder::new();
+    for command in ["train", "plan", "tune", "verify", "bench"] {
+        let (short, long) = (folder.succeed(&[command, "-h"]), folder.succeed(&[command, "--help"]));
+        for option in ["--hidden <", "--loss <", "--learning-rate <", "--batch <"] {
+            let line = short.lines().find(|line| line.contains(option)).expect(option);
+            assert_eq!(line.matches("[default: ").count(), 1, "{command}: {line}");
+            let (_, help) = long.split_once(option).expect(option);
+            let help = unwrapped(help.split_once("\n      --").map_or(help, |(help, _)| help));
+            assert_eq!(help.matches("[default: ").count(), 1, "{command} {option}: {help}");
+        }
+        let without_data = long.contains("Without DATA, one output takes mean_squared_error");
+        assert_eq!(without_data, ["plan", "tune"].contains(&command), "{command}");
+    }
+}
+
 #[test]
 fn every_activation_that_is_listed_can_be_used() {
     let folder = Folder::new();
     let listed = folder.succeed(&["list", "Activations"]);
-    assert_eq!(listed.lines().count(), wgrad::Activation::all().count());
-    for line in listed.lines() {
+    assert_eq!(names(&listed).count(), wgrad::Activation::all().count());
+    for line in names(&listed) {
         let (name, formula) = line.split_once("  ").expect("a name and its formula");
         assert!(!formula.trim().is_empty(), "{line}");
         folder.succeed(&["train", "xor", "--hidden", &format!("4 {name}"), "--epochs", "1", "--force"]);
@@ -178,8 +255,8 @@ fn every_activation_that_is_listed_can_be_used() {
 fn every_metric_that_is_listed_can_be_parsed() {
     let listed = Folder::new().succeed(&["list", "metrics"]);
     let metrics: Vec<Metric> = Metric::all().collect();
-    assert_eq!(listed.lines().count(), metrics.len());
-    for (line, metric) in listed.lines().zip(metrics) {
+    assert_eq!(names(&listed).count(), metrics.len());
+    for (line, metric) in names(&listed).zip(metrics) {
         let (text, formula) = line.split_once("  ").expect("a metric and its formula");
         assert_eq!((text.parse::<Metric>().expect(text), formula.trim()), (metric, metric.formula()));
     }

@@ -203,7 +203,7 @@ fn mistakes_say_what_to_do() {
     let folder = Folder::new();
     folder.write("tuned.json", "{}");
     folder.write("whole.json", WHOLE);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["train", "iris", "--autotune", "whole.json"], "this device is the CPU; leave it out, or name a GPU"),
         (&["plan", "iris", "--device", "cpu", "--autotune", "whole.json"], "this device is the CPU"),
         (&["verify", "--autotune", "whole.json"], "add `--hidden"),
@@ -213,6 +213,9 @@ fn mistakes_say_what_to_do() {
         (&["tune", "iris", "--out", "no/where.json"], "no/where.json"),
         (&["train", "iris", "--autotune", "tuned.json"], "tuned.json: it is not a tuning file"),
         (&["train", "iris", "--autotune", "missing.json"], "missing.json: reading failed"),
+        (&["bench", "--device", "cpu", "--autotune", "missing.json"], "missing.json: reading failed"),
+        (&["bench", "--autotune", "missing.json"], "missing.json: reading failed"),
+        (&["bench", "--suite", "--device", "cpu", "--autotune", "missing.json"], "missing.json: reading failed"),
     ];
     for (arguments, words) in cases {
         let message = folder.fail(arguments);

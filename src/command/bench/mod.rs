@@ -17,7 +17,8 @@ use super::fused_step::FusedStepOption;
 use super::lines::wrapped;
 use super::names::names;
 use super::numbers::{count, within};
-use super::recipe::{Options, by_default};
+use super::rates;
+use super::recipe::{Options, of_sizes};
 use super::report::Output;
 use measure::{Effort, Measurement, measure};
 use workload::Workload;
@@ -27,7 +28,7 @@ EXAMPLES
   wgrad bench                  three networks, on the CPU and on every GPU
   wgrad bench --hidden \"512 relu 256 relu\" --inputs 784 --batch 128
   wgrad bench --hidden \"512 relu\" --device cpu --device gpu --json
-  wgrad bench --suite          all measurements of one device, by default a GPU
+  wgrad bench --suite          single ops, and more networks, on one device
   wgrad bench --suite --only layer,square --tiles
   wgrad bench --suite --peak-gflops 20000 --bandwidth-gbs 500
 
@@ -41,20 +42,23 @@ OUTPUT
 NETWORKS
   Without --hidden, these are moons (2 → 16 → 16 → 2 units, batch size 64),
   digits (64 → 128 → 64 → 10, batch size 64) and mnist (784 → 512 → 256 → 10,
-  batch size 128), with relu, softmax_cross_entropy and adam. All other options
-  of Network and Training need --hidden. Rows are random numbers.
+  batch size 128), with relu, softmax_cross_entropy and adam, not adamw. All
+  other options of Network and Training need --hidden. Rows are random numbers.
 
 SUITE
-  For developers of wgrad, to find slow operations (ops). Measures training
-  steps of the networks moons, digits, mnist, wide and narrow, and each op of a
-  step alone. Of the networks layer (1,024 units, batch size 512) and square
-  (4,096 units, batch size 4,096), only the ops are measured. Each op runs many
-  times in a row, so that launch overhead is negligible, for a tenth of
-  --seconds in all. On a GPU with timestamps (see `wgrad devices`), the GPU's
-  clock measures the ops; otherwise it is the host's. --peak-gflops and
-  --bandwidth-gbs are the device's peak rates, from its data sheet; each time is
-  then compared with its lower bound (roofline). With --json, the objects are
-  start, step …, op …, summary.
+  For developers of wgrad, to find slow operations (ops). Measures one device:
+  that of --device, by default the best GPU; without a GPU, name one. --hidden
+  and all options of Network and Training are errors. Besides the networks above
+  there are wide (1,024 → 4,096 → 4,096 → 1,024 units, batch size 512) and
+  narrow (64 inputs, eight layers of 64 units, 16 outputs, batch size 16,384).
+  Their training steps are measured, and each op of a step alone. Of layer
+  (1,024 inputs, units and outputs, batch size 512) and square (4,096 of each,
+  batch size 4,096), only the ops are measured. Each op runs many times in a
+  row, so that launch overhead is negligible, for a tenth of --seconds. On a GPU
+  with timestamps (see `wgrad devices`), the GPU's clock measures the ops;
+  otherwise it is the host's. --peak-gflops and --bandwidth-gbs are the device's
+  peak rates, from its data sheet; each time is then compared with its lower
+  bound (roofline). With --json, the objects are start, step …, op …, summary.
 
 Let no other program run meanwhile, since it would distort the times.
 ";
@@ -62,9 +66,8 @@ Let no other program run meanwhile, since it would distort the times.
 /// Networks, devices and time of a measurement.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
-#[command(mut_arg("hidden", |option| by_default(option, "3 networks")))]
-#[command(mut_arg("learning_rate", |option| by_default(option, "by optimizer")))]
-#[command(mut_arg("batch", |option| by_default(option, "32")))]
+#[command(mut_args(|option| of_sizes("3 networks").shown(option)))]
+#[command(mut_args(|option| rates::detailed(option, "It needs --suite.")))]
 pub struct Arguments {
     #[command(flatten)]
     recipe: Options,
@@ -78,9 +81,9 @@ pub struct Arguments {
     outputs: Option<usize>,
     /// Device, as in `wgrad train` [default: all]
     ///
-    /// auto, cpu, gpu, reference, or a GPU's number or part of its name; may be repeated, but not with --suite. By
-    /// default, the CPU and all GPUs are measured, software adapters too, or with --suite the best GPU. A device
-    /// that cannot be measured is an error only if it is named. The environment variable WGRAD_DEVICE has no effect.
+    /// The option can be repeated, but not with --suite. By default, the CPU and all GPUs are measured, simulated ones
+    /// too, or with --suite the best GPU. A device that cannot be measured is an error only if it is named. The
+    /// environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]
     device: Vec<String>,
@@ -158,6 +161,7 @@ struct Fastest {
 
 /// Measures every network on every device.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
+    arguments.tuning.check_readable()?;
     if arguments.suite.asked()? {
         return suite::run(arguments, output);
     }

@@ -22,8 +22,9 @@ use crate::command::report::Output;
 const OP_SHARE: f64 = 0.1;
 
 /// Options that set a single network, or its number of steps. They conflict with `--suite`.
-const ONE_NETWORK: [&str; 10] = [
+const ONE_NETWORK: [&str; 11] = [
     "hidden",
+    "init",
     "loss",
     "optimizer",
     "learning_rate",
@@ -38,15 +39,14 @@ const ONE_NETWORK: [&str; 10] = [
 /// Options of the suite.
 #[derive(clap::Args)]
 pub struct SuiteOptions {
-    /// Measures single ops and steps of many networks
+    /// Measures single ops, and steps of more networks
     ///
-    /// For developers of wgrad, to find slow operations (ops). Measures one device: that of --device, or the best GPU.
-    /// Options of a single network are errors.
+    /// For developers of wgrad, to find slow operations (ops); see SUITE below.
     #[arg(long, help_heading = "Suite", conflicts_with_all = ONE_NETWORK)]
     suite: bool,
     /// Networks of --suite: NAME,NAME [default: all]
     ///
-    /// moons, digits, mnist, wide, narrow, layer, square. The option may be repeated.
+    /// Names are moons, digits, mnist, wide, narrow, layer and square. The option can be repeated.
     #[arg(long, value_name = "NAME", value_parser = names::<String>(&SUITE), value_delimiter = ',')]
     #[arg(hide_possible_values = true)]
     #[arg(requires = "suite", help_heading = "Suite")]

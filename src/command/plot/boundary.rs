@@ -27,14 +27,15 @@ const EXAMPLES: &str = "\
 EXAMPLES
   wgrad plot boundary moons.safetensors moons
   wgrad plot boundary xor.safetensors xor --out xor.png --dark
-  wgrad plot boundary house.safetensors houses.csv
+  wgrad train points.csv --target class       a table with two other columns
+  wgrad plot boundary points.safetensors points.csv
 
 The axes are the two inputs of the model. Each position has the color of the
 class that the model predicts there: the more probable the class, the stronger
 the color. A predicted number (regression), or a probability
-(binary_cross_entropy), has a color of a scale. Points are the rows of DATA,
-with the color of their true class or number; of more than 1,000 rows, every
-n-th is drawn.
+(binary_cross_entropy), takes its color from a scale. Points are the rows of
+DATA, with the color of their true class or number; of more than 1,000 rows,
+every n-th is drawn.
 ";
 
 /// Model, data and picture.
@@ -42,14 +43,16 @@ n-th is drawn.
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// Model file that wgrad wrote, with two inputs
+    ///
+    /// Two columns of numbers are two inputs; a category has an input for each level.
     #[arg(value_hint = clap::ValueHint::FilePath)]
     #[arg(value_parser = on_disk())]
     model: PathBuf,
     #[arg(help = data::HELP, long_help = data::LONG_HELP, value_hint = clap::ValueHint::FilePath)]
     data: String,
-    /// Target column of a table [default: that of the model]
+    /// Target column of a table [default: the model's target]
     ///
-    /// A model of a built-in data set may not name its target. It is an error then to leave the option out.
+    /// Needed for models of built-in data sets that store no name of their target, such as moons.
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     target: Option<String>,
     #[command(flatten)]

@@ -24,8 +24,8 @@ use super::groups::GroupOptions;
 use super::names::names;
 use super::numbers::{Amount, count, seed};
 use super::plot::{PictureFile, same_file};
-use super::rates::RateOptions;
-use super::recipe::{Options, Recipe};
+use super::rates::{self, RateOptions};
+use super::recipe::{self, Options, Recipe};
 use super::report::Output;
 use crate::command::paths::on_disk;
 use job::{End, Job};
@@ -50,8 +50,8 @@ DEFAULTS
 
 CHECKPOINTS
   Ctrl-C stops training with a checkpoint, and prints the command to resume it.
-  With --checkpoint, one is also written every 60 seconds, after each epoch with
-  the lowest validation loss so far, and at the end. The same command line with
+  With --checkpoint, one is also written every 60 seconds (--checkpoint-secs),
+  after each best epoch so far, and at the end. The same command line with
   --resume continues from the newest checkpoint. On the same device, the model
   is the same, bit for bit, as without the interruption.
 
@@ -72,22 +72,24 @@ PROFILE
 OUTPUT
   epoch lines   loss: mean over the rows of the training set during the epoch;
                 accuracy or R² on the validation set, if there is one
-  result line   accuracy, or R², MAE and RMSE, and loss, of the saved model on
-                the test set (without one, see --test)
+  result line   accuracy (classes) or R², MAE and RMSE (numbers), and the loss,
+                of the saved model on the test set (without one, see --test)
   --json        the same as JSON, and the validation loss
 
 The loss mean_squared_error is in the square of the target column's unit: the
 target is scaled for training, but all losses, metrics and predictions are
-scaled back. With binary_cross_entropy, there is no accuracy if targets lie
-between 0 and 1.
+scaled back. With binary_cross_entropy, there is no accuracy if a target is
+neither 0 nor 1.
 ";
 
 /// Options of `wgrad train`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_args(|option| recipe::OF_DATA.shown(option)))]
+#[command(mut_args(|option| rates::detailed(option, "It needs --profile.")))]
 pub struct Arguments {
     #[arg(help = "Data set (digits, iris, moons, …), or path of a table or run file")]
-    #[arg(long_help = format!("{}. `*.toml` is a run file", data::LONG_HELP))]
+    #[arg(long_help = format!("{}. `*.toml` is a run file: options, as `wgrad init` writes them", data::LONG_HELP))]
     #[arg(value_parser = names::<String>(&data::NAMES).case_sensitive(), hide_possible_values = true, value_hint = ValueHint::FilePath)]
     data: String,
     #[command(flatten)]
@@ -98,8 +100,8 @@ pub struct Arguments {
     ///
     /// The files are written before training. Each file has the rows of one set; a set without rows has no file. Rows
     /// of a table keep all columns, including dropped ones. Rows of a built-in data set or of standard input have the
-    /// inputs as numbers, and the target. Existing files with other rows are replaced only with --force. Files that
-    /// this training run reads or writes are never replaced.
+    /// inputs as numbers, and the target. Existing files with other rows are replaced only with --force. Even --force
+    /// replaces no file that this run reads or writes.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Data", hide_short_help = true)]
     #[arg(value_parser = on_disk())]
     save_split: Option<PathBuf>,
@@ -116,8 +118,9 @@ pub struct Arguments {
     accumulate: usize,
     /// Learning rate schedule [default: cosine]
     ///
-    /// `wgrad list schedules` prints all names. Options of a schedule are in parentheses, as in "step(steps=100,
-    /// factor=0.5)"; steps are optimizer steps. By default, cosine and similar schedules end with the last step.
+    /// Options of a schedule are in parentheses, as in "step(steps=100, factor=0.5)" or "multi_step(30 60, factor=0.1)".
+    /// Steps are optimizer steps. By default, cosine, cosine_log, one_cycle and polynomial end with the last step. `wgrad
+    /// list schedules` prints all names, options and defaults.
     #[arg(long, value_name = "NAME", default_value = "cosine", hide_default_value = true)]
     #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Training")]
@@ -150,17 +153,16 @@ pub struct Arguments {
     patience: Option<usize>,
     /// Metric of the best epoch, as "roc_auc" [default: the loss]
     ///
-    /// The parameters of the epoch with the best value on the validation set are kept, and early stopping counts from
-    /// this epoch. `wgrad list metrics` prints the names. Parameters of a metric are in parentheses, as in
-    /// "f_beta(beta=2)".
+    /// It needs a validation set. The epoch with the best value on it is kept, and early stopping counts from this epoch.
+    /// `wgrad list metrics` prints the names. Parameters of a metric are in parentheses, as in "f_beta(beta=2)".
     #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
     #[arg(value_parser = names::<Metric>(&Metric::NAMES), hide_possible_values = true)]
     metric: Option<Metric>,
     /// Weights of classes: balanced, or "no=1,yes=5" [default: none]
     ///
-    /// The weight of each row of the training set is multiplied by the weight of its class. balanced gives all classes
-    /// the same total weight: n / (k · n_c) for each row of a class with n_c of n rows, if there are k classes. Classes
-    /// that are not named have the weight 1. Validation and test set are not weighted by class.
+    /// The weight of each row of the training set is multiplied by the weight of its class. balanced gives each class the
+    /// same total weight: rows / (classes · rows of the class) per row. Classes that are not named have the weight 1.
+    /// Validation and test set are not weighted by class.
     #[arg(long, value_name = "WEIGHTS", help_heading = "Training", hide_short_help = true)]
     class_weight: Option<ClassWeights>,
     /// Random seed
@@ -180,9 +182,9 @@ pub struct Arguments {
     stopping: stopping::Stopping,
     /// File of the model [default: DATA.safetensors]
     ///
-    /// DATA is the name of the data set, or the file name of the table without extensions. An existing model of other
-    /// data or settings is replaced only with --force. Without --force, the default is the next free name, such as
-    /// DATA-2.safetensors; an existing FILE is then an error.
+    /// DATA is the name of the data set, or the file name of the table without extensions. A model of the same data and
+    /// settings is replaced; any other file only with --force. Without it, the default becomes DATA-2.safetensors, and so
+    /// on, and a FILE that exists is an error.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,

@@ -33,22 +33,22 @@ pub struct Stopping {
     #[arg(help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = on_disk())]
     checkpoint: Option<PathBuf>,
-    /// Steps between checkpoints, with --checkpoint
+    /// Steps between checkpoints, with --checkpoint [default: none]
     #[arg(long, value_name = "N", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = count, allow_negative_numbers = true)]
     checkpoint_steps: Option<usize>,
-    /// Seconds between checkpoints, with --checkpoint
+    /// Seconds between checkpoints, with --checkpoint [default: 60]
     ///
-    /// The default is 60, or none if --checkpoint-steps is given.
+    /// With --checkpoint-steps, there is no default.
     #[arg(long, value_name = "S", help_heading = "Checkpoints", hide_short_help = true)]
     #[arg(value_parser = seconds, allow_negative_numbers = true)]
     checkpoint_secs: Option<f64>,
     /// Continues from the newest checkpoint
     ///
     /// Training continues from the folder of --checkpoint, or else from the checkpoint that Ctrl-C wrote for the same
-    /// data and settings. If there is no checkpoint, training starts from the beginning. Repeat all other options. Only
-    /// the number of epochs, the patience, the learning rate, its schedule and the warm-up may change. If the folder of
-    /// --checkpoint has checkpoints of other settings, it is an error.
+    /// data and settings. If there is no checkpoint, training starts from the beginning. Give all other options again,
+    /// unchanged. Of the settings, only the number of epochs, the patience, the learning rate, its schedule and the
+    /// warm-up may change. A folder of --checkpoint with checkpoints of other settings is an error.
     #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }
