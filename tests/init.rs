@@ -124,7 +124,7 @@ fn texts_are_read_and_written() {
         ("constant(inf)", "value is inf"),
         ("truncated_normal(-1)", "std is -1"),
         ("orthogonal(2)", "at most 0"),
-        ("constant", "constant(0.1)"),
+        ("constant", "constant(value=0.1)"),
         ("ortogonal", "did you mean `orthogonal`"),
     ] {
         let error = text.parse::<Init>().expect_err(text).to_string();
