@@ -151,11 +151,11 @@ pub enum Error {
     Mismatch {
         /// Op: section, index and kernel.
         op: String,
-        /// View with the difference.
+        /// Name of the array with the difference, such as `output`.
         view: String,
-        /// Row in the view.
+        /// Row of the array.
         row: usize,
-        /// Column in the view.
+        /// Column of the array.
         column: usize,
         /// Value from the device.
         device: f64,

@@ -9,9 +9,10 @@ use wgrad::{Error, ParameterGroup, Result};
 pub struct GroupOptions {
     /// Frozen parameters, as in "0,2.bias" [default: none]
     ///
-    /// They keep their initial values. TENSORS is a list: 2 for layer 2, 2.weight for its weights, bias for all biases, dense or layer_norm for layers of
-    /// a kind, norm for all normalization layers, vectors for all that is no matrix, matrices for the others, * for all.
-    /// Layers, and activation functions with them, are numbered from 0 in the order of `wgrad show`.
+    /// They keep their initial values. TENSORS is a list: 2 for layer 2, 2.weight for its weights, bias for all biases,
+    /// dense or layer_norm for layers of a kind, norm for all normalization layers, vectors for all that is no matrix,
+    /// matrices for the others, * for all. Layers, and activation functions with them, are numbered from 0 in the order
+    /// of `wgrad show`.
     #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
     freeze: Option<String>,
     /// Parameters without weight decay, as "bias,norm" [default: none]
@@ -21,28 +22,30 @@ pub struct GroupOptions {
     no_decay: Option<String>,
     /// Factor of the learning rate, "0=0.1" [default: 1]
     ///
-    /// The learning rate of the parameters before the sign =, written as for --freeze, is multiplied by X. The option may be
-    /// repeated; where two name the same parameters, the later one counts.
+    /// "0=0.1" multiplies the learning rate of layer 0 by 0.1; --freeze describes other names of tensors. The option
+    /// may be repeated; where two name the same tensors, the later one counts.
     #[arg(long, value_name = "TENSORS=X", help_heading = "Training", hide_short_help = true)]
     rate_factor: Vec<Numbered>,
     /// L1 penalty, "1e-4" or "0=1e-4" [default: none]
     ///
-    /// X·sum of |p| is added to the loss, where p are the parameters before the sign =, written as for --freeze, or all
-    /// matrices of weights. Its gradient is added after clipping, and the reported losses are without it. The option may
-    /// be repeated. With --l2, it is the penalty of an elastic net.
+    /// X times the sum of |p| is added to the loss. "1e-4" is for the weights p of all layers, "0=1e-4" only for those
+    /// of layer 0; --freeze describes other names of tensors. The gradient of the penalty is added after clipping, and
+    /// the reported losses are without it. The option may be repeated. With --l2, it is the penalty of an elastic net.
     #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     l1: Vec<Numbered>,
     /// L2 penalty, "1e-4" or "0=1e-4" [default: none]
     ///
-    /// X·sum of p² is added to the loss, as for --l1. With sgd it is the same as --weight-decay with twice the value.
+    /// X times the sum of p² is added to the loss. "1e-4" is for the weights p of all layers, "0=1e-4" only for those
+    /// of layer 0; --freeze describes other names of tensors. With sgd it is the same as --weight-decay with twice the
+    /// value.
     #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     l2: Vec<Numbered>,
     /// Largest norm of a unit's weights, "3" or "0=3" [default: none]
     ///
-    /// After each step, the weights into a unit, a row of a matrix, are scaled down to this norm if theirs is larger.
-    /// Parameters are written as for --l1.
+    /// After each step, the weights into a unit are scaled down if their Euclidean norm is larger. "3" is for all
+    /// layers, "0=3" only for layer 0; --freeze describes other names of tensors. The option may be repeated.
     #[arg(long, value_name = "X", value_parser = of_matrices, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     max_norm: Vec<Numbered>,

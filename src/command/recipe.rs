@@ -13,19 +13,19 @@ use super::numbers::{count, number};
 pub struct Options {
     /// Hidden layers, "64 relu 32 relu"
     ///
-    /// "128 relu dropout(0.2) 64 relu" is an example; "" is none. 128 is a dense layer of 128 units with bias; dense(128,
-    /// bias=false, init=he_normal) sets its options (`wgrad list initializations`). Activation functions are relu,
-    /// leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh, sigmoid, softplus, …: `wgrad list activations`. In training,
-    /// dropout(0.2) drops each unit with probability 0.2. batch_norm normalizes each unit over the batch; layer_norm and
-    /// rms_norm normalize each row over its units: `wgrad list layers`. A residual block in brackets adds its input to its
-    /// output, as in "64 relu [64 relu 64] relu". The output layer is added automatically.
+    /// "128 relu dropout(0.2) 64 relu" is an example; "" is none. 128 is a dense layer of 128 units with bias;
+    /// dense(128, bias=false, init=he_normal) sets its options (`wgrad list initializations`). Activation functions are
+    /// relu, leaky_relu(0.01), gelu, silu, mish, elu, selu, tanh, sigmoid, softplus, …: `wgrad list activations`. In
+    /// training, dropout(0.2) drops each unit with probability 0.2. batch_norm normalizes each unit over the batch;
+    /// layer_norm and rms_norm normalize each row over its units: `wgrad list layers`. A residual block in brackets
+    /// adds its input to its output, as in "64 relu [64 relu 64] relu". The output layer is added automatically.
     #[arg(long, alias = "network", value_name = "LAYERS", help_heading = "Network", allow_negative_numbers = true)]
     pub hidden: Option<String>,
     /// Initialization of weights [default: by activation]
     ///
     /// For dense layers without init of their own, the output layer too. The default is he_uniform before relu and
-    /// functions like it, zeros at the end of a residual block, else xavier_uniform. `wgrad list initializations` prints
-    /// all.
+    /// functions like it, zeros at the end of a residual block, else xavier_uniform. `wgrad list initializations`
+    /// prints all.
     #[arg(long, value_name = "NAME", help_heading = "Network", hide_short_help = true)]
     #[arg(value_parser = names::<Init>(&Init::NAMES), hide_possible_values = true)]
     pub init: Option<Init>,
@@ -39,8 +39,8 @@ pub struct Options {
     pub loss: Option<Loss>,
     /// Optimizer: adam, rmsprop, sgd, … [default: adamw]
     ///
-    /// Settings are in parentheses, as in "rmsprop(alpha=0.9, centered=true)". sgd_momentum is sgd with a momentum of 0.9.
-    /// Upper and lower case are the same. `wgrad list optimizers` prints all names, settings and defaults.
+    /// Settings are in parentheses, as in "rmsprop(alpha=0.9, centered=true)". sgd_momentum is sgd with a momentum of
+    /// 0.9. Upper and lower case are the same. `wgrad list optimizers` prints all names, settings and defaults.
     #[arg(long, value_name = "NAME", value_parser = names::<Optimizer>(&Optimizer::NAMES))]
     #[arg(hide_possible_values = true, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
@@ -49,8 +49,8 @@ pub struct Options {
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
     ///
-    /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its gradient
-    /// (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
+    /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its
+    /// gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
     /// `wgrad train` excepts some.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
@@ -82,8 +82,9 @@ pub struct Options {
 /// sentences on it.
 pub struct Defaults([(&'static str, &'static str, &'static [&'static str]); 4]);
 
-const LOSS_OF_DATA: &str = "By default, classes take softmax_cross_entropy; a column of 0 and 1 in a table of five or more \
-                            rows is two classes. Numbers that are all 0 or 1 take binary_cross_entropy, others \
+const LOSS_OF_DATA: &str = "By default, classes take softmax_cross_entropy, and so does a target column of 0 and 1, which \
+                            is read as two classes in a table of five or more rows. With fewer rows, or with `--task \
+                            regression`, such a target takes binary_cross_entropy. Other numbers take \
                             mean_squared_error.";
 const OWN_RATE: &str =
     "With --optimizer, even adamw, the default is the optimizer's own, which `wgrad list optimizers` prints.";

@@ -116,16 +116,16 @@ impl Schedule {
         names
     };
 
-    /// Texts of all kinds with the defaults of their options, and their formulas, for `wgrad list`. `all` is the number of
-    /// all steps, and t the step.
+    /// Texts of all kinds with the defaults of their options, and their formulas, for `wgrad list`. `all` is the number
+    /// of all steps, and t the step.
     #[doc(hidden)]
     pub fn all() -> impl Iterator<Item = (String, &'static str)> {
         KINDS.iter().map(|kind| (kind.signature(), kind.formula))
     }
 
     /// Parses a schedule for a training of `steps` steps: a name of [`Schedule::NAMES`], with options in parentheses.
-    /// The default of an option `steps` is the argument `steps`, or a tenth of it for `step`, and a quarter for
-    /// `inverse_square_root` and `cosine_restarts`. Milestones are separated by spaces:
+    /// If a schedule's own option `steps` is left out, it is the number of training steps; a tenth of it for the
+    /// schedule `step`, a quarter for `inverse_square_root` and `cosine_restarts`. Milestones are separated by spaces:
     /// `multi_step(30 60, factor=0.1)`.
     ///
     /// # Errors

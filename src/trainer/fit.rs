@@ -134,7 +134,7 @@ impl History {
 }
 
 impl<'a> Fit<'a> {
-    /// Trains for `epochs` epochs: passes over the training set.
+    /// Creates settings for training over `epochs` epochs (passes over the training set).
     ///
     /// # Examples
     /// ```

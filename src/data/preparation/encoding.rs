@@ -203,7 +203,7 @@ impl Encoding {
         inputs.extend(has_missing.then_some(f64::from(u8::from(is_missing))));
     }
 
-    /// Appends the inputs of a level to `inputs`.
+    /// Appends the one-hot encoding of a category's level to `inputs`. Other encodings append nothing.
     pub(super) fn write_level(&self, level: Level, inputs: &mut Vec<f64>) {
         let Self::Category { levels, has_other, has_missing } = self else { return };
         let first = inputs.len();

@@ -99,9 +99,10 @@ fn fitting(matmul: Matmul, limits: &Limits) -> usize {
     (bytes / (4 * sums).max(1)).max(1)
 }
 
-/// Maximum number of rows per part if `terms` rows are not split. It exceeds `ROWS_OF_A_PART` only if one binding
-/// cannot hold the sums of two parts. One binding always holds the longer operand, which is then smaller than the sums
-/// of two parts. This limits its number of rows.
+/// Largest number of terms that an invocation adds if the sums of `terms` terms are not split into parts. More than
+/// `ROWS_OF_A_PART` terms stay whole only if the results of two parts, 2·(rows + 1)·columns numbers, do not fit one
+/// binding. The larger operand, of terms·max(rows, columns) numbers, does fit, so `terms` is at most
+/// 2·(min(rows, columns) + 1).
 pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }

@@ -60,7 +60,7 @@ impl Confusion {
     /// Counts rows, given the names of all classes and two class indices per row, each less than the number of names.
     ///
     /// # Errors
-    /// There are no rows, the numbers of actual and predicted classes differ, or an index has no name.
+    /// There are no rows, `actual` and `predicted` differ in length, or an index has no name.
     ///
     /// # Examples
     /// ```
