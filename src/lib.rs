@@ -40,8 +40,8 @@
 //! - Invalid input is an [`Error`] that states the position, the value found, the limit and a remedy. The library does
 //!   not panic.
 //! - A NaN or an infinite number stops training before the parameters change, and the error names the layer.
-//! - The library prints nothing. No result depends on a clock, except the tile sizes that [autotuning](tune) chooses;
-//!   those are plain data and part of checkpoints.
+//! - The library prints nothing. No result depends on a clock, except the tile sizes that [autotuning](tune) chooses, which
+//!   are plain data and part of checkpoints, and the number of epochs under a [time limit](trainer::TimeLimit).
 //!
 //! # Features
 //!

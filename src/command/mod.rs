@@ -17,6 +17,7 @@ mod init;
 mod inspect;
 mod lines;
 mod list;
+mod lr_find;
 mod names;
 mod numbers;
 mod paths;
@@ -62,6 +63,7 @@ EXAMPLES
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
   wgrad verify                                checks the results of a device
   wgrad bench                                 training speed
+  wgrad lr-find digits                        suggests a learning rate
   wgrad tune digits                           makes training on a GPU faster
   wgrad plan digits --hidden \"256 relu\"       operations of training
   wgrad list activations                      activation functions for --hidden
@@ -108,6 +110,8 @@ enum Command {
     Show(show::Arguments),
     /// Draws the predictions of a model with two inputs
     Plot(plot::Arguments),
+    /// Suggests a learning rate by a short training, with a picture
+    LrFind(Box<lr_find::Arguments>),
     /// Shows the operations (ops) of training and evaluation
     Plan(plan::Arguments),
     /// Lists names for options: layers, losses, optimizers, …
@@ -159,11 +163,11 @@ pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
 }
 
 /// Returns the definition of the arguments, with the global options added to each command. The list of commands leaves out
-/// `help`, which does the same as `--help`, so that `-h` is one screen.
+/// `help`, which does the same as `--help`, and `-h` the option `--version`, so that `-h` is one screen.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
-    command.mut_subcommand("help", |help| help.hide(true))
+    command.mut_subcommand("help", |help| help.hide(true)).mut_arg("version", |version| version.hide_short_help(true))
 }
 
 /// Returns the error for wrong options, some of which come from a run file.
@@ -181,6 +185,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| 0),
         Command::Show(arguments) => show::run(&arguments, &mut output).map(|()| 0),
         Command::Plot(arguments) => plot::run(&arguments, &mut output).map(|()| 0),
+        Command::LrFind(arguments) => lr_find::run(&arguments, &mut output).map(|()| 0),
         Command::Plan(arguments) => plan::run(&arguments, &mut output).map(|()| 0),
         Command::List(arguments) => {
             list::run(&arguments, &mut output);

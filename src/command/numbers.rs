@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Parses a number. If `accepted` rejects it, the error states which numbers are `wanted`.
 fn read<T: FromStr>(text: &str, accepted: impl Fn(&T) -> bool, wanted: impl Display) -> Result<T, String> {
@@ -34,6 +35,21 @@ pub fn within(text: &str, limits: RangeInclusive<f64>) -> Result<f64, String> {
 pub fn whole_within(text: &str, limits: RangeInclusive<u64>) -> Result<u64, String> {
     let wanted = format!("a whole number from {} to {}", limits.start(), limits.end());
     read(text, |number| limits.contains(number), wanted)
+}
+
+/// Units of time, each with its length in seconds.
+const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+/// Parses a time, such as `30s`, `1.5h` or `90`, which are seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let (number, unit) =
+        UNITS.iter().find_map(|(name, seconds)| Some((text.strip_suffix(name)?, *seconds))).unwrap_or((text, 1.0));
+    let seconds = number.trim().parse::<f64>().ok().map(|number| number * unit);
+    let seconds = seconds.filter(|seconds| (1e-3..=1e9).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "it must be a time from 1ms to 1e9s, such as 30s, 5m or 2h".into())
 }
 
 /// Number of rows or steps: absolute, or as a fraction of all.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use wgrad::data::{columns, counted, shown};
-use wgrad::trainer::Restored;
+use wgrad::trainer::{Finding, Restored};
 use wgrad::{Epoch, Evaluation, History, Progress};
 
 use super::lines::{WIDTH, sparkline, wrapped};
@@ -83,6 +83,15 @@ struct BegunAnew<'a> {
     event: &'static str,
     /// Checkpoint folders of other training runs, each with one setting that differs.
     other_checkpoints: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    event: &'static str,
+    epoch: usize,
+    #[serde(flatten)]
+    finding: &'a Finding,
+    remedy: &'static str,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -196,6 +205,15 @@ impl<'a> Reporter<'a> {
             format!("; {first}{more}")
         });
         self.tell(&format!("no checkpoint has these settings, so training starts from the beginning{others}"));
+    }
+
+    /// Reports a problem of the network after an epoch.
+    pub fn finding(&mut self, epoch: usize, finding: &Finding) {
+        if self.json {
+            let remedy = finding.kind.remedy();
+            return self.output.json(&Found { event: "finding", epoch, finding, remedy });
+        }
+        self.tell(&format!("health, epoch {epoch}: {finding}"));
     }
 
     /// Prints a text, above the bar if there is one.

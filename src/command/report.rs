@@ -185,6 +185,12 @@ pub fn significant(number: f64) -> String {
     }
 }
 
+/// Formats a learning rate with two significant digits: `0.0021`, `3e-5`.
+pub fn rounded(rate: f64) -> String {
+    let rounded: f64 = format!("{rate:.1e}").parse().unwrap_or(rate);
+    if rounded >= 1e-4 { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
 /// Settings of a training run, printed before it begins.
 #[derive(Serialize)]
 pub struct Start<'a> {
@@ -201,6 +207,8 @@ pub struct Start<'a> {
     pub schedule: &'a str,
     #[serde(skip_serializing_if = "is_zero")]
     pub warmup_steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -265,6 +273,9 @@ pub struct Summary {
     pub seconds: f64,
     /// `true` if training was resumed from a checkpoint. `seconds` is then the time since it was resumed.
     pub resumed: bool,
+    /// `true` if the time limit has stopped training.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub time_limit_reached: bool,
     pub device: String,
     pub reason: String,
     pub model: String,
@@ -328,6 +339,7 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         0 => String::new(),
         steps => format!(", warm-up of {steps} steps"),
     };
+    let plateau = start.plateau.as_ref().map_or(String::new(), |plateau| format!(", plateau({plateau})"));
     let clip = match (start.clip_norm, start.clip_value) {
         (Some(norm), _) => format!(", gradients clipped to a norm of {norm}"),
         (None, Some(value)) => format!(", gradients clipped to ±{value}"),
@@ -336,7 +348,7 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     let (batch, epochs) = (batch_size(start.batch, start.accumulate), start.epochs);
     let loss = start.loss;
     output.tell(format!(
-        "{loss}, {optimizer} at {rate} ({schedule}{warmup}){clip}, {batch}, {}, seed {seed}",
+        "{loss}, {optimizer} at {rate} ({schedule}{warmup}{plateau}){clip}, {batch}, {}, seed {seed}",
         counted(epochs, "epoch")
     ));
     if let Some(average) = start.average {

@@ -70,17 +70,7 @@ impl Evaluation {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn metric(&self, name: &str) -> Result<f64> {
-        let fields = [
-            ("accuracy", self.accuracy),
-            ("exact_match", self.exact_match),
-            ("f1", self.f1),
-            ("r2", self.r2),
-            ("mae", self.mae),
-            ("rmse", self.rmse),
-        ];
-        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let others = self.metrics.iter().map(|(name, value)| (name.as_str(), *value));
-        let known: Vec<_> = std::iter::once(("loss", self.loss)).chain(fields).chain(others).collect();
+        let known: Vec<_> = self.all().collect();
         let value = |name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         if let Some(value) = value(name) {
@@ -93,6 +83,21 @@ impl Evaluation {
             let remedy = "request it with `evaluate_with`, if it suits the loss function and the data";
             Error::conflict(format!("metric `{metric}`"), problem, remedy)
         })
+    }
+
+    /// Returns the loss and all metrics with their texts.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, f64)> {
+        let fields = [
+            ("loss", Some(self.loss)),
+            ("accuracy", self.accuracy),
+            ("exact_match", self.exact_match),
+            ("f1", self.f1),
+            ("r2", self.r2),
+            ("mae", self.mae),
+            ("rmse", self.rmse),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        fields.chain(self.metrics.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 
     /// Returns the accuracy of a classification: the fraction of correct predictions.

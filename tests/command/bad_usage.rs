@@ -98,6 +98,8 @@ fn values_out_of_range_are_named() {
         ("train iris --threads 0", &["--threads", "at least 1"]),
         ("train iris --device reference --threads 2", &["one thread", "--device cpu"]),
         ("train iris --patience 0", &["--patience", "at least 1"]),
+        ("train iris --plateau -1", &["--plateau", "patience is `-1`", "a whole number of epochs"]),
+        ("train iris --time-limit 0s", &["--time-limit", "a time from 1ms to 1e9s, such as 30s, 5m or 2h"]),
         (
             "train iris --seed x",
             &["invalid value 'x' for '--seed <N>'", "a whole number from 0 to 18446744073709551615"],

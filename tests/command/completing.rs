@@ -79,5 +79,5 @@ fn scripts_are_what_their_shells_read() {
     }
     let zsh = folder.succeed(&["completions", "zsh"]);
     let data: Vec<&str> = zsh.lines().filter(|line| line.contains(":data -- ")).collect();
-    assert!(data.len() == 7 && data.iter().all(|line| line.contains(":_files'")), "zsh offers files: {data:?}");
+    assert!(data.len() == 8 && data.iter().all(|line| line.contains(":_files'")), "zsh offers files: {data:?}");
 }

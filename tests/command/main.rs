@@ -3,6 +3,7 @@
 mod bad_usage;
 mod completing;
 mod images;
+mod lr_find;
 mod plot;
 mod predict_evaluate;
 mod profiling;
@@ -18,6 +19,7 @@ mod terminal;
 mod training;
 mod tuning;
 mod verifying;
+mod watching;
 
 use std::io::Write;
 use std::path::Path;

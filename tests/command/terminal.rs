@@ -8,7 +8,7 @@ use wgrad::{Optimizer, Schedule};
 
 use super::{Folder, assert_narrow, stderr, text, unwrapped};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "",
     "train",
     "init",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 14] = [
     "evaluate",
     "predict",
     "show",
+    "lr-find",
     "plan",
     "devices",
     "list",

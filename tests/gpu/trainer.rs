@@ -5,6 +5,7 @@ use wgrad::exec::Counters;
 use wgrad::exec::gpu::{GpuDevice, GpuOptions};
 use wgrad::plan::STEP_BYTES;
 use wgrad::specialize::FusedStep;
+use wgrad::trainer::Health;
 use wgrad::{Adam, Dataset, Device, Error, Evaluation, Fit, Loss, Network, Schedule, Tensor, Trainer, data};
 
 use crate::accuracy;
@@ -339,4 +340,28 @@ fn steps_cost_what_they_should(epochs: u64) {
     };
     println!("{steps} steps: {after:?}");
     assert_eq!(after, wanted);
+}
+
+/// The update that health makes again is undone, and readbacks do not disturb later submissions.
+#[test]
+fn health_changes_no_bit_of_training_and_has_the_numbers_of_the_cpu() {
+    let Some(gpu) = device() else { return };
+    let gpu = Device::from(gpu);
+    let fit = |device: &Device, health: Option<&mut Health>| {
+        let mut trainer = digits_trainer(device, 2);
+        let fit = health.into_iter().fold(Fit::epochs(2), Fit::callback);
+        let history = trainer.fit(&digits(), fit).expect("it trains");
+        (trainer.checkpoint().expect("finite"), history)
+    };
+    let mut health = Health::new(&digits());
+    let (plain, watched) = (fit(&gpu, None), fit(&gpu, Some(&mut health)));
+    assert!(watched.0 == plain.0, "parameters and optimizer state");
+    let on_cpu = fit(&Device::cpu(), Some(&mut health));
+    for (gpu, cpu) in watched.1.epochs.iter().zip(&on_cpu.1.epochs) {
+        assert!(gpu.scalars.keys().eq(cpu.scalars.keys()) && gpu.scalars.len() > 6);
+        // Both trained for some steps, with other roundings; norms differ in their last digits.
+        for (name, norm) in &gpu.scalars {
+            assert!((norm - cpu.scalars[name]).abs() <= 1e-3 * norm, "{name}: {norm} and {}", cpu.scalars[name]);
+        }
+    }
 }

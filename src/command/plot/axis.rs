@@ -57,7 +57,8 @@ impl Axis {
         Self::linear(low.min(high - 0.01 * ceiling), high, 0.06)
     }
 
-    fn logarithmic(low: f64, high: f64) -> Self {
+    /// Logarithmic axis from `low` to `high`, both above 0.
+    pub fn logarithmic(low: f64, high: f64) -> Self {
         let margin = 0.05 * (high / low).log10();
         let (low, high) = (low.log10() - margin, high.log10() + margin);
         let factors: &[f64] = if high - low > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };

@@ -1,5 +1,5 @@
-//! Pictures: `wgrad train --plot` draws learning curves, `wgrad plot boundary` decision regions. A
-//! [`Picture`](canvas::Picture) is drawn as SVG or in pixels; the same inputs give the same bytes.
+//! Pictures: `wgrad train --plot` draws learning curves, `wgrad lr-find` losses by learning rate, `wgrad plot boundary`
+//! decision regions. A [`Picture`](canvas::Picture) is drawn as SVG or in pixels; the same inputs give the same bytes.
 
 mod axis;
 mod boundary;
@@ -7,6 +7,7 @@ mod canvas;
 mod chart;
 mod curves;
 mod plane;
+mod rates;
 mod theme;
 
 use clap::Subcommand;
@@ -15,6 +16,7 @@ use wgrad::{Network, Result};
 pub use super::data::same_file;
 pub use canvas::PictureFile;
 pub use curves::Curves;
+pub use rates::Rates;
 
 use super::report::Output;
 use theme::{DARK, LIGHT, Theme};

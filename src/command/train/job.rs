@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use wgrad::data::{Inspection, Role, Warning, shown};
 use wgrad::model::{Origin, Record, TableLayout, replace};
-use wgrad::trainer::Builder;
-use wgrad::{Average, Checkpoints, Error, Fit, History, Model, Result, Standardization, Targets, Trainer};
+use wgrad::trainer::Health;
+use wgrad::{Average, Checkpoints, Error, Fit, History, Model, Result, Targets, Trainer};
 
+use super::builder::builder;
 use super::split::Sets;
 use super::stopping::Interrupt;
+use super::watching::{HealthReport, tell_health};
 use super::{Arguments, Settings, numbered, profile, save_split, texts};
 use crate::command::autotune::Chosen;
 use crate::command::baseline::Baseline;
@@ -53,6 +55,7 @@ pub struct Outcome {
     history: History,
     seconds: f64,
     continued: Option<Continued>,
+    health: Option<Health>,
 }
 
 impl<'a> Job<'a> {
@@ -85,7 +88,11 @@ impl<'a> Job<'a> {
         let warmup_steps = arguments.warmup_steps(steps)?;
         let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
-        let mut builder = builder(arguments, &recipe, &sets)?.schedule(arguments.schedule(steps, warmup_steps)?);
+        let builder = builder(&recipe, &arguments.groups, arguments.accumulate, arguments.seed, &sets)?;
+        let mut builder = builder.schedule(arguments.schedule(steps, warmup_steps)?);
+        if arguments.profile {
+            builder = builder.profile();
+        }
         if let Some(average) = &arguments.average {
             builder = builder.average(Average::parse(&average.0, epoch_steps)?);
         }
@@ -113,6 +120,9 @@ impl<'a> Job<'a> {
             let [model, wanted] = [&model, &wanted].map(|path| path.display());
             output.warning(format!("{wanted} is kept: {problem}; this model will be {model}"));
         }
+        let written =
+            [Some(Path::new(&arguments.data)), Some(&model), plot.as_ref().map(PictureFile::path), trace.as_deref()];
+        arguments.watching.check(&written.into_iter().flatten().collect::<Vec<_>>())?;
         let interrupt = Interrupt::listen()?;
         Ok(Self {
             arguments,
@@ -150,6 +160,7 @@ impl<'a> Job<'a> {
             learning_rate: recipe.optimizer.learning_rate(),
             schedule: &arguments.schedule.0,
             warmup_steps: self.warmup_steps,
+            plateau: arguments.watching.plateau(),
             clip_norm: recipe.clip_norm,
             clip_value: recipe.clip_value,
             average: arguments.average.as_ref().map(|average| &average.0[..]),
@@ -182,6 +193,8 @@ impl<'a> Job<'a> {
         let reporter =
             Reporter::new(output, arguments.json, self.epochs, train.len(), batch_size_of(arguments, recipe));
         let reporter = Mutex::new(reporter);
+        let mut health = arguments.watching.health(train, &reporter);
+        let mut limit = arguments.watching.time_limit();
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
             .on_resume(|restored| lock(&reporter).resumed(restored))
@@ -189,11 +202,17 @@ impl<'a> Job<'a> {
             .on_submission(|progress| {
                 lock(&reporter).submitted(progress);
                 interrupt.flow()
-            })
-            .on_epoch(|epoch, _| {
-                lock(&reporter).epoch(epoch);
-                interrupt.flow()
             });
+        if let Some(health) = &mut health {
+            fit = fit.callback(health);
+        }
+        if let Some(limit) = &mut limit {
+            fit = fit.callback(limit);
+        }
+        fit = arguments.watching.add(fit, arguments.metric).on_epoch(|epoch, _| {
+            lock(&reporter).epoch(epoch);
+            interrupt.flow()
+        });
         if let Some(validation) = &sets.validation {
             fit = fit.validate(&validation.rows).restore_best();
         }
@@ -204,11 +223,14 @@ impl<'a> Job<'a> {
             fit = fit.metric(metric);
         }
         let history = trainer.fit(train, fit)?;
+        // After the time limit the model is saved.
+        let is_limited = limit.is_some_and(|limit| limit.is_reached()) && interrupt.flow().is_continue();
         interrupt.end();
         let (seconds, continued) = (began.elapsed().as_secs_f64(), lock(&reporter).continued());
-        Ok(match trainer.checkpoint_folder().filter(|_| history.stopped) {
+        let health = health.map(HealthReport::into_health);
+        Ok(match trainer.checkpoint_folder().filter(|_| history.stopped && !is_limited) {
             Some(folder) => End::Stopped(folder.into()),
-            None => End::Whole(Outcome { history, seconds, continued }),
+            None => End::Whole(Outcome { history, seconds, continued, health }),
         })
     }
 
@@ -227,7 +249,7 @@ impl<'a> Job<'a> {
 
     /// Evaluates and saves the model, and prints the results.
     pub fn finish(mut self, outcome: Outcome, output: &mut Output) -> Result<()> {
-        let Outcome { history, seconds, continued } = outcome;
+        let Outcome { history, seconds, continued, health } = outcome;
         let mut model = self.trainer.model()?;
         model.metadata.columns = self.sets.train.rows.columns().to_vec();
         if let Some((preparation, _)) = &self.sets.preparation {
@@ -259,6 +281,7 @@ impl<'a> Job<'a> {
             metric: self.arguments.metric,
             seconds,
             resumed: continued.is_some(),
+            time_limit_reached: history.stopped,
             device: device.to_string(),
             reason: device.reason().into(),
             model: saved.display().to_string(),
@@ -267,11 +290,21 @@ impl<'a> Job<'a> {
         if let Some((profile, path)) = self.trainer.profile().zip(self.trace.as_deref()) {
             replace(path, |file| profile.write_trace(file))?;
         }
+        let tell_health = |output: &mut Output| {
+            health.iter().for_each(|health| tell_health(output, health, &history.epochs, self.arguments.json))
+        };
         if self.arguments.json {
             self.trainer.profile().inspect(|profile| profile::tell_events(output, profile));
+            tell_health(output);
             output.json(&summary);
         } else {
             tell_history(output, &history, self.epochs);
+            tell_health(output);
+            if let Some(folder) = self.trainer.checkpoint_folder().filter(|_| history.stopped) {
+                let (done, all, command) = (history.len(), self.epochs, self.arguments.stopping.command(folder));
+                output
+                    .tell_whole(format!("time limit: stopped after epoch {done} of {all}; to continue:\n  {command}"));
+            }
             let source = data::words(&self.arguments.data, &self.arguments.columns.reading);
             tell_summary(output, &source, &summary);
             self.trainer.profile().inspect(|profile| profile::tell_table(output, profile, &self.arguments.rates));
@@ -337,36 +370,6 @@ fn batch_size_of(arguments: &Arguments, recipe: &Recipe) -> usize {
     recipe.batch.saturating_mul(arguments.accumulate)
 }
 
-fn builder(arguments: &Arguments, recipe: &Recipe, sets: &Sets) -> Result<Builder> {
-    let train = &sets.train.rows;
-    // All pixels have the same meaning, so they share one mean and one scale. Tables often have outliers.
-    let fit = match &sets.preparation {
-        Some(_) => Standardization::robust,
-        None if train.bytes().is_some() => Standardization::fit_all,
-        None => Standardization::fit,
-    };
-    let mut builder = Trainer::builder(recipe.network.clone())
-        .loss(recipe.loss)
-        .optimizer(recipe.optimizer)
-        .batch(recipe.batch)
-        .accumulate(arguments.accumulate)
-        .seed(arguments.seed)
-        .preprocessing(fit(train)?);
-    for group in arguments.groups.groups() {
-        builder = builder.group(group);
-    }
-    if let Some(norm) = recipe.clip_norm {
-        builder = builder.clip_norm(norm);
-    }
-    if let Some(value) = recipe.clip_value {
-        builder = builder.clip_value(value);
-    }
-    if recipe.loss.scales_targets() && train.target_values().is_some() {
-        builder = builder.target_scaling(Standardization::fit_targets(train)?);
-    }
-    Ok(if arguments.profile { builder.profile() } else { builder })
-}
-
 /// Returns the layout of the table, which is stored in the model. The model then reads other tables in the same way.
 fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
@@ -380,6 +383,6 @@ fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
 
 /// Locks a value that callbacks share. The callbacks never run at the same time. If one panicked, the value can still
 /// be printed.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

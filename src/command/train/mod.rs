@@ -1,13 +1,15 @@
 //! Command `wgrad train`: splits and scales the data, trains and evaluates a network, and saves the model.
 
+pub mod builder;
 mod job;
 mod profile;
 mod save_split;
-mod split;
+pub mod split;
 mod stopping;
+mod texts;
+mod watching;
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::ValueHint;
 use wgrad::data::ClassWeights;
@@ -30,6 +32,7 @@ use super::report::Output;
 use crate::command::paths::on_disk;
 use job::{End, Job};
 use split::{Sets, SplitOptions};
+use texts::{AverageText, ScheduleText};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -180,6 +183,8 @@ pub struct Arguments {
     fused_step: FusedStepOption,
     #[command(flatten)]
     stopping: stopping::Stopping,
+    #[command(flatten)]
+    watching: watching::Watching,
     /// File of the model [default: DATA.safetensors]
     ///
     /// DATA is the name of the data set, or the file name of the table without extensions. A model of the same data and
@@ -220,38 +225,15 @@ pub struct Arguments {
     rates: RateOptions,
     /// Prints JSON, one object per line: start, epoch …, summary
     ///
-    /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, and --profile adds `op`
-    /// objects. After Ctrl-C, `stopped` replaces `summary`.
+    /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, --profile `op` objects, and
+    /// --health `finding` objects and `health`. After Ctrl-C, `stopped` replaces `summary`.
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
 
 /// Names of the settings that may change when training is resumed.
-const RESUMABLE: [&str; 6] = ["epochs", "patience", "schedule", "warmup", "optimizer.learning_rate", "resumed"];
-
-/// Schedule as the user typed it. It is parsed when the number of steps is known.
-#[derive(Clone)]
-struct ScheduleText(String);
-
-impl FromStr for ScheduleText {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Schedule::parse(text, 100).map(|_| Self(text.into()))
-    }
-}
-
-/// Text of an average, which is read once the number of steps per epoch is known.
-#[derive(Clone)]
-struct AverageText(String);
-
-impl FromStr for AverageText {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Average::parse(text, 1).map(|_| Self(text.into()))
-    }
-}
+const RESUMABLE: [&str; 7] =
+    ["epochs", "patience", "schedule", "warmup", "plateau", "optimizer.learning_rate", "resumed"];
 
 /// Trains and saves the model. Returns the exit code.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
@@ -341,6 +323,7 @@ impl Arguments {
             ("optimizer", recipe.optimizer.name().into()),
             ("schedule", self.schedule.0.clone()),
             ("warmup", given((*warmup_steps > 0).then(|| warmup_steps.to_string()))),
+            ("plateau", given(self.watching.plateau())),
             ("clip_norm", given(recipe.clip_norm.map(|norm| norm.to_string()))),
             ("clip_value", given(recipe.clip_value.map(|value| value.to_string()))),
             ("average", given(self.average.as_ref().map(|average| average.0.clone()))),

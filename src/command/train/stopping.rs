@@ -47,8 +47,8 @@ pub struct Stopping {
     ///
     /// Training continues from the folder of --checkpoint, or else from the checkpoint that Ctrl-C wrote for the same
     /// data and settings. If there is no checkpoint, training starts from the beginning. Give all other options again,
-    /// unchanged. Of the settings, only the number of epochs, the patience, the learning rate, its schedule and the
-    /// warm-up may change. A folder of --checkpoint with checkpoints of other settings is an error.
+    /// unchanged. Of the settings, only the number of epochs, the patience, the learning rate, its schedule,
+    /// plateau and warm-up may change. A folder of --checkpoint with checkpoints of other settings is an error.
     #[arg(long, help_heading = "Checkpoints", hide_short_help = true)]
     resume: bool,
 }

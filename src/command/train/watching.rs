@@ -1,0 +1,171 @@
+//! Callbacks of a training run: logs, time limit, plateau, health.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+use serde::Serialize;
+use wgrad::metrics::Metric;
+use wgrad::trainer::{
+    Callback, CsvLog, Finding, FindingKind, Health, JsonLog, LayerHealth, Plateau, TensorBoardLog, TimeLimit,
+};
+use wgrad::{Dataset, Epoch, Error, Fit, Result, Trainer};
+
+use super::job::lock;
+use crate::command::lines::table;
+use crate::command::numbers::duration;
+use crate::command::paths::on_disk;
+use crate::command::plot::same_file;
+use crate::command::progress::Reporter;
+use crate::command::report::{Output, significant};
+
+/// Names of the log files that are read by other programs than TensorBoard.
+const CSV: &str = "epochs.csv";
+const JSON: &str = "epochs.jsonl";
+
+/// Options of `wgrad train` for what happens after each epoch.
+#[derive(Args)]
+pub struct Watching {
+    /// Reduces the learning rate on a plateau, as "5"
+    ///
+    /// The learning rate is multiplied by 0.1 once the validation loss, or the chosen metric, has not improved for more
+    /// than 5 epochs. Without a validation set, it is the training loss. All options, as in PyTorch's ReduceLROnPlateau:
+    /// "patience=5, factor=0.5, threshold=0.0001, absolute=false, cooldown=0, least=0". By default, the learning rate
+    /// follows --schedule alone.
+    #[arg(
+        long,
+        value_name = "EPOCHS",
+        help_heading = "Training",
+        hide_short_help = true,
+        allow_negative_numbers = true
+    )]
+    plateau: Option<Plateau>,
+    /// Stops training in time, as "30s", "5m" or "2h"
+    ///
+    /// Training stops after the epoch before the one that would probably end after this time. At least one epoch is
+    /// trained. The model is saved, and a checkpoint, from which --resume continues.
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Training", hide_short_help = true)]
+    #[arg(allow_negative_numbers = true)]
+    time_limit: Option<Duration>,
+    /// Writes logs to FOLDER: CSV, JSON lines, TensorBoard
+    ///
+    /// epochs.csv has a row per epoch, epochs.jsonl an object per epoch, and events.out.tfevents.wgrad is for TensorBoard:
+    /// `tensorboard --logdir FOLDER`. Existing files of these names are replaced. With --resume, past epochs are written
+    /// again.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Output", hide_short_help = true)]
+    #[arg(value_parser = on_disk())]
+    log_dir: Option<PathBuf>,
+    /// Looks for problems of the network after each epoch
+    ///
+    /// Prints dead ReLUs, saturated units, vanishing and exploding gradients, and updates that are too large, each with a
+    /// remedy; and at the end norms of gradients and updates for each layer. The model is the same, bit for bit.
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
+    health: bool,
+}
+
+/// Reports what [`Health`] finds.
+pub struct HealthReport<'a, 'b> {
+    health: Health,
+    reporter: &'a Mutex<Reporter<'b>>,
+    /// Problems that were reported.
+    told: Vec<(FindingKind, usize)>,
+}
+
+/// Numbers of layers after the last epoch.
+#[derive(Serialize)]
+struct Event<'a> {
+    event: &'static str,
+    layers: &'a [LayerHealth],
+    findings: &'a [Finding],
+}
+
+impl Watching {
+    /// Returns the plateau as text.
+    pub fn plateau(&self) -> Option<String> {
+        self.plateau.as_ref().map(Plateau::to_string)
+    }
+
+    /// Returns the time limit.
+    pub fn time_limit(&self) -> Option<TimeLimit> {
+        self.time_limit.map(TimeLimit::new)
+    }
+
+    /// Checks that logs replace no file that the run reads or writes.
+    pub fn check(&self, used: &[&Path]) -> Result<()> {
+        let logs = self.log_dir.iter().flat_map(|folder| [CSV, JSON].map(|name| folder.join(name)));
+        match logs.into_iter().find(|log| used.iter().any(|used| same_file(log, used))) {
+            None => Ok(()),
+            Some(log) => {
+                let problem = "the log would replace a file that this training reads or writes";
+                Err(Error::conflict(log.display().to_string(), problem, "name another folder with `--log-dir`"))
+            }
+        }
+    }
+
+    /// Returns the callback for `--health`.
+    pub fn health<'a, 'b>(&self, data: &Dataset, reporter: &'a Mutex<Reporter<'b>>) -> Option<HealthReport<'a, 'b>> {
+        self.health.then(|| HealthReport { health: Health::new(data), reporter, told: Vec::new() })
+    }
+
+    /// Adds plateau and logs to a fit. The logs contain the numbers of callbacks that were added before.
+    pub fn add<'a>(&self, mut fit: Fit<'a>, metric: Option<Metric>) -> Fit<'a> {
+        if let Some(plateau) = &self.plateau {
+            fit = fit.callback(metric.map_or(plateau.clone(), |metric| plateau.clone().metric(metric)));
+        }
+        if let Some(folder) = &self.log_dir {
+            let [csv, json] = [CSV, JSON].map(|name| folder.join(name));
+            fit = fit.callback(CsvLog::new(csv)).callback(JsonLog::new(json)).callback(TensorBoardLog::new(folder));
+        }
+        fit
+    }
+}
+
+impl HealthReport<'_, '_> {
+    /// Returns the health of the network.
+    pub fn into_health(self) -> Health {
+        self.health
+    }
+}
+
+impl Callback for HealthReport<'_, '_> {
+    fn on_epoch(&mut self, epoch: &mut Epoch, trainer: &mut Trainer) -> Result<ControlFlow<()>> {
+        let flow = self.health.on_epoch(epoch, trainer)?;
+        for finding in self.health.findings() {
+            if !self.told.contains(&(finding.kind, finding.layer)) {
+                self.told.push((finding.kind, finding.layer));
+                lock(self.reporter).finding(epoch.epoch, finding);
+            }
+        }
+        Ok(flow)
+    }
+}
+
+/// Prints the numbers of each layer after the last epoch, and the largest update of all epochs, since the last ones are tiny with
+/// most schedules.
+pub fn tell_health(output: &mut Output, health: &Health, epochs: &[Epoch], json: bool) {
+    let layers = health.layers();
+    if json {
+        return output.json(&Event { event: "health", layers, findings: health.findings() });
+    }
+    let number = |number: Option<f64>| number.map_or("·".into(), significant);
+    let units = |idle: Option<usize>, of: usize| idle.map_or("·".into(), |idle| format!("{idle} of {of}"));
+    let header = ["layer", "", "gradient norm", "largest update", "dead", "saturated"].map(String::from);
+    let row = |layer: &LayerHealth| {
+        let name: String = layer.name.chars().take(24).collect();
+        let [dead, saturated] = [layer.dead_units, layer.saturated_units].map(|idle| units(idle, layer.units));
+        let updates =
+            epochs.iter().filter_map(|epoch| epoch.scalars.get(&format!("update_ratio/layer{}", layer.layer)));
+        let update = updates.copied().reduce(f64::max).map_or("·".into(), |ratio| format!("{:.2} %", 100.0 * ratio));
+        vec![layer.layer.to_string(), name, number(layer.gradient_norm), update, dead, saturated]
+    };
+    let has_numbers =
+        |layer: &&LayerHealth| layer.gradient_norm.is_some() || layer.dead_units.or(layer.saturated_units).is_some();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(header.to_vec()).chain(layers.iter().filter(has_numbers).map(row)).collect();
+    output.tell_whole(format!("\n{}", table(&rows, 2, 2)));
+    if health.findings().is_empty() {
+        output.tell("health: no problems after the last epoch");
+    }
+}
