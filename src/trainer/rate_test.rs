@@ -246,7 +246,7 @@ mod tests {
         let test = RateTest::new().from(1e-4).to(1.0).steps(201);
         let loss = |step: usize| match step {
             ..50 => 2.0,
-            ..100 => 2.0 - 0.02 * (step - 50) as f64,
+            50..100 => 2.0 - 0.02 * (step - 50) as f64,
             _ => 1.0 + 0.5 * (step - 100) as f64,
         };
         let curve = RateCurve::new(&test, (0..120).map(loss).collect(), true);
