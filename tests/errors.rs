@@ -298,6 +298,7 @@ fn a_model_that_was_tampered_with() {
     let table = move |header, format| {
         Some(TableLayout {
             header,
+            delimiter: None,
             weights: None,
             dropped: vec![],
             formats: std::iter::once(("a".into(), format)).collect(),
@@ -305,6 +306,14 @@ fn a_model_that_was_tampered_with() {
     };
     let tables = [
         (table(false, NumberFormat::PLAIN), "a table without a header, but no target is named"),
+        (
+            table(true, NumberFormat::PLAIN).map(|table| TableLayout { delimiter: Some('x'), ..table }),
+            "the delimiter is `x`",
+        ),
+        (
+            table(true, NumberFormat::PLAIN).map(|table| TableLayout { delimiter: Some('→'), ..table }),
+            "the delimiter is",
+        ),
         (table(true, format('5', None)), "column `a`: decimal sign is `5`"),
         (table(true, format(',', Some(','))), "column `a`: thousands separator is `,`"),
         (table(true, format('.', Some('x'))), "thousands separator is `x`"),

@@ -24,6 +24,9 @@ pub struct Baseline {
     pub beaten: bool,
 }
 
+/// ROC-AUC from which a model tells classes apart; that of a constant answer is 0.5.
+const TOLD_APART: f64 = 0.6;
+
 impl Baseline {
     /// Computes the baseline of an evaluation on a data set; `None` if the evaluation has no score, or rows have several targets.
     pub fn of(data: &Dataset, evaluation: &Evaluation) -> Option<Self> {
@@ -76,10 +79,17 @@ impl Baseline {
         }
     }
 
-    /// Prints a warning if the model is not better, unless the output is quiet.
-    pub fn warn(&self, output: &Output) {
-        if !self.beaten && !output.is_quiet() {
-            output.warning(format!("the model is no better than {}", self.line()));
+    /// Prints a warning if the model is not better, unless the output is quiet. A model of imbalanced classes may still
+    /// tell them apart, which its ROC-AUC shows.
+    pub fn warn(&self, evaluation: &Evaluation, output: &Output) {
+        if self.beaten || output.is_quiet() {
+            return;
         }
+        let told_apart = evaluation.metrics.get("roc_auc").filter(|auc| **auc >= TOLD_APART);
+        let remedy = told_apart.map(|auc| {
+            let options = "`--class-weight balanced --metric roc_auc`";
+            format!("; but it tells the classes apart (ROC-AUC {auc:.3}): train with {options}")
+        });
+        output.warning(format!("the model is no better than {}{}", self.line(), remedy.unwrap_or_default()));
     }
 }

@@ -275,6 +275,7 @@ pub fn inputs_for_model(
             let wanted = Wanted { kept, ..Wanted::default() };
             let table = Table::read_for(table_path(source)?, &options, &preparation, &wanted)?;
             output.notes(table.notes());
+            preparation.gaps(&table).into_iter().for_each(|note| output.note(note));
             let texts = kept.iter().map(|column| table.text(column).unwrap_or_default());
             let kept = texts.map(|cells| cells.into_iter().map(String::from).collect()).collect();
             Ok(ModelInputs { values: preparation.values(&table, &table.rows())?, kept })
@@ -296,6 +297,7 @@ pub fn like(
     let preparation = prepared.map_or(&of_numbers, |(preparation, _)| preparation);
     if let Some((preparation, found)) = prepared {
         options.header = options.header.or(Some(found.header));
+        options.known_delimiter = found.delimiter.and_then(|sign| u8::try_from(sign).ok());
         options.formats = preparation.formats().map(|(name, format)| (name.to_string(), format)).collect();
         if !found.header {
             options.names = found.columns.iter().map(|column| column.name.clone()).collect();
@@ -368,15 +370,56 @@ fn table_path(source: &str) -> Result<PathBuf> {
     if path.extension().is_some_and(|extension| extension == "safetensors") && Model::load(path).is_ok() {
         return Err(Error::conflict(source, "it is a model, but data are needed", "name a data set or a table"));
     }
-    if path.exists() || path.extension().is_some() || source.contains(['/', MAIN_SEPARATOR]) {
+    if path.is_dir() {
+        let table = nearby(path).into_iter().next();
+        let table = table
+            .map_or("a table in it".into(), |name| format!("a table in it, such as `{}`", path.join(name).display()));
+        return Err(Error::conflict(source, "it is a folder, not a table", format!("name {table}")));
+    }
+    if path.exists() {
         return Ok(path.into());
     }
-    Err(match Error::unknown("data set", source, &NAMES) {
-        Error::Unknown { kind, name, nearest, known } => {
-            Error::Unknown { kind, name, nearest, known: format!("{known}, or the path of a table") }
-        }
-        other => other,
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let files = nearby(path.parent().unwrap_or(path));
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let file = nearest("table", &name, &files).map(|name| path.with_file_name(name).display().to_string());
+    if path.extension().is_some() || source.contains(['/', MAIN_SEPARATOR]) {
+        return match file {
+            None => Ok(path.into()),
+            Some(file) => Err(Error::conflict(source, "there is no such file", format!("did you mean `{file}`?"))),
+        };
+    }
+    Err(Error::Unknown {
+        kind: "data set",
+        name: source.into(),
+        nearest: nearest("data set", source, &NAMES).or(file),
+        known: format!("{}, or the path of a table", NAMES.join(", ")),
     })
+}
+
+/// Endings of the names of tables.
+const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "gz", "zip"];
+
+/// Largest number of files in a folder that are compared with a name.
+const MOST_FILES: usize = 1000;
+
+/// Names of the tables in a folder, sorted; none if the folder cannot be read.
+fn nearby(folder: &Path) -> Vec<String> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().take(MOST_FILES).flatten();
+    let is_table = |path: &Path| ENDINGS.iter().any(|ending| path.extension().is_some_and(|found| found == *ending));
+    let names = entries.map(|entry| entry.path()).filter(|path| is_table(path) && path.is_file());
+    let mut names: Vec<String> = names.filter_map(|path| Some(path.file_name()?.to_str()?.to_string())).collect();
+    names.sort();
+    names
+}
+
+/// Returns the nearest of the `known` names, if one is near.
+fn nearest(kind: &'static str, name: &str, known: &[&str]) -> Option<String> {
+    match Error::unknown(kind, name, known) {
+        Error::Unknown { nearest, .. } => nearest,
+        _ => None,
+    }
 }
 
 /// Default loss function for the targets of a data set.

@@ -1,11 +1,11 @@
 //! Command `wgrad evaluate`: loss and metrics of a model on data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use wgrad::data::shown;
+use wgrad::data::{quoted, shown};
 use wgrad::model::Confusion;
-use wgrad::{Evaluation, Result};
+use wgrad::{Evaluation, Model, Result};
 
 use super::baseline::Baseline;
 use super::columns::Reading;
@@ -14,6 +14,7 @@ use super::device::DeviceOptions;
 use super::lines::wrapped;
 use super::paths::on_disk;
 use super::report::{Output, confusion, further_metrics, score_and_loss};
+use super::trained_on::trained_on;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -80,6 +81,9 @@ struct Event<'a> {
     data: &'a str,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
+    /// Number of the rows that the model was trained on, if the data are those that were split for its training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trained_on: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline: &'a Option<Baseline>,
     #[serde(flatten)]
@@ -94,25 +98,39 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let device = arguments.device.open()?;
     let evaluation = &model.evaluate_on(&device, &data)?;
     let confusion = confusion(&model, &device, &data, evaluation)?;
+    let trained_on = trained_on(&model, &arguments.data, &data, &arguments.reading);
     let baseline = &Baseline::of(&data, evaluation);
     if arguments.json {
         let model = arguments.model.display().to_string();
-        output.json(&Event { event: "evaluation", model, data: &arguments.data, evaluation, baseline, confusion });
+        let data = &arguments.data;
+        output.json(&Event { event: "evaluation", model, data, evaluation, trained_on, baseline, confusion });
     } else {
         let found = score_and_loss(evaluation);
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
         let text = format!("{found} on all {} {rows} of {}", evaluation.rows, shown(&arguments.data));
         output.line(wrapped("", "  ", &text));
+        if let Some(rows) = trained_on {
+            output.note(format!(
+                "the model was trained on {rows} of these rows{}",
+                other_score(&model, &arguments.model)
+            ));
+        }
         if let Some(further) = further_metrics(evaluation, model.metadata.class_count()) {
             output.line(wrapped("", "  ", &further));
         }
         if let Some(baseline) = baseline {
             output.line(wrapped("", "  ", &baseline.line()));
-            baseline.warn(output);
+            baseline.warn(evaluation, output);
         }
         if let Some(confusion) = confusion {
             output.text(&format!("\n{confusion}"));
         }
     }
     Ok(())
+}
+
+/// Names the command that prints the score of a model on rows that it was not trained on; empty if there are none.
+fn other_score(model: &Model, path: &Path) -> String {
+    let record = model.metadata.record.as_ref().filter(|record| record.evaluated_on != "all");
+    record.map_or(String::new(), |_| format!("; `wgrad show {}` prints its score on other rows", quoted(path)))
 }

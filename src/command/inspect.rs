@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         output.json(&Event { event: "inspection", data: &arguments.data, found: &found, prepared: &prepared });
     } else {
         // Only warnings are wrapped, since they are sentences. Lines of tables are not.
-        let is_table = |line: &str| !line.starts_with("warning: ");
+        let is_table = |line: &str| !["warning: ", "note: "].iter().any(|start| line.starts_with(start));
         let fit = |line| if is_table(line) { line.to_string() } else { wrapped("", "  ", line) };
         found.to_text(arguments.all).lines().for_each(|line| output.line(fit(line)));
         let table = preparation_table(&prepared, arguments.all);

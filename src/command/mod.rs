@@ -34,6 +34,7 @@ mod show;
 mod signals;
 mod subject;
 mod train;
+mod trained_on;
 mod tune;
 mod usage;
 mod verify;
@@ -143,7 +144,7 @@ pub fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().collect();
     match parsed(&typed) {
         Ok(arguments) => run(arguments),
-        Err(Refusal::Usage(usage)) => show_usage(&usage),
+        Err(Refusal::Usage(usage)) => show_usage(&usage, &typed),
         Err(Refusal::Error(error)) => failed(&error),
     }
 }
@@ -212,10 +213,11 @@ fn run(arguments: Arguments) -> ExitCode {
 }
 
 /// Prints help, or an error in the usage. A failure to print it does not change the exit code.
-fn show_usage(usage: &clap::Error) -> ExitCode {
+fn show_usage(usage: &clap::Error, typed: &[OsString]) -> ExitCode {
     use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if usage.use_stderr() && usage.kind() != DisplayHelpOnMissingArgumentOrSubcommand {
-        return failed(&format!("{}; for more, try `--help`", usage::line(usage)));
+        let likely = usage::likely(usage, typed).unwrap_or_else(|| "for more, try `--help`".into());
+        return failed(&format!("{}; {likely}", usage::line(usage)));
     }
     usage.print().ok();
     if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }

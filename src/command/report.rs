@@ -155,6 +155,15 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
     std::iter::once(score(evaluation)).chain(labels).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
+/// Like [`score_and_loss`], with the metric that chose the best epoch, if it is another one of the evaluation.
+pub fn score_with(evaluation: &Evaluation, metric: Option<&str>) -> String {
+    let score = score_and_loss(evaluation);
+    match metric.and_then(|metric| Some((metric, evaluation.metrics.get(metric)?))) {
+        Some((metric, value)) => format!("{score}, {metric} {}", number(*value)),
+        None => score,
+    }
+}
+
 /// Formats further metrics: balanced accuracy, log loss, and ROC-AUC for two classes, or explained variance. `None` if
 /// there are none.
 pub fn further_metrics(evaluation: &Evaluation, class_count: Option<usize>) -> Option<String> {
@@ -313,7 +322,9 @@ pub fn batch_size(batch: usize, accumulate: usize) -> String {
 pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     // On standard error, since standard output may be a file that nobody looks at.
     if !output.is_quiet() {
-        for warning in warning_lines(start.warnings, Some(inspect)).lines() {
+        // The default interpretation of the target is no news; `inspect` explains it.
+        let told = start.warnings.iter().filter(|warning| warning.kind != "many_values").cloned().collect::<Vec<_>>();
+        for warning in warning_lines(&told, Some(inspect)).lines() {
             writeln!(std::io::stderr(), "{}", wrapped("", "  ", warning)).ok();
         }
     }
@@ -373,10 +384,11 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
         "all" => "all rows, which it was trained on:",
         set => set,
     };
-    output.tell_result(&format!("{which} {} on {} rows", score_and_loss(evaluation), evaluation.rows));
+    let metric = summary.metric.map(|metric| metric.to_string());
+    output.tell_result(&format!("{which} {} on {} rows", score_with(evaluation, metric.as_deref()), evaluation.rows));
     if let Some(baseline) = &summary.baseline {
         output.tell(baseline.line());
-        baseline.warn(output);
+        baseline.warn(evaluation, output);
     }
     let resumed = if summary.resumed { " since it was resumed" } else { "" };
     let by = best_by(summary.metric);

@@ -11,7 +11,7 @@ use wgrad::{Model, Network, Result};
 
 use super::lines::{table, wrapped};
 use super::paths::on_disk;
-use super::report::{Output, score_and_loss};
+use super::report::{Output, score_with};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -111,7 +111,8 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
             "training",
             format!("{}, {} steps{best}; wgrad {}", counted(record.epochs, "epoch"), record.steps, record.version),
         );
-        let score = score_and_loss(&record.evaluation);
+        let metric = metadata.origin.as_ref().and_then(|origin| origin.settings.get("metric"));
+        let score = score_with(&record.evaluation, metric.map(String::as_str));
         add("score", format!("{score}, on {}", of_set(record.evaluation.rows, &record.evaluated_on)));
     }
     facts

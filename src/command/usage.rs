@@ -2,11 +2,13 @@
 
 use std::any::TypeId;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use wgrad::Error;
+use wgrad::data::quoted;
 
 /// clap's message as one sentence, without the usage below it, and without its tip to put `--` before a wrong option.
 pub fn line(error: &clap::Error) -> String {
@@ -20,6 +22,22 @@ pub fn line(error: &clap::Error) -> String {
     };
     let paragraphs = text.strip_prefix("error: ").unwrap_or(&text).split("\n\n").map(words);
     paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Returns the command that was likely meant if a file stands where a subcommand is expected; `None` if none does.
+pub fn likely(error: &clap::Error, typed: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let at = typed.iter().position(|other| other == word.as_str())?;
+    let is_model = Path::new(word).extension().is_some_and(|ending| ending == "safetensors");
+    let subcommand = match typed.get(at.checked_sub(1)?)?.to_str() {
+        Some("plot") => "boundary",
+        _ if is_model => "show",
+        _ if Path::new(word).is_file() => "train",
+        _ => return None,
+    };
+    let (before, after) = (typed[1..at].iter().map(quoted), typed[at..].iter().map(quoted));
+    let words: Vec<String> = before.chain([subcommand.into()]).chain(after).collect();
+    Some(format!("did you mean `wgrad {}`?", words.join(" ")))
 }
 
 /// Returns an error that names the argument or environment variable that must be UTF-8 and is not. clap's own message

@@ -6,8 +6,9 @@ use std::path::Path;
 use csv::Position;
 
 use super::column_kind::{of_levels, of_numbers};
+use super::column_warnings;
 use super::csv_options::unnamed;
-use super::decode::decode;
+use super::decode::Decoded;
 use super::inspect::of_header;
 use super::layout::Layout;
 use super::number_format::Column as Written;
@@ -17,7 +18,7 @@ use super::text::Text;
 use super::text_format::CellReader;
 use super::time_format::TimeFormat;
 use super::values::{Collector, Unread, Values};
-use super::{ColumnKind, CsvOptions, Inspection, KindChoice, Targets, bytes};
+use super::{ColumnKind, CsvOptions, Inspection, KindChoice, Targets, Warning, bytes};
 use crate::error::{Error, Result};
 
 /// Maximum number of levels (different values) of a category that get one input each. All further levels share one
@@ -98,9 +99,10 @@ impl Table {
     /// input is left. Problems of several columns are reported in one error.
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
-        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let header = Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
-        let mut table = Self::inspected(&bytes::name(path), &header, options, decoded.notes)?;
+        let decoded = Decoded::read(path, options)?;
+        let header = Header::new(decoded.text()?, options)?;
+        let (mut table, warnings) = Self::inspected(&bytes::name(path), &header, options, decoded.notes.clone())?;
+        table.notes.extend(warnings.into_iter().map(|warning| warning.message));
         table.notes.extend(header.layout.notes().into_iter().map(|(.., note)| note));
         Ok(table)
     }
@@ -112,17 +114,24 @@ impl Table {
     /// See [`Table::read`].
     pub fn read_and_inspect(path: impl AsRef<Path>, options: &CsvOptions) -> Result<(Self, Inspection)> {
         let path = path.as_ref();
-        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let header = Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
+        let decoded = Decoded::read(path, options)?;
+        let header = Header::new(decoded.text()?, options)?;
         let name = bytes::name(path);
-        let table = Self::inspected(&name, &header, options, decoded.notes)?;
+        let (table, warnings) = Self::inspected(&name, &header, options, decoded.notes.clone())?;
         let read_as = table.target.as_ref().map(Target::read_as);
-        let mut inspection = of_header(&name, Header { read_as, ..header })?;
+        let mut inspection = of_header(&name, Header { read_as, ..header }, Some(&table))?;
         inspection.keep_what_remains(&table, options.read_as.is_some());
+        inspection.warnings.splice(0..0, warnings);
         Ok((table, inspection))
     }
 
-    fn inspected(name: &str, header: &Header<'_>, options: &CsvOptions, notes: Vec<String>) -> Result<Self> {
+    /// Returns the table, and warnings about cells that were not read as their column shows.
+    fn inspected(
+        name: &str,
+        header: &Header<'_>,
+        options: &CsvOptions,
+        notes: Vec<String>,
+    ) -> Result<(Self, Vec<Warning>)> {
         let (text, layout) = (header.text, &header.layout);
         if layout.rows == 0 {
             return Err(no_rows(text));
@@ -163,7 +172,7 @@ impl Table {
                 columns.push(TableColumn::of(name, reader, collector, is_chosen, column == 0));
             }
         }
-        let mut table = Self {
+        let table = Self {
             name: name.into(),
             place: text.path.display().to_string(),
             rows: layout.rows,
@@ -173,9 +182,9 @@ impl Table {
             notes,
         };
         Error::all(problems)?;
+        let warnings = column_warnings::of(&table, header, options)?;
         table.without_inputs().map_or(Ok(()), Err)?;
-        table.notes.extend(table.target.iter().filter_map(|target| target.note(table.rows)));
-        Ok(table)
+        Ok((table, warnings))
     }
 
     /// Returns an error if no column can be an input of a network.
@@ -226,6 +235,25 @@ impl Table {
         let used: Vec<&Values> =
             self.columns.iter().filter(|column| column.kind.is_used()).map(|column| &column.values).collect();
         self.rows().into_iter().filter(|row| !used.iter().any(|values| values.is_missing(*row))).collect()
+    }
+
+    /// Number of missing cells of a column; `None` if there is no such column, or if it was dropped.
+    pub(super) fn missing_cells(&self, column: &str) -> Option<usize> {
+        let target = self.target.as_ref().filter(|target| target.name == column).map(|target| target.missing);
+        let known = || self.column(column).filter(|known| known.kind != ColumnKind::Dropped);
+        target.or_else(|| known().map(|known| known.missing))
+    }
+
+    /// Returns the column with this name; `None` if there is no such column, or if it is the target or the weights.
+    pub(super) fn column(&self, name: &str) -> Option<&TableColumn> {
+        self.columns.iter().find(|known| known.name == name)
+    }
+
+    /// Values of a column or of the target; `None` if there is no such column.
+    pub(super) fn values(&self, column: &str) -> Option<&Values> {
+        let target = self.target.as_ref().filter(|target| target.name == column).map(|target| &target.values);
+        let known = || self.column(column).map(|known| &known.values);
+        target.or_else(known)
     }
 
     /// Names of the input columns with missing cells, each with its number of missing cells.
@@ -326,11 +354,7 @@ impl TableColumn {
                 Self { name, kind, reader, values, missing: 0, unread }
             }
             Collector::Numbers { values, missing, unread, .. } => {
-                let kind = match reader {
-                    CellReader::Boolean => ColumnKind::Boolean,
-                    CellReader::Time(_) => ColumnKind::Date,
-                    CellReader::Number(_) | CellReader::Level | CellReader::UnclearDate(_) => ColumnKind::Number,
-                };
+                let kind = reader.kind();
                 Self { name, kind, reader, values: Values::Numbers(values), missing, unread }
                     .checked(is_chosen, is_first)
             }

@@ -24,6 +24,9 @@ pub struct CsvOptions {
     pub target: Option<String>,
     /// Delimiter between columns; `None`, the default, detects it.
     pub delimiter: Option<u8>,
+    /// Delimiter of the table that a model was trained on; `None` by default. It takes precedence over a detected one
+    /// if it separates all of the first rows into equally many cells.
+    pub known_delimiter: Option<u8>,
     /// Name of the column with the weight of each row; `None` by default. The column is not an input.
     pub weights: Option<String>,
     /// Names of the columns that are dropped from the inputs; none by default.
@@ -154,8 +157,10 @@ impl CsvOptions {
 
     /// Sets the delimiter: an ASCII character other than a letter, digit, quote or line break.
     ///
-    /// The default is detected: the most frequent of comma, tab, semicolon and `|` in the header, outside quotes. It is
-    /// a blank if blanks separate the first lines into equally many words. It is a comma if none of these appears.
+    /// The default is detected: the most frequent of comma, tab, semicolon and `|` in the header, outside quotes. If
+    /// several appear, the one is used whose cells are more often numbers, and equally many in each row; commas may be
+    /// decimal signs. It is a blank if blanks separate the first lines into equally many words. It is a comma if none
+    /// of these appears.
     ///
     /// # Examples
     /// ```

@@ -4,19 +4,47 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::delimiter::Delimiter;
 use super::number_format::is_number;
-use super::text::{after_comments, header_delimiter};
-use super::zip;
+use super::text::{Text, after_comments};
+use super::{CsvOptions, blanks, bytes, zip};
 use crate::error::{Error, Result};
 
-/// Text of a table as UTF-8.
-pub(super) struct Decoded {
+/// Text of a table as UTF-8, with its delimiter.
+pub(super) struct Decoded<'a> {
+    /// Path of the file, for messages.
+    path: &'a Path,
     /// Text in UTF-8.
-    pub(super) bytes: Vec<u8>,
-    /// Delimiter: a blank if blanks separate the columns, otherwise the one that the user requested, if any.
-    pub(super) delimiter: Option<u8>,
-    /// Notes on the decoding, for users to check.
+    pub(super) bytes: Cow<'a, [u8]>,
+    /// Delimiter between columns. A blank stands for the tabs that replaced runs of blanks.
+    delimiter: u8,
+    /// Notes on encoding and delimiter, for users to check.
     pub(super) notes: Vec<String>,
+}
+
+impl<'a> Decoded<'a> {
+    /// Reads and decodes a file.
+    pub(super) fn read(path: &'a Path, options: &CsvOptions) -> Result<Self> {
+        let (bytes, notes) = decode(path, bytes::read(path)?)?;
+        Ok(Self::of(path, bytes.into(), notes, options))
+    }
+
+    /// Takes the text of a table that is already UTF-8. Messages have its name in place of the path.
+    pub(super) fn of_text(name: &'a str, text: &'a str, options: &CsvOptions) -> Self {
+        Self::of(Path::new(name), text.as_bytes().into(), vec![], options)
+    }
+
+    fn of(path: &'a Path, bytes: Cow<'a, [u8]>, mut notes: Vec<String>, options: &CsvOptions) -> Self {
+        let Delimiter { byte, note } = Delimiter::find(&bytes, options.delimiter, options.known_delimiter);
+        notes.extend(note);
+        let bytes = if byte == b' ' { blanks::as_tabs(&bytes).into() } else { bytes };
+        Self { path, bytes, delimiter: byte, notes }
+    }
+
+    /// Detects quotes, comments and the shape of the rows.
+    pub(super) fn text(&self) -> Result<Text<'_>> {
+        Text::new(self.path, &self.bytes, self.delimiter)
+    }
 }
 
 /// Formats that are no text. Each entry has the first bytes of the file, the name of the format, and a remedy.
@@ -45,8 +73,8 @@ const WINDOWS: [char; 32] = [
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Decodes the contents of the file at `path`. `delimiter` is the delimiter that the user requested, if any.
-pub(super) fn decode(path: &Path, bytes: Vec<u8>, delimiter: Option<u8>) -> Result<Decoded> {
+/// Converts the contents of the file at `path` to UTF-8. Also returns notes for users to check.
+fn decode(path: &Path, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<String>)> {
     let mut notes = vec![];
     let bytes = if zip::is_zip(&bytes) { zip::only_file(path, &bytes)? } else { bytes };
     if let Some((_, name, remedy)) = OTHERS.iter().find(|(first, ..)| bytes.starts_with(first)) {
@@ -62,12 +90,24 @@ pub(super) fn decode(path: &Path, bytes: Vec<u8>, delimiter: Option<u8>) -> Resu
             "save it as CSV: in Weka, Save as, CSV data files",
         ));
     }
+    if is_json(start) {
+        return Err(Error::format(path, "it is JSON, not a table", CONVERT));
+    }
     if start.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"<html")) || start.starts_with(b"<!DOCTYPE") {
         return Err(Error::format(path, "it is a web page, not a table", "download the table itself"));
     }
-    let Some(separated) = blanks(&bytes, delimiter) else { return Ok(Decoded { bytes, delimiter, notes }) };
-    notes.extend(delimiter.is_none().then(|| "columns are separated by blanks".into()));
-    Ok(Decoded { bytes: separated, delimiter: Some(b' '), notes })
+    Ok((bytes, notes))
+}
+
+/// Returns true for an object, or an array of objects or arrays.
+fn is_json(start: &[u8]) -> bool {
+    let Some((open, rest)) = start.split_first() else { return false };
+    let next = rest.trim_ascii_start().first();
+    match open {
+        b'{' => next == Some(&b'"'),
+        b'[' => matches!(next, Some(b'{' | b'[')),
+        _ => false,
+    }
 }
 
 /// Replaces the `#` before a header by a blank, which is trimmed later. The last comment above the rows is the header
@@ -77,7 +117,7 @@ fn uncomment_header(bytes: &mut [u8]) {
     if !has_comments {
         return;
     }
-    let delimiter = header_delimiter(below);
+    let delimiter = Delimiter::detected(below, false).byte;
     let line = below.split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
     let cells = |line: &[u8]| line.split(|byte| *byte == delimiter).count();
     let above = bytes[..bytes.len() - below.len()].trim_ascii_end();
@@ -115,78 +155,4 @@ fn utf8(path: &Path, bytes: Vec<u8>, notes: &mut Vec<String>) -> Result<Vec<u8>>
         _ => char::from(*byte),
     });
     Ok(text.collect::<String>().into_bytes())
-}
-
-/// Number of lines that decide if blanks separate the columns.
-const SAMPLE: usize = 20;
-
-/// Returns the text with a tab in place of each run of blanks; `None` if blanks do not separate the columns.
-///
-/// Blanks separate the columns if `delimiter` is a blank. Without a `delimiter`, all of the first lines must have the
-/// same number of words, at least two; the header may have one word less. These lines must have no comma, semicolon or
-/// `|`, and at least twice as many words as tabs would separate.
-fn blanks(bytes: &[u8], delimiter: Option<u8>) -> Option<Vec<u8>> {
-    let separate = match delimiter {
-        Some(delimiter) => delimiter == b' ',
-        None => {
-            let lines = bytes.split(|byte| b"\r\n".contains(byte)).map(<[u8]>::trim_ascii);
-            let lines: Vec<&[u8]> =
-                lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).take(SAMPLE).collect();
-            let counts: Vec<usize> = lines.iter().map(|line| words(line).len()).collect();
-            let others = lines.iter().map(|line| unquoted(line, |byte| b",;|".contains(&byte))).sum::<usize>();
-            let tabs = lines.first().map_or(0, |line| unquoted(line, |byte| byte == b'\t'));
-            // In tables that R writes, the header has no name for the first column.
-            let same = counts.iter().skip(2).all(|count| *count == counts[1]);
-            let header = counts.len() > 2 && (counts[0] == counts[1] || counts[0] + 1 == counts[1]);
-            others == 0 && same && header && counts[0] >= 2 * (tabs + 1)
-        }
-    };
-    separate.then(|| {
-        let mut text = Vec::with_capacity(bytes.len());
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let body = line.strip_suffix(b"\n").unwrap_or(line);
-            text.extend(words(body).join(&b'\t'));
-            text.extend(&line[body.len()..]);
-        }
-        text
-    })
-}
-
-/// Splits a line into words. Quoted words may contain blanks.
-fn words(line: &[u8]) -> Vec<&[u8]> {
-    let (mut found, mut begin, mut quoted) = (vec![], None, false);
-    for (at, byte) in line.iter().enumerate() {
-        let blank = b" \t\r".contains(byte) && !quoted;
-        match begin {
-            Some(start) if blank => {
-                found.push(&line[start..at]);
-                begin = None;
-            }
-            None if !blank => begin = Some(at),
-            _ => {}
-        }
-        quoted ^= *byte == b'"';
-    }
-    found.extend(begin.map(|start| &line[start..]));
-    found
-}
-
-/// Number of bytes outside quotes for which `is` returns true.
-fn unquoted(line: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    let mut quoted = false;
-    let mut count = 0;
-    for byte in line {
-        quoted ^= *byte == b'"';
-        count += usize::from(!quoted && is(*byte));
-    }
-    count
-}
-
-/// Decodes the text of a table that is already UTF-8: only runs of blanks may be replaced. Also returns the delimiter, as
-/// in [`Decoded`].
-pub(super) fn of_text(text: &str, delimiter: Option<u8>) -> (Cow<'_, [u8]>, Option<u8>) {
-    match blanks(text.as_bytes(), delimiter) {
-        Some(separated) => (separated.into(), Some(b' ')),
-        None => (text.as_bytes().into(), delimiter),
-    }
 }

@@ -31,10 +31,14 @@ pub(super) struct Layout {
     pub(super) readers: Vec<CellReader>,
     /// For each column, true if a number has a leading zero, such as `007`.
     pub(super) codes: Vec<bool>,
+    /// For each column, the unit of the numbers that are read as text, such as `m2` of `224 m2`.
+    pub(super) units: Vec<Option<String>>,
     /// Number of rows.
     pub(super) rows: usize,
     /// Old and new names of the columns that were renamed, since an earlier column had the same name.
     renamed: Vec<(String, String)>,
+    /// Note on a quoted cell that may be several rows.
+    quotes: Option<String>,
 }
 
 /// Role of a table's first row.
@@ -62,9 +66,10 @@ impl Layout {
     /// Returns the layout of a text, and the text with [`Text::header`] set. `form` has the requested options.
     ///
     /// # Errors
-    /// A row differs in length from the header, a cell is not valid UTF-8, or the number of columns is not the expected
-    /// one.
+    /// A quote is not closed, a row differs in length from the header, a cell is not valid UTF-8, or the number of columns
+    /// is not the expected one.
     pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
+        let quotes = super::quotes::check(text)?;
         let first_row = match form.header {
             Some(true) => FirstRow::Names,
             Some(false) => FirstRow::ValuesAsRequested,
@@ -90,8 +95,9 @@ impl Layout {
         }
         Error::all(problems)?;
         let codes = evidence.iter().map(|(column, _)| column.codes).collect();
+        let units = evidence.iter().map(|(column, _)| column.unit()).collect();
         let (written, readers) = number_format::columns(&evidence, text.delimiter).unzip();
-        Ok((text, Self { first_row, columns, written, readers, codes, rows, renamed }))
+        Ok((text, Self { first_row, columns, written, readers, codes, units, rows, renamed, quotes }))
     }
 
     /// Returns the number in a cell of a column, in the format of the column; `None` if the cell is not a number.
@@ -132,7 +138,8 @@ impl Layout {
             let (name, number) = (&self.columns[column], format.read(cell)?);
             Some(("format", Some(column), format!("column `{name}`: `{cell}` is read as {number}")))
         });
-        header.into_iter().chain(renamed).chain(formats).collect()
+        let quotes = self.quotes.iter().map(|note| ("quotes", None, note.clone()));
+        header.into_iter().chain(quotes).chain(renamed).chain(formats).collect()
     }
 }
 

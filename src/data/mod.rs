@@ -17,12 +17,15 @@
 //! table, and converts rows to a `Dataset`. Models store it. An [`Inspection`] reports the contents of a table, even if
 //! the table cannot become a `Dataset`.
 
+mod blanks;
 mod bytes;
 mod cells;
 mod check;
 mod column_kind;
+mod column_warnings;
 mod csv_options;
 mod decode;
+pub(crate) mod delimiter;
 mod embedded;
 mod generated;
 mod idx;
@@ -31,6 +34,7 @@ mod inspect;
 mod layout;
 mod number_format;
 mod preparation;
+mod quotes;
 mod raw;
 mod rows;
 mod split;

@@ -288,6 +288,11 @@ impl Evidence {
         self.keep(&written, 0);
     }
 
+    /// Returns the unit that the numbers among the text cells have, if it is the same.
+    pub(super) fn unit(&self) -> Option<String> {
+        self.text.unit(self.texts).map(String::from)
+    }
+
     /// Notes the first separator, and the lengths of numbers without a separator.
     fn digits(&mut self, start: u64, cell: &str, digits: &str) {
         if digits.contains([',', '.']) {
@@ -388,7 +393,8 @@ impl Evidence {
         };
         let otherwise = |found: &&Found| {
             let number = format.read(&found.cell);
-            number != found.cell.parse().ok() || known.is_some_and(|known| number != known.read(&found.cell))
+            let as_known = known.and_then(|known| known.read(&found.cell));
+            number != found.cell.parse().ok() || (as_known.is_some() && number != as_known)
         };
         let unusual = [&self.separated, &self.unusual].into_iter().flatten().filter(otherwise);
         Column::Numbers { format, unusual: unusual.min_by_key(|found| found.start).cloned() }

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::decode::decode;
+use super::CsvOptions;
+use super::decode::Decoded;
 use super::layout::Layout;
-use super::text::Text;
-use super::{CsvOptions, bytes};
 use crate::error::Result;
 
 /// Raw table: the cells as text, for copying rows. The rows are in the order of a [`Table`](super::Table) of the same
@@ -27,7 +26,7 @@ pub struct RawTable {
 /// The file cannot be read or unpacked, or is no text.
 pub fn table_text(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    Ok(decode(path, bytes::read(path)?, None)?.bytes)
+    Ok(Decoded::read(path, &CsvOptions::default())?.bytes.into_owned())
 }
 
 impl RawTable {
@@ -37,8 +36,8 @@ impl RawTable {
     /// The file cannot be read or unpacked, or is no text; a row differs in length from the header.
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
-        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
+        let decoded = Decoded::read(path, options)?;
+        let (text, layout) = Layout::of(decoded.text()?, options)?;
         let rows = text.rows().map(|row| Ok(row?.iter().map(String::from).collect())).collect::<Result<_>>()?;
         let header = layout.first_row.is_header().then_some(layout.columns);
         Ok(Self { header, rows, delimiter: text.delimiter })

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use csv::Position;
 
-use super::decode::{decode, of_text};
+use super::decode::Decoded;
+use super::delimiter::named;
 use super::inputs::Inputs;
 use super::layout::{FirstRow, Layout};
 use super::number_format::{Column, Found};
@@ -56,8 +57,7 @@ impl Dataset {
     /// ```
     pub fn from_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
-        let decoded = decode(path, bytes::read(path)?, form.delimiter)?;
-        read(&bytes::name(path), &Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, &form)?)
+        read(&bytes::name(path), &Header::new(Decoded::read(path, &form)?.text()?, &form)?)
     }
 
     /// Reads a table from text. Everything else is as in [`Dataset::from_csv`].
@@ -74,8 +74,7 @@ impl Dataset {
     /// ```
     pub fn from_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
-        let (text, delimiter) = of_text(text, form.delimiter);
-        read(name, &Header::new(Text::new(Path::new(name), &text, delimiter)?, &form)?)
+        read(name, &Header::new(Decoded::of_text(name, text, &form).text()?, &form)?)
     }
 }
 
@@ -134,8 +133,10 @@ impl<'a> Header<'a> {
         }
         let target = form.target.as_ref().map_or(Ok(columns.len() - 1), |name| position(&layout, name))?;
         if columns.len() == 1 {
-            let remedy =
-                format!("separate columns by {}, with at least 1 input column besides the target", text.named());
+            let remedy = format!(
+                "separate columns by {}, with at least 1 input column besides the target",
+                named(text.separator)
+            );
             return Err(Error::format(text.path, format!("its only column is `{}`, the target", columns[0]), remedy));
         }
         let is_input = inputs(text, &layout, target, form)?;

@@ -16,8 +16,10 @@ pub(super) struct Target {
     pub(super) name: String,
     /// Target of each row: a number, or the index of a class.
     pub(super) values: Values,
-    /// Number of rows without a target.
+    /// Number of rows without a target, including those in `unread`.
     pub(super) missing: usize,
+    /// Cells with text in place of a number.
+    pub(super) unread: Unread,
 }
 
 impl Target {
@@ -61,7 +63,7 @@ impl Target {
                     Some(levels) => Values::Levels { indices: class_indices(&values, &levels), levels },
                     None => Values::Numbers(values),
                 };
-                Ok(Self { name, values, missing })
+                Ok(Self { name, values, missing, unread })
             }
             levels => {
                 let found = levels.into_levels(true);
@@ -81,7 +83,8 @@ impl Target {
                     return Err(Error::data(place, refused.problem, refused.remedy));
                 }
                 let (indices, levels) = sorted(found.indices, found.levels);
-                Ok(Self { name, values: Values::Levels { indices, levels }, missing: found.missing })
+                let (values, missing, unread) = (Values::Levels { indices, levels }, found.missing, Unread::default());
+                Ok(Self { name, values, missing, unread })
             }
         }
     }
@@ -111,7 +114,7 @@ impl Target {
                 (Values::Levels { indices, levels: classes.to_vec() }, found.missing)
             }
         };
-        let target = Self { name: name.into(), values, missing };
+        let target = Self { name: name.into(), values, missing, unread: Unread::default() };
         if target.missing == target.len() {
             let place = format!("{}, column `{name}`", text.path.display());
             return Err(Error::data(place, "no row has a target", "give a table with targets"));
@@ -152,11 +155,16 @@ impl Target {
     }
 
     /// Returns a note on rows without a target, if there are any. `rows` is the number of all rows.
-    pub(super) fn note(&self, rows: usize) -> Option<String> {
-        let missing = self.missing;
+    pub(super) fn note(&self, text: Text<'_>, rows: usize) -> Option<String> {
+        let (missing, name) = (self.missing, &self.name);
         let has = if missing == 1 { "has" } else { "have" };
+        let unread = self.unread.first.as_ref().map(|Found { start, cell }| {
+            let (cells, line) = (self.unread.cells, text.line(*start));
+            format!("; in {cells} of them it is not a number, the first `{cell}` in line {line}")
+        });
+        let unread = unread.unwrap_or_default();
         (missing > 0)
-            .then(|| format!("{missing} of {rows} rows {has} no `{}`, the target, and cannot be used", self.name))
+            .then(|| format!("{missing} of {rows} rows {has} no `{name}`, the target, and cannot be used{unread}"))
     }
 }
 

@@ -4,13 +4,10 @@ use std::path::Path;
 
 use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord, Trim};
 
+use super::delimiter;
 use super::number_format::{NumberFormat, is_number};
 use crate::error::{Error, Result};
 use crate::text::quoted;
-
-/// Delimiters that can be detected. If two are equally frequent in a header, the one that is first in this list is
-/// used.
-const DELIMITERS: [u8; 4] = *b",\t;|";
 
 /// Words that stand for a missing value, in lower case.
 const MISSING: [&str; 17] = [
@@ -35,9 +32,10 @@ pub(super) const WRITE_THE_TARGET: &str = "write the target, or remove the row";
 pub(super) struct Text<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
+    /// Character between the cells.
     pub(super) delimiter: u8,
-    /// True if blanks separate the columns of the file. Runs of blanks have become the delimiter, a tab.
-    pub(super) has_blanks: bool,
+    /// Delimiter of the file: a blank if runs of blanks were replaced by tabs, otherwise the same character.
+    pub(super) separator: u8,
     /// True if the first row is the header. It is then not read as a row.
     pub(super) header: bool,
     /// True if lines that begin with `#` are comments.
@@ -57,19 +55,15 @@ pub(super) struct Shape {
 }
 
 impl<'a> Text<'a> {
-    /// Detects quotes, comments, the shape of the rows, and the delimiter unless one is `asked` for.
-    pub(super) fn new(path: &'a Path, bytes: &'a [u8], asked: Option<u8>) -> Result<Self> {
+    /// Detects quotes, comments and the shape of the rows. The delimiter `separator` is a blank if runs of blanks were
+    /// replaced by tabs.
+    pub(super) fn new(path: &'a Path, bytes: &'a [u8], separator: u8) -> Result<Self> {
         let (first, comments) = after_comments(bytes);
-        let has_blanks = asked == Some(b' ');
-        let delimiter = if has_blanks { b'\t' } else { asked.unwrap_or_else(|| header_delimiter(first)) };
-        if !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric() || b"\"\r\n".contains(&delimiter) {
-            let found = format!("`{}`", delimiter.escape_ascii());
-            let wanted = "an ASCII character other than a letter, digit, quote or line break";
-            return Err(Error::value(path.display().to_string(), "the delimiter", found, wanted));
-        }
+        let delimiter = if separator == b' ' { b'\t' } else { separator };
+        delimiter::check(delimiter, &path.display().to_string())?;
         let quote = quote(first, delimiter);
         let shape = Shape { width: 0, has_row_names: false };
-        let text = Self { path, bytes, delimiter, has_blanks, header: true, comments, quote, shape };
+        let text = Self { path, bytes, delimiter, separator, header: true, comments, quote, shape };
         Ok(Self { shape: text.shape(), ..text })
     }
 
@@ -111,7 +105,11 @@ impl<'a> Text<'a> {
         let line = self.line(record.position().map_or(0, Position::byte));
         let first = if self.header { "header" } else { "first row" };
         let problem = format!("the row has {found} cells, but the {first} has {wanted}");
-        let remedy = format!("give every row one cell per column, and quote cells that contain {}", self.named());
+        let named = delimiter::named(self.separator);
+        let remedy = format!(
+            "give every row one cell per column, quote cells that contain {named}, or name another separator with \
+             `--delimiter`"
+        );
         Error::data(format!("{}, line {line}", self.path.display()), problem, remedy)
     }
 
@@ -170,17 +168,6 @@ impl<'a> Text<'a> {
             other => Error::data(place, format!("it cannot be read: {other:?}"), "write it as plain CSV"),
         }
     }
-
-    /// Name of the delimiter, for messages.
-    pub(super) fn named(self) -> String {
-        match self.delimiter {
-            _ if self.has_blanks => "blanks".into(),
-            b',' => "a comma".into(),
-            b'\t' => "a tab".into(),
-            b';' => "a semicolon".into(),
-            other => format!("`{}`", other.escape_ascii()),
-        }
-    }
 }
 
 /// Returns the text from the first line that is neither blank nor a comment. The boolean is true if there are comments
@@ -197,29 +184,11 @@ pub(super) fn after_comments(bytes: &[u8]) -> (&[u8], bool) {
 }
 
 /// Returns the quote character of cells. It is `'` if every cell of the first line is in single quotes, otherwise `"`.
-fn quote(text: &[u8], delimiter: u8) -> u8 {
+pub(super) fn quote(text: &[u8], delimiter: u8) -> u8 {
     let line = text.split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
     let mut cells = line.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii);
     let single = cells.all(|cell| cell.len() >= 2 && cell.starts_with(b"'") && cell.ends_with(b"'"));
     if single { b'\'' } else { b'"' }
-}
-
-/// Returns the delimiter that is most frequent in the first line, outside quotes.
-pub(super) fn header_delimiter(text: &[u8]) -> u8 {
-    let (mut counts, mut quoted, mut before) = ([0usize; DELIMITERS.len()], false, DELIMITERS[0]);
-    for &byte in text {
-        let delimiter = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
-        match (byte, delimiter) {
-            // A quote begins at the start of a cell. A doubled quote continues the quoted text.
-            (b'"', _) if quoted || before == b'"' || DELIMITERS.contains(&before) => quoted = !quoted,
-            (b'\r' | b'\n', _) if !quoted => break,
-            (_, Some(delimiter)) if !quoted => counts[delimiter] += 1,
-            _ => {}
-        }
-        before = byte;
-    }
-    let most = counts.iter().max();
-    DELIMITERS[counts.iter().position(|count| Some(count) == most).unwrap_or(0)]
 }
 
 /// Remedy for numbers in different formats.

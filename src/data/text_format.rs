@@ -1,7 +1,8 @@
 //! Formats of cells that are not numbers: dates, times, yes and no, or levels of a category.
 
-use super::NumberFormat;
+use super::number_format::is_number;
 use super::time_format::TimeFormat;
+use super::{ColumnKind, NumberFormat};
 
 /// Pairs of words for no and yes, in lower case.
 const BOOLEANS: [(&str, &str); 6] =
@@ -26,6 +27,25 @@ pub(super) enum CellReader {
 }
 
 impl CellReader {
+    /// Kind of a column whose cells are read as numbers.
+    pub(super) fn kind(&self) -> ColumnKind {
+        match self {
+            Self::Boolean => ColumnKind::Boolean,
+            Self::Time(_) => ColumnKind::Date,
+            Self::Number(_) | Self::Level | Self::UnclearDate(_) => ColumnKind::Number,
+        }
+    }
+
+    /// Name of the cells that can be read, such as `numbers`, for messages.
+    pub(super) fn named(&self) -> &'static str {
+        match self {
+            Self::Number(_) => "numbers",
+            Self::Boolean => "yes or no",
+            Self::Time(format) => format.named(),
+            Self::Level | Self::UnclearDate(_) => "levels",
+        }
+    }
+
     /// Returns the number in a cell; `None` if the cell cannot be read.
     pub(super) fn number(&self, cell: &str) -> Option<f64> {
         match self {
@@ -60,12 +80,14 @@ pub(super) struct TextEvidence {
     first: Vec<String>,
     /// True if there are more different cells than `first` has.
     more: bool,
+    /// Unit after the number in a cell, such as `m2`, and the number of cells with this unit.
+    unit: Option<(String, usize)>,
 }
 
 impl Default for TextEvidence {
     fn default() -> Self {
         let all = [true; TimeFormat::OF_TEXT.len()];
-        Self { reads_all: all, first_days: all, booleans: true, first: vec![], more: false }
+        Self { reads_all: all, first_days: all, booleans: true, first: vec![], more: false, unit: None }
     }
 }
 
@@ -82,6 +104,10 @@ impl TextEvidence {
             }
         }
         self.booleans = self.booleans && boolean(cell).is_some();
+        if let Some(unit) = unit(cell) {
+            let (known, cells) = self.unit.get_or_insert_with(|| (unit.into(), 0));
+            *cells += usize::from(known == unit);
+        }
         if !self.more && !self.first.iter().any(|known| known == cell) {
             if self.first.len() < FEW { self.first.push(cell.into()) } else { self.more = true }
         }
@@ -90,6 +116,13 @@ impl TextEvidence {
     /// Returns true if there are at most three different cells.
     pub(super) fn are_few(&self) -> bool {
         !self.more
+    }
+
+    /// Returns the unit that at least nine in ten of the cells have, if there is one. `cells` is the number of all
+    /// cells.
+    pub(super) fn unit(&self, cells: usize) -> Option<&str> {
+        let (unit, with_unit) = self.unit.as_ref()?;
+        (*with_unit > 1 && 10 * with_unit >= 9 * cells).then_some(unit)
     }
 
     /// Determines how to read the cells of a column without numbers.
@@ -120,6 +153,12 @@ impl TextEvidence {
             (false, false, false) => CellReader::UnclearDate(cell),
         }
     }
+}
+
+/// Returns the unit in a cell that begins with a number, such as `m2` in `224 m2`.
+fn unit(cell: &str) -> Option<&str> {
+    let (number, unit) = cell.split_at(cell.find(|c: char| c.is_alphabetic() || c == '°')?);
+    (!number.trim().is_empty() && is_number(number.trim())).then_some(unit)
 }
 
 fn is_first_of_month(time: f64) -> bool {

@@ -33,6 +33,17 @@ impl TimeFormat {
     /// Formats that are tried on cells with text. [`TimeFormat::Digits`] is not tried, since its cells are numbers.
     pub(super) const OF_TEXT: [Self; 4] = [Self::YearMonthDay, Self::DayMonthYear, Self::MonthDayYear, Self::Clock];
 
+    /// Description with an example, for messages.
+    pub(super) fn named(self) -> &'static str {
+        match self {
+            Self::YearMonthDay => "dates such as 2024-12-31",
+            Self::DayMonthYear => "dates such as 31/12/2024",
+            Self::MonthDayYear => "dates such as 12/31/2024",
+            Self::Digits => "dates such as 20241231",
+            Self::Clock => "times such as 14:30",
+        }
+    }
+
     /// Returns the seconds since the beginning of 1970, or for [`TimeFormat::Clock`] since midnight. `None` if the cell
     /// is not in this format.
     ///

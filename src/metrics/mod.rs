@@ -195,6 +195,10 @@ impl Row<'_> {
     }
 }
 
+/// Names that other libraries use, each with ours.
+const SYNONYMS: [(&str, &str); 4] =
+    [("auc", "roc_auc"), ("auroc", "roc_auc"), ("auprc", "pr_auc"), ("average_precision", "pr_auc")];
+
 impl Metric {
     /// Names of all metrics.
     pub const NAMES: [&str; ALL.len()] = {
@@ -229,7 +233,15 @@ impl Metric {
     }
 
     fn named(name: &str) -> Result<Self> {
-        Self::all().find(|metric| metric.name() == name).ok_or_else(|| Error::unknown("metric", name, &Self::NAMES))
+        Self::all().find(|metric| metric.name() == name).ok_or_else(|| {
+            let synonym = SYNONYMS.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+            match (Error::unknown("metric", name, &Self::NAMES), synonym) {
+                (Error::Unknown { kind, name, known, .. }, Some((_, meant))) => {
+                    Error::Unknown { kind, name, nearest: Some((*meant).into()), known }
+                }
+                (other, _) => other,
+            }
+        })
     }
 
     fn check(self) -> Result<Self> {

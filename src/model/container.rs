@@ -85,6 +85,10 @@ impl Container {
                 return Err(Error::format(path, differs(&found, &String::from_utf8_lossy(written)), self.damaged));
             }
         }
+        if is_text(bytes) {
+            let kind = KINDS.iter().find(|(key, _)| *key == self.key).map_or("model", |(_, kind)| kind);
+            return Err(Error::format(path, format!("it is text, such as a table, not a {kind}"), self.foreign));
+        }
         let wrong = |error| format!("this is not a valid safetensors file ({error})");
         let damaged = |error: SafeTensorError| Error::format(path, wrong(error), self.damaged);
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
@@ -112,6 +116,13 @@ impl Container {
         let values = collected(&name, numbers.len(), numbers.iter().map(|four| f32::from_le_bytes(*four)))?;
         Ok(Tensor { name, shape: view.shape().to_vec(), values })
     }
+}
+
+/// Returns true for bytes that begin like text. The first eight bytes of a safetensors file are a length, which has
+/// zeros; fewer bytes show nothing.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_control = |byte: &u8| *byte < b' ' && !b"\t\n\r".contains(byte);
+    bytes.len() > 8 && !bytes.iter().take(1000).any(is_control)
 }
 
 /// Computes the checksum of a file whose stored checksum is at `seal`.

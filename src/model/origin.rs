@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::delimiter;
 use crate::data::{CsvOptions, NumberFormat, Preparation, Standardization, unnamed_columns};
 use crate::error::{Error, Result};
 use crate::model::{Evaluation, Metadata, version};
@@ -15,6 +16,9 @@ use crate::model::{Evaluation, Metadata, version};
 pub struct TableLayout {
     /// True if the first row holds the names of the columns; else they are called `column1`, `column2`, ….
     pub header: bool,
+    /// Delimiter between the columns; a blank stands for runs of blanks. Early versions did not store it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
     /// Column with the weight of each row, if rows had weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
@@ -27,11 +31,15 @@ pub struct TableLayout {
 }
 
 impl TableLayout {
-    /// Checks the number formats, and that a table without a header has a named target.
+    /// Checks the delimiter and the number formats, and that a table without a header has a named target.
     pub(super) fn check(&self, targets: &[String]) -> Result<()> {
         if !self.header && targets.is_empty() {
             let problem = "it was trained on a table without a header, but no target is named";
             return Err(Error::conflict("model", problem, "name the target column"));
+        }
+        if let Some(delimiter) = self.delimiter {
+            // A character other than ASCII becomes a byte that is refused.
+            delimiter::check(u8::try_from(delimiter).unwrap_or(u8::MAX), "model")?;
         }
         self.formats.iter().try_for_each(|(name, format)| format.check(&format!("model, column `{name}`")))
     }
@@ -46,6 +54,8 @@ impl Metadata {
         }
         let Some(known) = &self.table else { return form };
         form.header = form.header.or(Some(known.header));
+        form.known_delimiter =
+            form.known_delimiter.or_else(|| known.delimiter.and_then(|sign| u8::try_from(sign).ok()));
         for (name, format) in &known.formats {
             form.formats.entry(name.clone()).or_insert(*format);
         }

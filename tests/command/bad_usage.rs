@@ -287,7 +287,7 @@ fn a_model_that_does_not_fit_the_data_is_an_error() {
         ("predict iris.safetensors near.csv", &["near.csv", "did you mean `petal_length`"]),
         (
             "predict iris.safetensors words.csv",
-            &["line 2, column `sepal_width_cm`", "`wide` is not a number, and neither are most"],
+            &["column `sepal_width_cm`: ", " cells are not numbers, the first `wide` in line 2"],
         ),
         ("predict iris.safetensors none.csv", &["0 rows"]),
         ("predict iris.safetensors empty.csv", &["empty.csv"]),
@@ -338,7 +338,7 @@ fn damaged_model_files_are_refused() {
         assert!(folder.fail(&["evaluate", "lying.safetensors", "iris"]).contains("lying.safetensors"));
     }
     folder.write("text.safetensors", "not a model");
-    assert!(folder.fail(&["predict", "text.safetensors", "iris"]).contains("not a valid safetensors file"));
+    assert!(folder.fail(&["predict", "text.safetensors", "iris"]).contains("it is text, such as a table, not a model"));
 }
 
 #[test]

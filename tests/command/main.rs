@@ -8,6 +8,7 @@ mod plot;
 mod predict_evaluate;
 mod profiling;
 mod quiet_and_color;
+mod remedies;
 mod run_files;
 mod scores;
 mod silent_faults;

@@ -171,7 +171,7 @@ fn warnings_of_many_columns_are_folded_and_name_the_command_that_shows_all() {
         let output = folder.run(&[command, "p.safetensors", "p.csv"]);
         let told = stderr(&output);
         assert_eq!((output.status.code(), told.matches("is read as").count()), (Some(0), 5), "{told}");
-        assert!(told.ends_with("note: … and 2 more of how columns are read\n"), "{told}");
+        assert!(told.contains("note: … and 2 more of how columns are read\n"), "{told}");
     }
 }
 
@@ -326,7 +326,7 @@ fn a_table_shows_its_own_number_format_whatever_the_model_knows() {
     };
     let plain = "a;b\n1234.5;1.5\n15.678;2.5\n";
     let (wanted, noted) = predicted(plain);
-    assert!(noted.contains("note: column `a`: `1234.5` is read as 1234.5\n"), "{noted}");
+    assert_eq!(noted, "", "in the training's format, `1234.5` would be no number");
     assert_eq!(predicted("a,b\n\"1.234,5\",\"1,5\"\n\"15,678\",\"2,5\"\n").0, wanted, "as the model's own table");
     // Three digits behind each point: the other column shows what it is.
     let (points, noted) = predicted("a;b\n1.234;1.5\n15.678;2.5\n");

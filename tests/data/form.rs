@@ -44,10 +44,10 @@ fn a_delimiter_can_be_set() -> Result<()> {
     assert_eq!(data.columns(), ["a,x", "b,x"]);
     assert_eq!(
         message(read(text, CsvOptions::default())),
-        "t, line 2: the row has 1 cells, but the header has 3; give every row one cell per column, and quote cells that contain a comma"
+        "t, line 2: the row has 1 cells, but the header has 3; give every row one cell per column, quote cells that contain a comma, or name another separator with `--delimiter`"
     );
-    assert!(message(read("a;b;y\n1;2\n", CsvOptions::default())).ends_with("quote cells that contain a semicolon"));
-    assert!(message(read("a\tb\ty\n1\t2\n", CsvOptions::default())).ends_with("quote cells that contain a tab"));
+    assert!(message(read("a;b;y\n1;2\n", CsvOptions::default())).contains("quote cells that contain a semicolon,"));
+    assert!(message(read("a\tb\ty\n1\t2\n", CsvOptions::default())).contains("quote cells that contain a tab,"));
     assert!(message(read("y\n2\n", CsvOptions::default().delimiter(b':'))).contains("separate columns by `:`"));
     for refused in *b"\"\n\rx5\xe9" {
         let found = refused.escape_ascii();

@@ -245,9 +245,17 @@ fn a_model_reads_columns_by_name_in_any_order() -> Result<()> {
     let lacking = message(read("b,note\nx,1\n", &[]));
     assert!(lacking.contains("columns that the model needs are missing: `a`, `c`; add"), "{lacking}");
     let words = message(read("a,b,c\nfew,x,7\nmany,x,8\n3,x,9\n", &[]));
-    assert!(words.contains("line 2, column `a`: `few` is not a number, and neither are most"), "{words}");
+    assert!(
+        words.contains(
+            "column `a`: 2 of 3 cells are not numbers, the first `few` in line 2; write them as in the training set"
+        ),
+        "{words}"
+    );
     let one = read("a,b,c\nfew,x,7\n2,x,8\n3,x,9\n", &[])?;
-    assert_eq!(one.notes(), ["column `a`: 1 cell is missing, since `few` is not a number"]);
+    assert_eq!(
+        one.notes(),
+        ["column `a`: 1 of 3 cells are not numbers, the first `few` in line 2, and count as missing"]
+    );
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Data sets, through the public API only.
 
 mod constructors;
+mod faults;
 mod files;
 mod form;
 mod generated;

@@ -94,7 +94,7 @@ fn what_is_no_table_is_refused() {
     );
     assert_eq!(
         message(read("x,y\n1,2\n1,2,3\n")),
-        "t, line 3: the row has 3 cells, but the header has 2; give every row one cell per column, and quote cells that contain a comma"
+        "t, line 3: the row has 3 cells, but the header has 2; give every row one cell per column, quote cells that contain a comma, or name another separator with `--delimiter`"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wgrad::data::shown;
+use wgrad::data::{Preparation, shown};
 use wgrad::elementwise::Meaning;
 use wgrad::{Dataset, Device, Error, Model, Result, Targets};
 
@@ -98,7 +98,10 @@ fn check_plane(place: &str, model: &Model) -> Result<()> {
         Err(Error::Shape { place: place.into(), found_what, found, wanted_what, wanted, remedy })
     };
     if inputs != 2 {
-        return wrong("inputs", inputs, "a plane has", 2, "train on a table of two columns and the target");
+        let wide = model.metadata.preparation.iter().flat_map(Preparation::widths).find(|(_, inputs)| *inputs > 1);
+        let wide = wide.map(|(column, inputs)| format!("; `{column}` became {inputs} inputs")).unwrap_or_default();
+        let remedy = format!("train on a table of two columns of numbers and the target{wide}");
+        return wrong("inputs", inputs, "a plane has", 2, &remedy);
     }
     if model.metadata.class_count().is_none() && outputs != 1 {
         return wrong("outputs", outputs, "a color shows", 1, "train with one output, or with softmax_cross_entropy");

@@ -100,6 +100,7 @@ impl<'a> Job<'a> {
         let wanted = arguments.wanted_path(train)?;
         let origin = arguments.origin(&Settings { sets: &sets, recipe: &recipe, epochs, warmup_steps }, contents)?;
         let checkpoints = arguments.stopping.checkpoints(&wanted)?;
+        arguments.stopping.waiting(&wanted).into_iter().for_each(|note| output.note(note));
         for (_, set) in sets.all() {
             trainer.check(&set.rows)?;
         }
@@ -375,6 +376,7 @@ fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
     let dropped = found.columns.iter().filter(|column| column.role == Role::LeftOut);
     TableLayout {
         header: found.header,
+        delimiter: found.delimiter,
         weights: weights.map(String::from),
         dropped: dropped.map(|column| column.name.clone()).collect(),
         formats: found.columns.iter().filter_map(|column| Some((column.name.clone(), column.format?))).collect(),

@@ -86,6 +86,19 @@ impl Stopping {
         Ok(self.resumed(checkpoints))
     }
 
+    /// Returns a note on checkpoints that Ctrl-C left beside the model, if training begins anew nevertheless.
+    pub fn waiting(&self, model: &Path) -> Option<String> {
+        let folder = model.with_extension("checkpoints");
+        let has_checkpoints = folder.read_dir().is_ok_and(|mut files| files.next().is_some());
+        (has_checkpoints && !self.resume && self.checkpoint.is_none()).then(|| {
+            let folder = folder.display();
+            format!(
+                "training begins anew; with `--resume`, it would continue from a checkpoint in {folder}, if one has \
+                     these settings"
+            )
+        })
+    }
+
     /// Resumes from existing checkpoints if `--resume` was given. Another learning rate is accepted, since more epochs
     /// change the learning rate schedule.
     fn resumed(&self, checkpoints: Checkpoints) -> Checkpoints {

@@ -19,10 +19,12 @@ pub use table::warning_lines;
 pub use target::{Class, ReadAs, TargetColumn};
 pub use warnings::{Warning, counted, listed};
 
-use super::decode::{decode, of_text};
-use super::number_format::{Column as Written, NumberFormat};
+use super::decode::Decoded;
+use super::number_format::NumberFormat;
 use super::table::{Header, no_rows};
-use super::text::Text;
+use super::text::is_missing;
+use super::text_format::CellReader;
+use super::values::Values;
 use super::{ColumnKind, CsvOptions, Dataset, Table, Targets, bytes};
 use crate::error::Result;
 
@@ -131,8 +133,7 @@ impl Inspection {
     /// See [`Dataset::from_csv`]. Cells that are empty, not finite or not a number are warnings, not errors.
     pub fn of_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
-        let decoded = decode(path, bytes::read(path)?, form.delimiter)?;
-        of_header(&bytes::name(path), Header::new(Text::new(path, &decoded.bytes, decoded.delimiter)?, &form)?)
+        of_header(&bytes::name(path), Header::new(Decoded::read(path, &form)?.text()?, &form)?, None)
     }
 
     /// Inspects a table in a text, as [`Inspection::of_csv`] inspects a file.
@@ -141,19 +142,19 @@ impl Inspection {
     /// See [`Inspection::of_csv`]. Messages have the name in place of the path.
     pub fn of_csv_text(name: &str, text: &str, form: impl Into<CsvOptions>) -> Result<Self> {
         let form = form.into();
-        let (text, delimiter) = of_text(text, form.delimiter);
-        of_header(name, Header::new(Text::new(Path::new(name), &text, delimiter)?, &form)?)
+        of_header(name, Header::new(Decoded::of_text(name, text, &form).text()?, &form)?, None)
     }
 
     /// Removes warnings that do not apply to a [`Table`], which prepares or leaves out such columns: text, missing
-    /// cells, constants and ids. Warnings about text in the target remain. `is_task_given` is true if the user chose
-    /// regression or classification.
+    /// cells, formats that are unclear, constants and ids. Missing cells are counted as in the table. `is_task_given`
+    /// is true if the user chose regression or classification.
     pub(super) fn keep_what_remains(&mut self, table: &Table, is_task_given: bool) {
-        let is_target = |warning: &Warning| warning.columns.contains(&self.target.column);
+        for column in &mut self.columns {
+            column.missing = table.missing_cells(&column.name).unwrap_or(column.missing);
+        }
         let is_used = |name: &String| table.kind(name).is_none_or(ColumnKind::is_used);
-        let prepared = ["missing", "constant", "id", "empty"];
+        let prepared = ["unclear", "text", "missing", "constant", "id", "empty"];
         self.warnings.retain(|warning| match warning.kind {
-            "text" => is_target(warning),
             "many_values" => !is_task_given,
             "leak" => warning.columns.iter().all(is_used),
             kind => !prepared.contains(&kind),
@@ -183,21 +184,32 @@ impl Inspection {
     }
 }
 
-/// Inspects the rows of a table whose header was read.
-pub(super) fn of_header(name: &str, header: Header) -> Result<Inspection> {
+/// Inspects the rows of a table whose header was read. Words for missing values are missing if they are in the
+/// `table`.
+pub(super) fn of_header(name: &str, header: Header, table: Option<&Table>) -> Result<Inspection> {
     let Header { text, layout, target, is_input, read_as, .. } = header;
     let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });
     let mut roles: Vec<Role> = roles.collect();
     roles[target] = Role::Target;
-    let formats = layout.written.iter().map(Written::format).collect();
+    let formats = layout.written.iter().zip(&layout.readers).map(|(written, reader)| match (reader, table) {
+        (CellReader::Number(format), Some(_)) => *format,
+        _ => written.format(),
+    });
+    let formats = formats.collect();
+    let values: Vec<Option<&Values>> = layout.columns.iter().map(|name| table?.values(name)).collect();
     let mut all = Surveys::new(layout.columns.clone(), roles, formats);
     for record in text.rows() {
         let record = record?;
-        all.see(record.position().map_or(0, Position::byte), &record.iter().collect::<Vec<_>>());
+        let cell = |(cell, values): (_, &Option<&Values>)| match values {
+            Some(values) if is_missing(cell) && values.is_missing(all.rows) => "",
+            _ => cell,
+        };
+        let cells: Vec<&str> = record.iter().zip(&values).map(cell).collect();
+        all.see(record.position().map_or(0, Position::byte), &cells);
     }
     if all.rows == 0 {
         return Err(no_rows(text));
     }
-    let delimiter = if text.has_blanks { ' ' } else { text.delimiter.into() };
-    Ok(all.inspection(name.into(), Some(delimiter), read_as, Some(&layout), &|start| text.line(start)))
+    let (delimiter, line) = (Some(text.separator.into()), |start| text.line(start));
+    Ok(all.inspection(name.into(), delimiter, read_as, Some(&layout), &line))
 }

@@ -1,5 +1,6 @@
 //! Text of inspections, for the terminal.
 
+use super::warnings::counted;
 use super::{Column, Inspection, Kind, ReadAs, Role, TargetColumn, Warning};
 use crate::text::{columns, shortened, shown, table};
 
@@ -36,7 +37,9 @@ impl Inspection {
             Some(delimiter) => format!(", separated by `{}`", shown(&delimiter.to_string())),
             None => String::new(),
         };
-        let head = format!("{}: {} rows of {} columns{separated}\n", shown(&self.name), self.rows, self.columns.len());
+        let [rows, columns] =
+            [(self.rows, "row"), (self.columns.len(), "column")].map(|(count, what)| counted(count, what));
+        let head = format!("{}: {rows} of {columns}{separated}\n", shown(&self.name));
         head + "\n"
             + &self.columns_text(most)
             + "\n"
@@ -67,7 +70,8 @@ pub fn warning_lines(warnings: &[Warning], all: Option<&str>) -> String {
     let most = all.map_or(usize::MAX, |_| ALIKE);
     let mut text = String::new();
     for same in warnings.chunk_by(|a, b| a.kind == b.kind) {
-        text.extend(same.iter().take(most).map(|warning| format!("warning: {}\n", shown(&warning.message))));
+        let line = |warning: &Warning| format!("{}: {}\n", warning.prefix(), shown(&warning.message));
+        text.extend(same.iter().take(most).map(line));
         let what = format!("warnings of kind `{}`", same[0].kind);
         text += &folded(same.len().saturating_sub(most), &what, all.unwrap_or_default());
     }
@@ -119,7 +123,7 @@ fn target_text(target: &TargetColumn, most: usize) -> String {
     let largest = target.classes.iter().map(|class| class.share).fold(0.0, f64::max);
     let rows = target.classes.iter().take(most).map(|class| {
         let bar = "█".repeat((BAR as f64 * class.share / largest).ceil() as usize);
-        vec![class.name.clone(), class.rows.to_string(), format!("{:.1} %", 100.0 * class.share), bar]
+        vec![shortened(&class.name, TARGET_NAME), class.rows.to_string(), format!("{:.1} %", 100.0 * class.share), bar]
     });
     let rows: Vec<Vec<String>> = rows.collect();
     let more = folded(target.classes.len() - rows.len(), "classes", ALL);

@@ -1,6 +1,6 @@
 //! Warnings about targets that are hard to learn or to evaluate.
 
-use super::warnings::{Warning, counted, listed, warning};
+use super::warnings::{Warning, counted, listed, short, warning};
 use super::{Column, Inspection, Kind, ReadAs, Role};
 use crate::data::FEWEST_TO_SPLIT;
 use crate::data::table::MOST_CLASSES;
@@ -34,8 +34,18 @@ fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
         return warnings;
     };
     if classes.len() == 1 {
-        let message = format!("the target has only one class, `{}`, so there is nothing to learn", most.name);
+        let message = format!("the target has only one class, `{}`, so there is nothing to learn", short(&most.name));
         return vec![("one_class", message)];
+    }
+    let single = classes.iter().filter(|class| class.rows == 1).count();
+    let is_counted = !column.different_or_more;
+    if is_counted && 2 * single > classes.len() && classes.len() > MOST_CLASSES {
+        let message = format!(
+            "{single} of {} classes have 1 row each, so that they cannot be learned; choose another `--target`, or \
+             `--task regression` for numbers",
+            classes.len()
+        );
+        return vec![("single_rows", message)];
     }
     let rare: Vec<&str> =
         classes.iter().filter(|class| class.rows < FEW_OF_A_CLASS).map(|class| class.name.as_str()).collect();
@@ -53,11 +63,11 @@ fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
         let share = 100.0 * most.share;
         let message = format!(
             "classes are imbalanced, `{}` has {} and `{}` {}: accuracy is {share:.1} % if `{}` is always predicted",
-            most.name,
+            short(&most.name),
             counted(most.rows, "row"),
-            least.name,
+            short(&least.name),
             least.rows,
-            most.name
+            short(&most.name)
         );
         warnings.push(("imbalanced", message));
     }
@@ -77,10 +87,10 @@ fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
         );
         warnings.push(("outliers", message));
     }
-    if guessed && column.kind == Kind::WholeNumber {
-        let different = column.different;
+    if guessed && column.different > 1 && column.kind == Kind::WholeNumber {
+        let different = counted(column.different, "different whole number");
         let message = format!(
-            "the target is read as a number, since it has {different} different whole numbers; classes are at most \
+            "the target is read as a number, since it has {different}; classes are at most \
              {MOST_CLASSES}, and fewer than half as many as rows"
         );
         warnings.push(("many_values", message));

@@ -11,6 +11,10 @@ use crate::data::layout::Layout;
 use crate::data::number_format::Column as Written;
 use crate::data::table::{NoClasses, no_classes};
 use crate::data::text::{WRITE_THE_TARGET, drop_option, number};
+use crate::text::shortened;
+
+/// Maximum width of a name in a message, in columns of a terminal.
+const LONGEST_NAME: usize = 40;
 
 /// Maximum number of names that are listed in one message.
 const MOST_LISTED: usize = 5;
@@ -20,8 +24,9 @@ const MOST_LISTED: usize = 5;
 #[non_exhaustive]
 pub struct Warning {
     /// Kind: `header`, `renamed`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`,
-    /// `duplicates`, `few_rows`, `rare_class`, `one_class`, `imbalanced`, `outliers` or `many_values`. `wgrad train`
-    /// adds `untrained_class`, and `wgrad inspect` adds `note` and `refused`.
+    /// `duplicates`, `few_rows`, `rare_class`, `single_rows`, `one_class`, `imbalanced`, `outliers` or `many_values`.
+    /// Tables with columns of any kind add `quotes`, `target`, `unread`, `rare_levels`, `unit` and `numbers_as_text`.
+    /// `wgrad train` adds `untrained_class`, and `wgrad inspect` adds `note` and `refused`.
     pub kind: &'static str,
     /// Names of the columns that the warning is about; empty if it is about rows or the whole table.
     pub columns: Vec<String>,
@@ -33,6 +38,11 @@ impl Warning {
     /// Creates a warning that is about no column.
     pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
         Self { kind, columns: Vec::new(), message: message.into() }
+    }
+
+    /// Word before the message: `note` for decisions that are usually right, otherwise `warning`.
+    pub(super) fn prefix(&self) -> &'static str {
+        if ["note", "many_values"].contains(&self.kind) { "note" } else { "warning" }
     }
 }
 
@@ -134,7 +144,7 @@ fn missing(column: &Column, survey: &Survey, line: &dyn Fn(u64) -> usize) -> Opt
 
 /// Returns warnings about inputs without information, and about inputs that equal the target.
 fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
-    let is_constant = |column: &Column, _: &Survey| column.different == 1 && column.missing == 0;
+    let is_constant = |column: &Column, _: &Survey| column.different == 1 && column.missing == 0 && found.rows > 1;
     let is_id = |column: &Column, survey: &Survey| {
         let all_differ = found.rows >= FEWEST_TO_SPLIT && column.missing == 0 && !survey.repeats;
         all_differ && matches!(column.kind, Kind::WholeNumber | Kind::Text)
@@ -185,7 +195,13 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Shortens a name for a message.
+pub(super) fn short(name: &str) -> String {
+    shortened(name, LONGEST_NAME)
+}
+
 /// Returns names as `` `a`, `b` ``, … If there are more than five, the text ends with the number of further names.
+/// Names of more than 40 columns are shortened.
 ///
 /// # Examples
 /// ```
@@ -194,7 +210,7 @@ pub fn counted(count: usize, what: &str) -> String {
 /// assert_eq!(listed(&["a", "b", "c", "d", "e", "f"]), "`a`, `b`, `c`, `d`, `e` and 1 more");
 /// ```
 pub fn listed(names: &[&str]) -> String {
-    let listed: Vec<String> = names.iter().take(MOST_LISTED).map(|name| format!("`{name}`")).collect();
+    let listed: Vec<String> = names.iter().take(MOST_LISTED).map(|name| format!("`{}`", short(name))).collect();
     let more = names.len() - listed.len();
     if more == 0 { listed.join(", ") } else { format!("{} and {more} more", listed.join(", ")) }
 }

@@ -10,7 +10,7 @@ use crate::data::{ColumnKind, NumberFormat, Table, TimeFormat};
 use crate::error::{Error, Result};
 
 /// Minimum number of rows of a level that gets an input.
-const FEWEST_ROWS: usize = 3;
+pub(in crate::data) const FEWEST_ROWS: usize = 3;
 
 impl Preparation {
     /// Computes the encoding of each column from the rows with these indices, usually the training set.

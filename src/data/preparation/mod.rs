@@ -6,6 +6,7 @@ mod rows;
 mod summary;
 
 pub use encoding::{Encoding, TimePart};
+pub(super) use fit::FEWEST_ROWS;
 pub use rows::Wanted;
 pub use summary::{PreparedColumn, preparation_table};
 
@@ -105,6 +106,11 @@ impl Preparation {
     /// Number of the network's inputs.
     pub fn width(&self) -> usize {
         self.columns.iter().map(|column| column.encoding.width()).sum()
+    }
+
+    /// Names of the columns that become inputs, with the number of inputs of each.
+    pub fn widths(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.used().map(|column| (column.name.as_str(), column.encoding.width()))
     }
 
     /// Names of the columns that become inputs. [`Preparation::row`] needs the cells in this order.

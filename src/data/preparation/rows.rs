@@ -5,7 +5,7 @@ use std::path::Path;
 use super::encoding::Level;
 use super::{Encoding, Preparation};
 use crate::data::cells::{TableColumn, collect, row_weights};
-use crate::data::decode::decode;
+use crate::data::decode::Decoded;
 use crate::data::inputs::Inputs;
 use crate::data::layout::Layout;
 use crate::data::number_format::Column as Written;
@@ -79,6 +79,46 @@ impl Preparation {
     }
 }
 
+impl Preparation {
+    /// Returns a note on missing cells, and on levels that have no input of their own, with their numbers for each
+    /// column. `None` if there are none.
+    pub fn gaps(&self, table: &Table) -> Option<String> {
+        let (mut missing, mut other) = (vec![], vec![]);
+        for (column, found) in self.used().filter_map(|column| Some((column, table.column(&column.name)?))) {
+            let name = &column.name;
+            match &found.values {
+                Values::Numbers(values) => {
+                    missing.push((name, values.iter().filter(|value| value.is_nan()).count(), String::new()));
+                }
+                Values::Levels { indices, levels } => {
+                    let kinds: &Vec<Level> = &levels.iter().map(|level| column.encoding.level_of(level)).collect();
+                    let are = |kind: Level| indices.iter().filter(move |index| kinds_at(kinds, **index) == kind);
+                    missing.push((name, are(Level::Missing).count(), String::new()));
+                    let first = are(Level::Other).next().map(|index| format!(" (`{}`)", levels[*index as usize]));
+                    other.push((name, are(Level::Other).count(), first.unwrap_or_default()));
+                }
+                Values::None => {}
+            }
+        }
+        let listed = |what: &str, found: &[(&String, usize, String)]| {
+            let found: Vec<String> = found
+                .iter()
+                .filter(|(_, count, _)| *count > 0)
+                .map(|(name, count, first)| format!("`{name}` {count}{first}"))
+                .collect();
+            (!found.is_empty()).then(|| format!("{what}: {}", found.join(", ")))
+        };
+        let parts = [listed("missing cells", &missing), listed("levels without an input of their own", &other)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// Level at an index; an index without a level is a missing cell.
+fn kinds_at(kinds: &[Level], index: u32) -> Level {
+    kinds.get(index as usize).copied().unwrap_or(Level::Missing)
+}
+
 /// Columns that [`Table::read_for`] reads beside the inputs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted<'a> {
@@ -106,8 +146,8 @@ impl Table {
         wanted: &Wanted<'_>,
     ) -> Result<Self> {
         let path = path.as_ref();
-        let decoded = decode(path, bytes::read(path)?, options.delimiter)?;
-        let (text, layout) = Layout::of(Text::new(path, &decoded.bytes, decoded.delimiter)?, options)?;
+        let decoded = Decoded::read(path, options)?;
+        let (text, layout) = Layout::of(decoded.text()?, options)?;
         let file = path.display().to_string();
         if layout.rows == 0 {
             return Err(Error::format(path, "it has 0 rows", "write a header row and at least 1 row below it"));
@@ -153,14 +193,15 @@ impl Table {
         let columns = columns.into_iter().chain(kept).zip(collectors);
         let columns: Vec<TableColumn> =
             columns.map(|((name, _, reader), values)| column(name, reader, values)).collect();
-        let mut notes = decoded.notes;
+        let mut notes = decoded.notes.clone();
         let used = |column: &Option<usize>| column.is_none_or(|column| at.contains(&column));
         notes.extend(layout.notes().into_iter().filter(|(_, column, _)| used(column)).map(|(.., note)| note));
         let mut problems = vec![];
         for column in &columns {
-            match column.unread_text(text, layout.rows) {
-                Err(problem) => problems.push(problem),
-                Ok(note) => notes.extend(note),
+            if 2 * column.unread.cells > layout.rows {
+                problems.push(column.unreadable(text, layout.rows, "write them as in the training set"));
+            } else {
+                notes.extend(column.unread_note(text, layout.rows));
             }
         }
         Error::all(problems)?;
@@ -168,7 +209,7 @@ impl Table {
             let note = "which had the weights in training";
             notes.push(format!("all rows count alike, since there is no column `{name}`, {note}"));
         }
-        notes.extend(target.iter().filter_map(|target| target.note(layout.rows)));
+        notes.extend(target.iter().filter_map(|target| target.note(text, layout.rows)));
         Ok(Self { name: bytes::name(path), place: file, rows: layout.rows, columns, target, weights, notes })
     }
 
@@ -233,27 +274,12 @@ fn collector(reader: &CellReader) -> Collector {
 fn column(name: String, reader: CellReader, collector: Collector) -> TableColumn {
     match collector {
         Collector::Numbers { values, missing, unread, .. } => {
-            let (kind, values) = (ColumnKind::Number, Values::Numbers(values));
+            let (kind, values) = (reader.kind(), Values::Numbers(values));
             TableColumn { name, kind, reader, values, missing, unread }
         }
         text => {
             let (kind, values) = (ColumnKind::Category, text.into_text());
             TableColumn { name, kind, reader, values, missing: 0, unread: Unread::default() }
         }
-    }
-}
-
-impl TableColumn {
-    /// Returns a note on cells with text in place of numbers, if there are any. It is an error if they are more than
-    /// half of the rows.
-    fn unread_text(&self, text: Text<'_>, rows: usize) -> Result<Option<String>> {
-        let Some(first) = &self.unread.first else { return Ok(None) };
-        let (name, cells, cell) = (&self.name, self.unread.cells, &first.cell);
-        if 2 * cells > rows {
-            let problem = format!("`{cell}` is not a {}, and neither are most of the column's cells", self.kind);
-            return Err(Error::data(text.place(first.start, name), problem, "write it as in the training set"));
-        }
-        let are = if cells == 1 { "cell is" } else { "cells are" };
-        Ok(Some(format!("column `{name}`: {cells} {are} missing, since `{cell}` is not a {}", self.kind)))
     }
 }

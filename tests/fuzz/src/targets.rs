@@ -86,7 +86,8 @@ impl Sandbox {
         let model = trainer.into_model().expect("trained");
         let formats =
             std::iter::once(("column2".into(), NumberFormat { decimal: ',', ..NumberFormat::PLAIN })).collect();
-        let named = TableLayout { header: true, dropped: vec!["column1".into()], weights: None, formats };
+        let named =
+            TableLayout { header: true, delimiter: Some(';'), dropped: vec!["column1".into()], weights: None, formats };
         let unnamed = TableLayout { header: false, ..named.clone() };
         let of = |table: Option<TableLayout>| {
             let mut model = model.clone();
