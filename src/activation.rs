@@ -18,7 +18,7 @@ use crate::text::Term;
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq)]
-pub struct Activation(Declared<Function>);
+pub struct Activation(Declared<Function, 2>);
 
 impl Activation {
     /// Creates the function with index `number` in [`Function::ALL`]. Keeps both `parameters` as they are.

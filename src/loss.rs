@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::elementwise::{Declared, LossFunction, Meaning, Range};
+use crate::elementwise::{Declared, LossFunction, MOST_PARAMETERS, Meaning, Range};
 use crate::error::{Error, Result};
 use crate::network::{Activation, Layer, Network};
 
 /// Loss function. The loss is the mean over all rows, and over outputs if each output has a target, like PyTorch's
-/// `reduction="mean"`. Each loss function has a constructor, such as [`Loss::mean_squared_error`].
+/// `reduction="mean"`. The loss of soft targets is a sum over outputs. Each loss function has a constructor, such as [`Loss::mean_squared_error`].
 ///
 /// # Examples
 /// ```
@@ -21,12 +21,12 @@ use crate::network::{Activation, Layer, Network};
 /// ```
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Loss(Declared<LossFunction>);
+pub struct Loss(Declared<LossFunction, MOST_PARAMETERS>);
 
 /// Kind of targets that a loss function needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
-    /// One number per output.
+    /// Numbers: one per output, or one for several outputs (see [`Loss::outputs_per_target`]).
     Numbers,
     /// One class index per row, less than the number of outputs.
     Class,
@@ -69,8 +69,8 @@ impl Loss {
         names
     };
 
-    /// Creates the function with index `number` in [`LossFunction::ALL`]. Keeps both `parameters` as they are.
-    pub(crate) const fn exactly(number: u32, parameters: [f32; 2]) -> Self {
+    /// Creates the function with index `number` in [`LossFunction::ALL`]. Keeps all `parameters` as they are.
+    pub(crate) const fn exactly(number: u32, parameters: [f32; MOST_PARAMETERS]) -> Self {
         Self(Declared::exactly(number, parameters))
     }
 
@@ -79,8 +79,8 @@ impl Loss {
     /// # Panics
     /// If `number` is not an index of [`LossFunction::ALL`].
     #[doc(hidden)]
-    pub fn new(number: u32, parameters: [f32; 2]) -> Self {
-        Self(Declared::new(number, parameters))
+    pub fn new(number: u32, parameters: &[f32]) -> Self {
+        Self(Declared::new(number, std::array::from_fn(|place| parameters.get(place).copied().unwrap_or(0.0))))
     }
 
     /// Returns all loss functions, with the default of every parameter.
@@ -100,9 +100,9 @@ impl Loss {
         self.0.number()
     }
 
-    /// Returns the values of both parameters; 0 for a parameter that the function does not have.
+    /// Returns the values of the parameters, followed by zeros.
     #[doc(hidden)]
-    pub fn parameters(self) -> [f32; 2] {
+    pub fn parameters(self) -> [f32; MOST_PARAMETERS] {
         self.0.values()
     }
 
@@ -143,8 +143,53 @@ impl Loss {
     pub fn target_kind(self) -> TargetKind {
         match self.function().range {
             Range::Class => TargetKind::Class,
-            Range::Any | Range::NotNegative | Range::Unit | Range::Bit => TargetKind::Numbers,
+            Range::Any | Range::NotNegative | Range::Unit | Range::Bit | Range::Distribution => TargetKind::Numbers,
         }
+    }
+
+    /// Returns the number of outputs that a network has for each target: 2 for a mean and a variance, the number of
+    /// levels for quantiles, else 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Loss;
+    /// assert_eq!([Loss::gaussian_nll(), Loss::quantiles([0.1, 0.5, 0.9])].map(Loss::outputs_per_target), [2, 3]);
+    /// ```
+    pub fn outputs_per_target(self) -> usize {
+        match self.function().output {
+            Meaning::Normal => 2,
+            Meaning::Quantiles => self.0.parameters().count(),
+            Meaning::Number { .. }
+            | Meaning::LogRate
+            | Meaning::Logit
+            | Meaning::Score
+            | Meaning::ClassLogits
+            | Meaning::ClassScore
+            | Meaning::Direction => 1,
+        }
+    }
+
+    /// Returns the number of targets per row of a network with this number of outputs.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Loss;
+    /// assert_eq!([Loss::softmax_cross_entropy(), Loss::gaussian_nll()].map(|loss| loss.target_columns(6)), [1, 3]);
+    /// ```
+    pub fn target_columns(self, outputs: usize) -> usize {
+        match self.target_kind() {
+            TargetKind::Class => 1,
+            TargetKind::Numbers => outputs / self.outputs_per_target(),
+        }
+    }
+
+    /// Returns the place, among the outputs of a target, of the one that predicts it best: the mean, or the quantile whose
+    /// level is closest to 0.5.
+    pub(crate) fn point_output(self) -> usize {
+        let levels = self.parameters();
+        let distance = |place: &usize| (levels[*place] - 0.5).abs();
+        let nearest = (0..self.outputs_per_target()).min_by(|one, other| distance(one).total_cmp(&distance(other)));
+        if self.function().output == Meaning::Quantiles { nearest.unwrap_or(0) } else { 0 }
     }
 
     /// Returns the task of a network with this number of outputs.
@@ -157,14 +202,17 @@ impl Loss {
     /// ```
     pub fn task(self, outputs: usize) -> Task {
         match self.function().output {
-            Meaning::Number { .. } | Meaning::LogRate => Task::Regression,
+            Meaning::Number { .. } | Meaning::LogRate | Meaning::Normal | Meaning::Quantiles | Meaning::Direction => {
+                Task::Regression
+            }
             Meaning::Logit | Meaning::Score if outputs == 1 => Task::Binary,
             Meaning::Logit | Meaning::Score => Task::MultiLabel,
-            Meaning::ClassLogits => Task::MultiClass,
+            Meaning::ClassLogits | Meaning::ClassScore => Task::MultiClass,
         }
     }
 
-    /// Returns `true` if an output is a prediction of its target, so that targets may be scaled for training.
+    /// Returns `true` if outputs are predictions in the unit of their target, so that targets may be scaled for
+    /// training.
     ///
     /// # Examples
     /// ```
@@ -175,19 +223,27 @@ impl Loss {
         self.unit_power().is_some()
     }
 
-    /// Returns p if the loss has the unit of the target to the power p. `None` if an output is not a prediction of its
+    /// Returns p if the loss has the unit of the target to the power p. `None` if outputs do not have the unit of their
     /// target.
     pub(crate) fn unit_power(self) -> Option<i32> {
         match self.function().output {
             Meaning::Number { power } => Some(power),
-            Meaning::LogRate | Meaning::Logit | Meaning::Score | Meaning::ClassLogits => None,
+            Meaning::Normal => Some(0),
+            Meaning::Quantiles => Some(1),
+            Meaning::LogRate
+            | Meaning::Logit
+            | Meaning::Score
+            | Meaning::ClassLogits
+            | Meaning::ClassScore
+            | Meaning::Direction => None,
         }
     }
 
     /// Checks the parameters, and that the loss function fits the end of a network.
     ///
     /// # Errors
-    /// A parameter is out of range, or the last layer is an activation that the loss function applies itself.
+    /// A parameter is out of range, the last layer is an activation that the loss function applies itself, or the number
+    /// of outputs does not fit.
     ///
     /// # Examples
     /// ```
@@ -198,12 +254,19 @@ impl Loss {
     /// ```
     pub fn check(self, network: &Network) -> Result<()> {
         self.0.check(&format!("loss `{}`", self.name()))?;
+        self.check_outputs(network.outputs())?;
         let last = network.layers().len().saturating_sub(1);
         let Some(Layer::Activation(activation)) = network.layers().last() else { return Ok(()) };
         let (applied, what) = match self.function().output {
             Meaning::Logit => (Activation::sigmoid(), "sigmoid"),
             Meaning::Score => (Activation::step(), "step function"),
-            Meaning::Number { .. } | Meaning::LogRate | Meaning::ClassLogits => return Ok(()),
+            Meaning::Number { .. }
+            | Meaning::LogRate
+            | Meaning::ClassLogits
+            | Meaning::ClassScore
+            | Meaning::Normal
+            | Meaning::Quantiles
+            | Meaning::Direction => return Ok(()),
         };
         if *activation != applied {
             return Ok(());
@@ -213,6 +276,20 @@ impl Loss {
             format!("{self} applies the {what} itself"),
             format!("leave the last {what} out; the last layer's outputs are logits"),
         ))
+    }
+
+    /// Checks that a network has the outputs of whole targets, and at least two if one alone means nothing.
+    fn check_outputs(self, outputs: usize) -> Result<()> {
+        let (each, function) = (self.outputs_per_target(), self.function());
+        let is_row = function.range == Range::Distribution || function.output == Meaning::Direction;
+        let wanted = if !outputs.is_multiple_of(each) {
+            format!("a multiple of {each}, the outputs per target")
+        } else if is_row && outputs < 2 {
+            "at least 2, one per target of a row".into()
+        } else {
+            return Ok(());
+        };
+        Err(Error::value(format!("loss `{}`", self.name()), "number of outputs", outputs, &wanted))
     }
 
     /// Returns the name with all parameters, such as `huber(delta=1)`.

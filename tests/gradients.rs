@@ -51,7 +51,12 @@ const STRUCTURES: [(usize, &str); 22] = [
 
 /// All losses, and some with parameters that are not the defaults.
 fn losses() -> impl Iterator<Item = Loss> {
-    let others = [Loss::smoothed_cross_entropy(0.25), Loss::weighted_binary_cross_entropy(2.5), Loss::quantile(0.125)];
+    let others = [
+        Loss::smoothed_cross_entropy(0.25),
+        Loss::weighted_binary_cross_entropy(2.5),
+        Loss::quantile(0.125),
+        Loss::quantiles([0.125, 0.75]),
+    ];
     Loss::all().chain(others)
 }
 
@@ -87,7 +92,7 @@ struct Case {
 impl Case {
     /// Draws a case until no value is near a kink.
     fn draw(network: Network, loss: Loss, rows: usize, margin: f64) -> Self {
-        for seed in 0..500 {
+        for seed in 0..5000 {
             let parameters = parameters(&network, seed, Numbers::Real);
             let batch = batch(&network, loss, rows, seed, 0, Numbers::Real);
             let name = format!("{loss}: {network}");
@@ -138,17 +143,37 @@ fn cases() -> Vec<Case> {
             }
         }
     }
-    assert_eq!(left_out, clashes());
-    assert_eq!(cases.len(), losses().count() * functions().len() * STRUCTURES.len() - clashes());
+    assert_eq!(left_out, losses().count() * functions().len() * STRUCTURES.len() - count_of_all());
+    assert_eq!(cases.len(), count_of_all());
     cases
 }
 
 /// Number of parameters of the structures.
 const PARAMETERS: [usize; 22] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21, 45, 58, 48, 23, 47, 18, 38, 45, 26, 38, 18];
 
-/// Number of parameters of all cases, for each pair of loss and activation.
+/// Number of outputs of the structures.
+const OUTPUTS: [usize; 22] = [1, 4, 3, 1, 2, 2, 2, 2, 2, 2, 3, 2, 2, 8, 2, 2, 3, 2, 2, 2, 2, 3];
+
+/// Returns the structures whose number of outputs fits a loss.
+fn fitting(loss: Loss) -> impl Iterator<Item = usize> {
+    let is_fitting = move |outputs: usize| match loss.to_string().as_str() {
+        "gaussian_nll" | "quantiles(0.125, 0.75)" => outputs.is_multiple_of(2),
+        "quantiles" => outputs.is_multiple_of(3),
+        "soft_cross_entropy" | "kl_divergence" | "cosine" => outputs > 1,
+        _ => true,
+    };
+    (0..OUTPUTS.len()).filter(move |structure| is_fitting(OUTPUTS[*structure]))
+}
+
+/// Number of all cases.
+fn count_of_all() -> usize {
+    losses().map(|loss| fitting(loss).count()).sum::<usize>() * functions().len() - clashes()
+}
+
+/// Number of parameters of all cases.
 fn parameters_of_all() -> usize {
-    losses().count() * functions().len() * PARAMETERS.iter().sum::<usize>() - clashes() * 12
+    let of_loss = |loss| fitting(loss).map(|structure| PARAMETERS[structure]).sum::<usize>();
+    losses().map(of_loss).sum::<usize>() * functions().len() - clashes() * 12
 }
 
 /// (L(p + h) − L(p − h)) / 2h = L′ + h²/6·L‴ + O(h⁴). The difference of this quotient at 2h and at h is three times the second
@@ -186,8 +211,10 @@ fn finite_differences_confirm_the_oracle() {
                 );
                 checked += 1;
                 not_zero += usize::from(gradient.value != 0.0);
-                // The error of a loss is relative to it.
-                loosest = loosest.max(tolerance / center.loss.value.abs().max(1.0));
+                // The error of a loss is relative to it. Third derivatives of losses of rows grow with 1 / length³, and no
+                // length is below 1/4.
+                let steepness = if case.loss.function().row().is_some() { 64.0 } else { 1.0 };
+                loosest = loosest.max(tolerance / (steepness * center.loss.value.abs().max(1.0)));
             }
         }
     }
@@ -234,6 +261,9 @@ fn executors_confirm_the_oracle_at_odd_sizes() {
     for (inputs, text, rows, batch) in ODD_SIZES {
         for loss in losses() {
             let network = Network::parse(inputs, text).expect("the text is sound");
+            if loss.check(&network).is_err() {
+                continue;
+            }
             let case = Case::draw(network, loss, rows, 0.0);
             wanted += PLANS.len() * (case.network.parameter_count() + 1);
             for (kind, device) in PLANS {
@@ -254,11 +284,13 @@ fn the_errors_are_small() {
     const SHARE: f64 = 1e-4;
     for case in cases() {
         let outcome = case.outcome(SINGLE, &exact(&case.parameters));
+        // An error of an output reaches the derivatives of the cosine times 1 / length², and no length is below 1/4.
+        let share = if case.loss == Loss::cosine() { 16.0 * SHARE } else { SHARE };
         assert!(outcome.loss.error <= SHARE * outcome.loss.value.max(1.0), "{}: loss {:?}", case.name, outcome.loss);
         let all = || outcome.gradients.values().flatten();
         let largest = all().map(|g| g.value.abs()).fold(0.0, f64::max);
         let loosest = all().map(|g| g.error).fold(0.0, f64::max);
-        assert!(loosest <= SHARE * largest.max(0.1), "{}: errors up to {loosest} of at most {largest}", case.name);
+        assert!(loosest <= share * largest.max(0.1), "{}: errors up to {loosest} of at most {largest}", case.name);
     }
 }
 

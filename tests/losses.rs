@@ -3,7 +3,7 @@
 use approx::{assert_abs_diff_eq, assert_relative_eq};
 use wgrad::Loss;
 use wgrad::elementwise::numbers::Dual;
-use wgrad::elementwise::{ElementLoss, Form, LossFunction, Meaning, Range, RowLoss};
+use wgrad::elementwise::{ElementLoss, Form, LossFunction, Meaning, Range, Row, Targets};
 
 fn elements() -> impl Iterator<Item = (Loss, &'static ElementLoss)> {
     Loss::all().filter_map(|loss| Some((loss, loss.function().element()?)))
@@ -50,8 +50,85 @@ fn targets(range: Range) -> &'static [f64] {
         Range::NotNegative => &[0.0, 2.5],
         Range::Unit => &[0.0, 0.375, 1.0],
         Range::Bit => &[0.0, 1.0],
-        Range::Class => &[],
+        Range::Class | Range::Distribution => &[],
     }
+}
+
+/// Numbers of a row of `golden/losses.json`.
+fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().expect("numbers").iter().map(|number| number.as_f64().expect("a number")).collect()
+}
+
+/// Loss of a whole row, and its derivatives, in f64.
+fn of_row(loss: Loss, outputs: &[f64], targets: Targets<'_, f64>) -> (f64, Vec<f64>) {
+    let (meaning, parameters) = (loss.function().output, loss.parameters().map(f64::from));
+    let mut gradient = vec![0.0; outputs.len()];
+    let row = Row { meaning, parameters, outputs, targets };
+    ((loss.function().row().expect("a loss of whole rows").double)(&row, &mut gradient), gradient)
+}
+
+/// Outputs, target or targets, loss and gradient by `tests/golden/losses.py`.
+#[test]
+fn every_loss_of_a_row_and_its_gradient_are_those_of_pytorch() {
+    let golden: serde_json::Value = serde_json::from_str(include_str!("golden/losses.json")).expect("JSON");
+    let mut compared = 0;
+    for (text, rows) in golden.as_object().expect("rows by loss") {
+        let loss: Loss = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        if loss.function().row().is_none() {
+            continue;
+        }
+        for row in rows.as_array().expect("rows") {
+            let targets = row[1].is_array().then(|| numbers(&row[1]));
+            let class = || Targets::Class(row[1].as_u64().expect("a class") as usize);
+            let targets = targets.as_ref().map_or_else(class, |targets| Targets::Numbers(targets));
+            let (found, gradient) = of_row(loss, &numbers(&row[0]), targets);
+            // PyTorch's logarithms and cosines cancel in f64.
+            assert_relative_eq!(found, row[2].as_f64().expect("a loss"), max_relative = 1e-9, epsilon = 1e-13);
+            for (found, wanted) in gradient.iter().zip(numbers(&row[3])) {
+                assert_relative_eq!(*found, wanted, max_relative = 1e-9, epsilon = 1e-13);
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 90, "{compared}");
+}
+
+/// Rows of outputs, each with targets of each kind.
+const ROWS: [[f64; 6]; 3] =
+    [[0.3, -1.1, 2.0, 0.7, -0.4, 1.3], [-2.5, 0.6, 0.1, -0.9, 3.1, 0.2], [4.0, -6.0, 1.5, 0.8, 0.05, -3.0]];
+
+#[test]
+fn declared_derivatives_of_rows_are_those_of_dual_numbers_and_finite_differences() {
+    let mut compared = 0;
+    for loss in Loss::all().filter(|loss| loss.function().row().is_some()) {
+        let row = loss.function().row().expect("a loss of whole rows");
+        for outputs in ROWS {
+            let numbers = &[0.25, 0.0, 0.5, 0.125, 0.0625, 0.0625][..loss.target_columns(6).min(6)];
+            let is_class = loss.function().range == Range::Class;
+            let targets = if is_class { Targets::Class(3) } else { Targets::Numbers(numbers) };
+            let (_, gradient) = of_row(loss, &outputs, targets);
+            for c in 0..outputs.len() {
+                let variable = |i: usize| if i == c { Dual::variable(outputs[i]) } else { Dual::from(outputs[i]) };
+                let duals: Vec<Dual> = (0..outputs.len()).map(variable).collect();
+                let numbers: Vec<Dual> = numbers.iter().map(|t| Dual::from(*t)).collect();
+                let targets = if is_class { Targets::Class(3) } else { Targets::Numbers(&numbers[..]) };
+                let (meaning, parameters) =
+                    (loss.function().output, loss.parameters().map(|p| Dual::from(f64::from(p))));
+                let dual = (row.dual)(&Row { meaning, parameters, outputs: &duals, targets }, &mut duals.clone()).slope;
+                let step = 1e-5;
+                let [above, below] = [step, -step].map(|step| {
+                    let mut moved = outputs;
+                    moved[c] += step;
+                    let numbers = &[0.25, 0.0, 0.5, 0.125, 0.0625, 0.0625][..loss.target_columns(6).min(6)];
+                    of_row(loss, &moved, if is_class { Targets::Class(3) } else { Targets::Numbers(numbers) }).0
+                });
+                assert_relative_eq!(gradient[c], dual, max_relative = 1e-12, epsilon = 1e-12);
+                assert_relative_eq!(gradient[c], (above - below) / (2.0 * step), max_relative = 1e-7, epsilon = 1e-7);
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 6 * 6 * 3);
 }
 
 #[test]
@@ -147,13 +224,40 @@ fn text_and_constructors_agree() {
     assert!(Loss::huber(-1.0).check(&network).is_err() && Loss::huber(1.0).check(&network).is_ok());
 }
 
-/// Losses that need the whole row have classes, and the others do not.
+/// Losses per element have a target per output, and the softmax a class.
 #[test]
 fn rows_of_the_table_are_consistent() {
     for function in LossFunction::ALL {
-        let is_row = matches!(function.form, Form::Rows(RowLoss::SoftmaxCrossEntropy));
-        assert_eq!(is_row, function.range == Range::Class, "{}", function.name);
-        assert_eq!(is_row, function.output == Meaning::ClassLogits, "{}", function.name);
+        let is_softmax = matches!(function.form, Form::Softmax);
+        assert!(!is_softmax || function.range == Range::Class, "{}", function.name);
+        let is_of_row = matches!(function.range, Range::Class | Range::Distribution);
+        assert!(function.element().is_none() || !is_of_row, "{}", function.name);
         assert!(function.parameters.iter().all(|p| (p.least..=p.most).contains(&p.default)), "{}", function.name);
+    }
+}
+
+#[test]
+fn levels_of_quantiles_are_a_list_in_ascending_order() {
+    let two = Loss::quantiles([0.25, 0.75]);
+    assert_eq!((two.to_string(), "quantiles(0.25,0.75)".parse().ok()), ("quantiles(0.25, 0.75)".into(), Some(two)));
+    assert_eq!("quantiles".parse().ok(), Some(Loss::quantiles([0.1, 0.5, 0.9])));
+    let counts = [Loss::quantiles([0.5]), two, Loss::quantiles([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])];
+    assert_eq!(counts.map(Loss::outputs_per_target), [1, 2, 8]);
+    let says = |text: &str, what: &str| {
+        let error = text.parse::<Loss>().map(|loss| loss.to_string()).expect_err("an error").to_string();
+        assert!(error.contains(what), "{text}: {error}");
+    };
+    says("quantiles(0.5, 0.1)", "above 0.5");
+    says("quantiles(0.5, 0.5)", "above 0.5");
+    says("quantiles(0, 0.5)", "from 0.000001 to 0.999999");
+    says("quantiles(0.1, 0, 0.5)", "from 0.000001 to 0.999999");
+    says("quantiles(0.1, 1)", "from 0.000001 to 0.999999");
+    says("quantiles(0.1, x)", "value 2");
+    says("quantiles(q=0.1)", "numbers alone, as in `quantiles(0.1, 0.9)`");
+    says("quantiles(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)", "at most 8");
+    for (loss, outputs, fits) in
+        [(two, 3, false), (two, 4, true), (Loss::gaussian_nll(), 1, false), (Loss::cosine(), 1, false)]
+    {
+        assert_eq!(loss.check(&wgrad::Network::input(2).dense(outputs)).is_ok(), fits, "{loss}, {outputs}");
     }
 }

@@ -66,7 +66,8 @@ fn training_is_frozen_from_the_bad_step_on() {
         for function in Activation::all() {
             // Sigmoid and tanh of infinity are finite. Then only the checks of gradients detect it, which are fused if every
             // layer has a bias.
-            for last in ["3", "dense(3, bias=false)"] {
+            let outputs = 3 * loss.outputs_per_target();
+            for last in [format!("{outputs}"), format!("dense({outputs}, bias=false)")] {
                 let network = Network::parse(4, &format!("7 {function} {last}")).expect("the text is sound");
                 runs += freezes(loss, &network);
             }

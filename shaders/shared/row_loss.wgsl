@@ -5,6 +5,12 @@ struct Params {
     loss: u32,
     alpha: f32,
     beta: f32,
+    gamma: f32,
+    delta: f32,
+    epsilon: f32,
+    zeta: f32,
+    eta: f32,
+    theta: f32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;

@@ -438,7 +438,7 @@ pub fn usual_loss(data: &Dataset) -> Loss {
 pub fn outputs(data: &Dataset, loss: Loss) -> usize {
     match data.outputs() {
         2 if data.class_names().is_some() && loss.target_kind() == TargetKind::Numbers => 1,
-        outputs => outputs,
+        targets => targets * loss.outputs_per_target(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wgrad::elementwise::Meaning;
 use wgrad::model::{Metadata, replace};
 use wgrad::{Error, Result, Standardization};
 
@@ -99,7 +100,7 @@ fn table(
             }
             text.write_record(keep.iter().cloned().chain(numbers(head, columns))).map_err(broken)?;
             let numbers: Vec<String> = match &head.target_scaling {
-                Some(scaling) => written(&head.numbers(&outputs), scaling),
+                Some(scaling) => written(&head.numbers(&outputs), scaling, head.loss.outputs_per_target()),
                 None => {
                     head.probabilities(&mut outputs)?;
                     outputs.iter().map(f32::to_string).collect()
@@ -144,23 +145,46 @@ fn class_names(head: &Metadata) -> Option<Vec<String>> {
 
 /// Name of the CSV column with the prediction, such as `predicted_price`.
 fn predicted(target: Option<&String>) -> String {
-    target.map_or("predicted".into(), |target| format!("predicted_{target}"))
+    named("predicted", target)
+}
+
+fn named(prefix: &str, target: Option<&String>) -> String {
+    target.map_or(prefix.into(), |target| format!("{prefix}_{target}"))
 }
 
 /// Names of the CSV columns with predicted numbers: `predicted_price` if the model has the names of its targets,
-/// otherwise `predicted_0`, `predicted_1`, …
+/// otherwise `predicted_0`, `predicted_1`, … A normal distribution has a second column, `standard_deviation_price`.
+/// Quantiles have one each, such as `quantile_0.9_price`.
 fn numbers(head: &Metadata, columns: usize) -> Vec<String> {
-    match head.targets.len() {
-        known if known == columns => head.targets.iter().map(|target| predicted(Some(target))).collect(),
-        _ if columns == 1 => vec![predicted(None)],
-        _ => (0..columns).map(|column| format!("predicted_{column}")).collect(),
-    }
+    let columns = head.loss.target_columns(columns);
+    let names: Vec<Option<String>> = match head.targets.len() {
+        known if known == columns => head.targets.iter().cloned().map(Some).collect(),
+        _ if columns == 1 => vec![None],
+        _ => (0..columns).map(|column| Some(column.to_string())).collect(),
+    };
+    let prefixes: Vec<String> = match head.loss.function().output {
+        Meaning::Normal => ["predicted", "standard_deviation"].map(String::from).to_vec(),
+        Meaning::Quantiles => {
+            let levels = head.loss.parameters().into_iter().take(head.loss.outputs_per_target());
+            levels.map(|level| format!("quantile_{level}")).collect()
+        }
+        Meaning::Number { .. }
+        | Meaning::LogRate
+        | Meaning::Logit
+        | Meaning::Score
+        | Meaning::ClassLogits
+        | Meaning::ClassScore
+        | Meaning::Direction => vec!["predicted".into()],
+    };
+    let all = names.iter().flat_map(|name| prefixes.iter().map(move |prefix| (prefix, name.as_ref())));
+    all.map(|(prefix, name)| named(prefix, name)).collect()
 }
 
 /// Formats predicted numbers. An f32 output has about eight significant digits. The last decimal is therefore the
 /// eighth digit of the scale (standard deviation) of its target.
-fn written(numbers: &[f64], scaling: &Standardization) -> Vec<String> {
+fn written(numbers: &[f64], scaling: &Standardization, per_target: usize) -> Vec<String> {
     let digits = scaling.scale().iter().map(|scale| (7.0 - scale.log10().floor()).clamp(0.0, 300.0) as usize);
+    let digits = digits.flat_map(move |digits| std::iter::repeat_n(digits, per_target));
     let text = |(number, digits): (&f64, usize)| {
         let text = format!("{number:.digits$}");
         if digits == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').into() }

@@ -15,7 +15,7 @@ macro_rules! functions {
             name: stringify!($name),
             formula: $formula,
             parameters: &[$($crate::elementwise::Parameter {
-                name: stringify!($p), default: $default, least: $least, most: f32::MAX,
+                name: stringify!($p), default: $default, more: &[], least: $least, most: f32::MAX,
             }),*],
             derivative_from: $crate::elementwise::declare::side!($v),
             gain: {

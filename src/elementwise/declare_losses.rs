@@ -4,14 +4,15 @@
 ///
 /// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a readable
 /// formula, the meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss
-/// `l(z, t)` and its derivative `d(z, t)` by z, or the kernel of a loss that needs the whole row. The constructor takes
-/// all parameters. If `with NAME` follows the parameters, this constructor uses their defaults, and a second
-/// constructor, `NAME`, takes them.
+/// `l(z, t)` and its derivative `d(z, t)` by z, or what [`row_loss!`](super::declare_row_losses) takes. The constructor
+/// takes all parameters. If `with NAME` follows the parameters, this constructor uses their defaults, and a second
+/// constructor, `NAME`, takes them. A list of up to eight numbers stands in brackets, after empty parentheses.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*
         $name:ident $(/ $alias:ident)*
             ($($p:ident = $default:literal >= $least:literal $(<= $most:literal)?),*) $(with $with:ident)?
+            $([$list:ident = $first:literal, $($more:literal),+; >= $first_least:literal <= $first_most:literal])?
             $formula:literal, $output:expr, $range:expr, { $($form:tt)* }
     )*) => {
         pub(super) const ALL: &[$crate::elementwise::LossFunction] = &[$($crate::elementwise::LossFunction {
@@ -21,9 +22,16 @@ macro_rules! losses {
             parameters: &[$($crate::elementwise::Parameter {
                 name: stringify!($p),
                 default: $default,
+                more: &[],
                 least: $least,
                 most: [$($most,)? f32::MAX][0],
-            }),*],
+            },)* $($crate::elementwise::Parameter {
+                name: stringify!($list),
+                default: $first,
+                more: &[$($more),+],
+                least: $first_least,
+                most: $first_most,
+            })?],
             output: $output,
             range: $range,
             form: $crate::elementwise::declare_losses::form!(($($p),*) $($form)*),
@@ -35,8 +43,14 @@ macro_rules! losses {
             $($name),*
         }
 
-        const fn parameters(values: &[f32]) -> [f32; 2] {
-            [if values.is_empty() { 0.0 } else { values[0] }, if values.len() < 2 { 0.0 } else { values[1] }]
+        /// Returns the values, followed by zeros.
+        const fn parameters(values: &[f32]) -> [f32; $crate::elementwise::MOST_PARAMETERS] {
+            let (mut all, mut place) = ([0.0; $crate::elementwise::MOST_PARAMETERS], 0);
+            while place < values.len() {
+                all[place] = values[place];
+                place += 1;
+            }
+            all
         }
 
         /// One constructor per function.
@@ -45,7 +59,7 @@ macro_rules! losses {
                 $(#[$doc])*
                 #[doc = ""]
                 #[doc = concat!("l(z, t) = ", $formula, ".")]
-                $name, ($($p = $default),*) $(, $with)?
+                $name, ($($p = $default),*) $(, $with)? $([$first, $($more),+])?
             }
         )*}
     };
@@ -53,6 +67,19 @@ macro_rules! losses {
 
 /// Constructors of one loss function.
 macro_rules! constructors {
+    ($(#[$doc:meta])* $name:ident, () [$($level:literal),+]) => {
+        $(#[$doc])*
+        ///
+        /// # Examples
+        /// ```
+        #[doc = concat!("let loss = wgrad::Loss::", stringify!($name), "([", $(stringify!($level), ", ",)+ "]);")]
+        #[doc = concat!("assert_eq!(loss.to_string(), \"", stringify!($name), "\", \"these are the defaults\");")]
+        /// ```
+        pub const fn $name<const N: usize>(values: [f32; N]) -> Self {
+            const { assert!(N > 0 && N <= $crate::elementwise::MOST_PARAMETERS, "1 to 8 values") }
+            Self::exactly(Place::$name as u32, parameters(&values))
+        }
+    };
     ($(#[$doc:meta])* $name:ident, ($($p:ident = $default:literal),*)) => {
         $(#[$doc])*
         ///
@@ -92,10 +119,13 @@ macro_rules! constructors {
     };
 }
 
-/// Bodies of a loss per element, or the kernel of a loss that needs the whole row.
+/// Bodies of a loss per element, or of a loss of a whole row.
 macro_rules! form {
-    (($($p:ident),*) rows $kernel:ident) => {
-        $crate::elementwise::Form::Rows($crate::elementwise::RowLoss::$kernel)
+    (($($p:ident),*) softmax) => {
+        $crate::elementwise::Form::Softmax
+    };
+    (($($p:ident),*) row $($row:tt)*) => {
+        $crate::elementwise::Form::Row($crate::elementwise::declare_row_losses::row_loss!(($($p),*) $($row)*))
     };
     (($($p:ident),*) flops $flops:literal; l($z:ident, $t:ident) { $($l:tt)* } d($z2:ident, $t2:ident) { $($d:tt)* }) => {
         $crate::elementwise::Form::Element($crate::elementwise::ElementLoss {
@@ -106,13 +136,13 @@ macro_rules! form {
                 fn rows(
                     z: &[f32],
                     t: &[f32],
-                    parameters: [f32; 2],
+                    parameters: [f32; $crate::elementwise::MOST_PARAMETERS],
                     scale: f32,
                     losses: &mut [f32],
                     gradients: &mut [f32],
                 ) {
                     use $crate::elementwise::numbers::single::*;
-                    let [first, second] = parameters;
+                    let [first, second, ..] = parameters;
                     $crate::elementwise::declare::parameters!(first, second, $($p),*);
                     let columns = z.len() / losses.len().max(1);
                     let n = columns as f32;
@@ -149,10 +179,10 @@ macro_rules! body {
         fn call(
             $z: $crate::elementwise::numbers::$numbers::Number,
             $t: $crate::elementwise::numbers::$numbers::Number,
-            parameters: [$crate::elementwise::numbers::$numbers::Number; 2],
+            parameters: [$crate::elementwise::numbers::$numbers::Number; $crate::elementwise::MOST_PARAMETERS],
         ) -> $crate::elementwise::numbers::$numbers::Number {
             use $crate::elementwise::numbers::$numbers::*;
-            let [first, second] = parameters;
+            let [first, second, ..] = parameters;
             $crate::elementwise::declare::parameters!(first, second, $($p),*);
             $body.into()
         }

@@ -1,9 +1,12 @@
 //! Declared loss functions.
 
 use super::numbers::{Dual, Rounded};
-use super::{Declaration, Parameter, losses, statements};
+use super::{Declaration, Parameter, RowLoss, losses, statements};
 
-/// Declared loss function, with up to two parameters.
+/// Largest number of values of a loss function's parameters. Only a list has more than two.
+pub const MOST_PARAMETERS: usize = 8;
+
+/// Declared loss function, with up to two parameters or one list.
 #[derive(Debug)]
 pub struct LossFunction {
     /// Name, such as `huber`.
@@ -12,7 +15,7 @@ pub struct LossFunction {
     pub aliases: &'static [&'static str],
     /// Formula as readable text.
     pub formula: &'static str,
-    /// Parameters, at most two.
+    /// Parameters: at most two, or one list.
     pub parameters: &'static [Parameter],
     /// Meaning of an output.
     pub output: Meaning,
@@ -39,6 +42,14 @@ pub enum Meaning {
     Score,
     /// Logit of a class. The softmax of a row's logits is the probabilities of the classes. The loss is in nats.
     ClassLogits,
+    /// Score of a class. The class with the largest score is predicted.
+    ClassScore,
+    /// Two outputs per target: the mean of a normal distribution, and the logarithm of its variance.
+    Normal,
+    /// One output per target and level: a quantile of the target's distribution.
+    Quantiles,
+    /// Part of a vector, of which only the direction counts.
+    Direction,
 }
 
 /// Valid targets of a loss function.
@@ -52,6 +63,8 @@ pub enum Range {
     Unit,
     /// The numbers 0 and 1.
     Bit,
+    /// Numbers from 0 to 1 that sum to 1 in each row: a probability per class.
+    Distribution,
     /// One class per row.
     Class,
 }
@@ -62,7 +75,7 @@ impl Range {
         match self {
             Self::Any => target.is_finite(),
             Self::NotNegative => target.is_finite() && target >= 0.0,
-            Self::Unit => (0.0..=1.0).contains(&target),
+            Self::Unit | Self::Distribution => (0.0..=1.0).contains(&target),
             Self::Bit => target == 0.0 || target == 1.0,
             Self::Class => false,
         }
@@ -75,6 +88,7 @@ impl Range {
             Self::NotNegative => "finite and at least 0",
             Self::Unit => "between 0 and 1",
             Self::Bit => "0 or 1",
+            Self::Distribution => "between 0 and 1, with a sum of 1 per row",
             Self::Class => "a class",
         }
     }
@@ -85,23 +99,18 @@ impl Range {
 pub enum Form {
     /// `element_loss`: the mean over columns of a function of one output and its target.
     Element(ElementLoss),
-    /// A kernel of its own, which needs all outputs of a row.
-    Rows(RowLoss),
-}
-
-/// Losses that need all outputs of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowLoss {
-    /// `softmax_cross_entropy`.
-    SoftmaxCrossEntropy,
+    /// `whole_row_loss`: a function of sums over all outputs of a row.
+    Row(RowLoss),
+    /// `softmax_cross_entropy`, a kernel of its own.
+    Softmax,
 }
 
 /// Function of an output, its target and the parameters.
-pub type Formula<N> = fn(N, N, [N; 2]) -> N;
+pub type Formula<N> = fn(N, N, [N; MOST_PARAMETERS]) -> N;
 
 /// Writes the mean loss of each row, and its gradients multiplied by a scale. Arguments: outputs, targets, parameters,
 /// scale, losses, gradients.
-pub type Rows = fn(&[f32], &[f32], [f32; 2], f32, &mut [f32], &mut [f32]);
+pub type Rows = fn(&[f32], &[f32], [f32; MOST_PARAMETERS], f32, &mut [f32], &mut [f32]);
 
 /// Loss of one output z and its target t, and its derivative by z.
 #[derive(Debug)]
@@ -145,7 +154,15 @@ impl LossFunction {
     pub fn element(&self) -> Option<&ElementLoss> {
         match &self.form {
             Form::Element(element) => Some(element),
-            Form::Rows(_) => None,
+            Form::Row(_) | Form::Softmax => None,
+        }
+    }
+
+    /// Returns the loss of a whole row that `whole_row_loss` computes; `None` for other losses.
+    pub fn row(&self) -> Option<&RowLoss> {
+        match &self.form {
+            Form::Row(row) => Some(row),
+            Form::Element(_) | Form::Softmax => None,
         }
     }
 

@@ -95,7 +95,7 @@ losses! {
     /// target that is spread evenly over all classes.
     softmax_cross_entropy / cross_entropy(label_smoothing = 0.0 >= 0.0 <= 1.0) with smoothed_cross_entropy
         "ln sum e^z - (1 - label_smoothing)·z of the class - label_smoothing·mean z", Meaning::ClassLogits, Range::Class, {
-        rows SoftmaxCrossEntropy
+        softmax
     }
     /// Rosenblatt's perceptron criterion, max(0, −(2t − 1)·z). Its gradient is the perceptron learning rule.
     perceptron() "(step z - t)·z", Meaning::Score, Range::Bit, {
@@ -151,6 +151,93 @@ losses! {
             let y = 2.0 * t - 1.0;
             let m = y * z;
             y * above(m + 1.0, -2.0 * above(1.0 - m, 1.0 - m, 0.0), -4.0)
+        }
+    }
+    /// Softmax and cross-entropy from logits with soft targets, `torch.nn.CrossEntropyLoss` with probabilities: the
+    /// targets of a row are a probability per class. With probabilities of 0 and 1 it is softmax cross-entropy.
+    soft_cross_entropy() "sum t·(ln sum e^z - z)", Meaning::ClassLogits, Range::Distribution, {
+        row(z, t, o, k, n) flops 20;
+        max m { z }
+        sum s { exponential(z - m) }
+        sum w { t }
+        sum b { t * (m - z) }
+        l { b + w * log_1p(s - 1.0) }
+        d { w * exponential(z - m) / s - t }
+    }
+    /// Kullback–Leibler divergence of the softmax of logits from soft targets, `torch.nn.KLDivLoss` with
+    /// `reduction="batchmean"`: soft cross-entropy less the entropy of the targets. The gradient is the same.
+    ///
+    /// ln t is −ln(1 + (1 − t)/t). A target below 10⁻³⁷ counts as 0 there.
+    kl_divergence / kl() "sum t·(ln t - z + ln sum e^z)", Meaning::ClassLogits, Range::Distribution, {
+        row(z, t, o, k, n) flops 40;
+        max m { z }
+        sum s { exponential(z - m) }
+        sum w { t }
+        sum b { t * (m - z) }
+        sum h { above(t - 1e-37, t * log_1p((1.0 - t) / t), 0.0) }
+        l { (b - h) + w * log_1p(s - 1.0) }
+        d { w * exponential(z - m) / s - t }
+    }
+    /// Margin loss of several classes, `torch.nn.MultiMarginLoss` with `p=1`. An output is the score of a class, and that
+    /// of the right class shall exceed all others by the margin.
+    multi_margin(margin = 1.0 >= 0.0) "mean over other classes of max(0, margin - z of the class + z), of n outputs",
+        Meaning::ClassScore, Range::Class, {
+        row(z, t, o, k, n) flops 16;
+        sum b { let h = (z - o) + margin; above(t, 0.0, above(h, h, 0.0)) }
+        sum w { let h = (z - o) + margin; above(t, 0.0, above(h, 1.0, 0.0)) }
+        l { b / n }
+        d { let h = (z - o) + margin; above(t, -w, above(h, 1.0, 0.0)) / n }
+    }
+    /// Negative logarithm of a normal likelihood, `torch.nn.GaussianNLLLoss`. Each target has two outputs: the mean m,
+    /// and the logarithm s of the variance. As PyTorch's `eps`, 10⁻⁶ keeps the variance above 0; here it is added. With
+    /// scaled targets, the loss is that of the scaled numbers.
+    ///
+    /// With x = s − ln 10⁻⁶ and e = e⁻|ˣ|, ln v is the larger of s and ln 10⁻⁶, plus ln(1 + e): nothing overflows.
+    gaussian_nll() "(ln v + (t - m)^2 / v) / 2, v = e^s + 1e-6, outputs m and s", Meaning::Normal, Range::Any, {
+        row(z, t, o, k, n) flops 60;
+        sum b {
+            let s = above(k, z, o);
+            let a = t - above(k, o, z);
+            let x = s + 13.815510557964274;
+            let e = exponential(-abs(x));
+            let p = above(x, e, 1.0) / (1.0 + e) * 1000000.0;
+            above(k, 0.0, 0.5 * (above(x, s, -13.815510557964274) + log_1p(e) + a * a * p))
+        }
+        l { b / (0.5 * n) }
+        d {
+            let s = above(k, z, o);
+            let a = t - above(k, o, z);
+            let x = s + 13.815510557964274;
+            let e = exponential(-abs(x));
+            let p = above(x, e, 1.0) / (1.0 + e) * 1000000.0;
+            above(k, 0.5 * (above(x, 1.0, e) / (1.0 + e)) * (1.0 - a * a * p), -a * p) / (0.5 * n)
+        }
+    }
+    /// Quantile (pinball) losses of several levels at once: each target has an output per level, in ascending order.
+    quantiles()[q = 0.1, 0.5, 0.9; >= 0.000001 <= 0.999999]
+        "mean over q of q·(t - z) for t > z, else (1 - q)·(z - t)", Meaning::Quantiles, Range::Any, {
+        row(z, t, o, k, n) flops 16;
+        sum b { let a = t - z; above(a, o * a, (o - 1.0) * a) }
+        l { b / n }
+        d { let a = t - z; above(a, -o, above(-a, 1.0 - o, 0.0)) / n }
+    }
+    /// Cosine distance of outputs and targets, `torch.nn.CosineEmbeddingLoss` of similar pairs: 1 less the cosine of the
+    /// angle between both. Only directions count. To the square of each length, 10⁻¹² is added, so that a row of zeros
+    /// has a loss of 1.
+    ///
+    /// Both rows are divided by their largest number first, so that no square overflows.
+    cosine() "1 - sum z·t / (|z|·|t|)", Meaning::Direction, Range::Any, {
+        row(z, t, o, k, n) flops 50;
+        max a { above(abs(z) - 1e-6, abs(z), 1e-6) }
+        max b { above(abs(t) - 1e-6, abs(t), 1e-6) }
+        sum w { z / a * (t / b) }
+        sum u { z / a * (z / a) }
+        sum v { t / b * (t / b) }
+        l { 1.0 - w / (sqrt(u + 1e-6 / a * (1e-6 / a)) * sqrt(v + 1e-6 / b * (1e-6 / b))) }
+        d {
+            let f = sqrt(u + 1e-6 / a * (1e-6 / a));
+            let g = sqrt(v + 1e-6 / b * (1e-6 / b));
+            (w / (f * g) * (z / a / f) - t / b / g) / f / a
         }
     }
 }

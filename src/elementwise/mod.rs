@@ -19,17 +19,20 @@
 mod activations;
 mod declare;
 mod declare_losses;
+mod declare_row_losses;
 mod declared;
 mod loss_function;
 mod losses;
 pub mod numbers;
+mod row_loss;
 mod update;
 pub mod updates;
 
 use crate::error::{Error, Result};
 pub use declared::{Declaration, Declared};
-pub use loss_function::{ElementLoss, Form, Formula, LossFunction, Meaning, Range, RowLoss};
+pub use loss_function::{ElementLoss, Form, Formula, LossFunction, MOST_PARAMETERS, Meaning, Range};
 use numbers::{Dual, Rounded};
+pub use row_loss::{Row, RowFormula, RowLoss, Targets};
 pub use update::{Element, MAX_SCALARS, MAX_SETTINGS, MAX_STATES, Shared, Update};
 
 /// Declared function of one number, with up to two parameters.
@@ -69,8 +72,10 @@ pub struct Function {
 pub struct Parameter {
     /// Name in the text of a function, as in `huber(delta=2)`.
     pub name: &'static str,
-    /// Default value.
+    /// Default value; of a list, the first one.
     pub default: f32,
+    /// Other default values of a list, at least one; empty for a single number.
+    pub more: &'static [f32],
     /// Smallest allowed value.
     pub least: f32,
     /// Largest allowed value.
@@ -182,8 +187,13 @@ impl Declaration for Function {
 
 /// Returns a body in WGSL, ending in `return`. Parameters come from the vector `parameters`.
 fn statements(parameters: &[Parameter], body: &str, indent: &str) -> String {
-    let parameters = parameters.iter().zip(["parameters.x", "parameters.y"]);
-    let parameters = parameters.map(|(parameter, value)| format!("let {} = {value};", parameter.name));
+    let names = parameters.iter().map(|parameter| parameter.name);
+    statements_with(names.zip(["parameters.x", "parameters.y"]), body, indent)
+}
+
+/// Returns a body in WGSL, ending in `return`, after declarations of names with their values.
+fn statements_with<'a>(names: impl Iterator<Item = (&'a str, &'a str)>, body: &str, indent: &str) -> String {
+    let parameters = names.map(|(name, value)| format!("let {name} = {value};"));
     let (statements, result) = body.rsplit_once(';').unwrap_or(("", body));
     let statements = statements.split(';').filter(|s| !s.trim().is_empty()).map(|s| format!("{};", s.trim()));
     let lines = parameters.chain(statements).chain([format!("return {};", result.trim())]);

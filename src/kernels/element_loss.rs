@@ -16,8 +16,8 @@
 //! Rounding: [`Rounded`], from the declaration of l, and the roundings of a sum of n terms, which the reference sums in
 //! f64.
 
-use crate::elementwise::ElementLoss;
 use crate::elementwise::numbers::Rounded;
+use crate::elementwise::{ElementLoss, MOST_PARAMETERS};
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::kernels::shared::{self, row_prelude};
 use crate::numeric::UNIT_ROUNDOFF;
@@ -72,7 +72,7 @@ pub fn reference(call: Call<'_>) {
     let (output, target, row_loss, grad) = (output.f32(), target.f32(), row_loss.f32_mut(), grad.f32_mut());
     let (row_loss, live) = (&mut row_loss[..rows], rows * p.columns as usize);
     let (output, target, grad) = (&output[..live], &target[..live], &mut grad[..live]);
-    (function(&p).rows)(output, target, [p.alpha, p.beta], step.loss_scale, row_loss, grad);
+    (function(&p).rows)(output, target, p.loss().parameters(), step.loss_scale, row_loss, grad);
     let flag = flag.atomic();
     for found in row_loss {
         let loss = *found;
@@ -88,7 +88,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     for r in 0..before.items.len() {
         let all = r * columns..(r + 1) * columns;
         let outputs: Vec<_> = before.f32(0)[all.clone()].iter().map(|z| Rounded::exact_f32(*z)).collect();
-        let (loss, found) = rounded(function(p), [p.alpha, p.beta], before.step.loss_scale, &outputs, |c| {
+        let (loss, found) = rounded(function(p), p.loss().parameters(), before.step.loss_scale, &outputs, |c| {
             before.f32(1)[r * columns + c]
         });
         losses[r] = loss.error();
@@ -100,7 +100,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
 /// Returns the loss of a row and its gradients, with their rounding errors. Errors of the outputs are propagated.
 pub(crate) fn rounded(
     function: &ElementLoss,
-    parameters: [f32; 2],
+    parameters: [f32; MOST_PARAMETERS],
     scale: f32,
     outputs: &[Rounded],
     target: impl Fn(usize) -> f32,

@@ -138,7 +138,7 @@ impl Params {
         for (word, (outputs, function)) in words.iter_mut().zip(layers) {
             *word = *outputs as u32 | function << 16;
         }
-        let [loss_alpha, loss_beta] = loss.parameters().map(f32::to_bits);
+        let [loss_alpha, loss_beta, ..] = loss.parameters().map(f32::to_bits);
         let [alpha, beta] = parameters.map(f32::to_bits);
         let sizes = [batch as u32, 4, inputs as u32, layers.len() as u32];
         let head = [&sizes[..], &[loss.number(), loss_alpha, loss_beta, alpha, beta]].concat();
@@ -172,7 +172,7 @@ impl Params {
 
     /// Returns the loss function.
     pub fn loss(&self) -> Loss {
-        Loss::new(self.loss, [self.loss_alpha, self.loss_beta])
+        Loss::new(self.loss, &[self.loss_alpha, self.loss_beta])
     }
 
     /// Returns the activation function of a layer.

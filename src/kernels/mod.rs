@@ -57,6 +57,7 @@ pub mod square_sum;
 pub mod update;
 pub mod vector_sum;
 pub mod weigh_rows;
+pub mod whole_row_loss;
 
 /// All kernels.
 pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
@@ -77,7 +78,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
 const UPDATES: usize = update::kernels(false).len();
 
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 49] = [
+static DIFFERENT: [&Kernel; 51] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -127,4 +128,6 @@ static DIFFERENT: [&Kernel; 49] = [
     &square_sum::KERNEL,
     &vector_sum::KERNEL,
     &weigh_rows::KERNEL,
+    &whole_row_loss::NUMBERS,
+    &whole_row_loss::CLASSES,
 ];

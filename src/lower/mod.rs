@@ -131,10 +131,11 @@ impl<'a> Lowering<'a> {
 
     /// Element type and number of columns of the targets.
     fn target(&self) -> (Dtype, usize) {
-        match self.spec.loss.target_kind() {
-            TargetKind::Numbers => (Dtype::F32, self.spec.network.outputs()),
-            TargetKind::Class => (Dtype::U32, 1),
-        }
+        let dtype = match self.spec.loss.target_kind() {
+            TargetKind::Numbers => Dtype::F32,
+            TargetKind::Class => Dtype::U32,
+        };
+        (dtype, self.spec.loss.target_columns(self.spec.network.outputs()))
     }
 
     fn computed(&mut self, name: impl Into<String>, rows: usize, columns: usize) -> ViewId {
@@ -362,6 +363,8 @@ impl<'a> Lowering<'a> {
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
         let predict: fn(&Plan, ViewId, ViewId) -> Op = match self.spec.loss.task(columns) {
+            // Of soft targets, none is correct.
+            Task::MultiClass if target_type == Dtype::F32 => return Ok(()),
             Task::Regression => return Ok(()),
             Task::MultiClass => argmax::op,
             Task::Binary | Task::MultiLabel => |plan, z, class| activation::op(plan, Activation::step(), z, class),

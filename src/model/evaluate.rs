@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::data::{Dataset, Standardization};
 use crate::device::Device;
+use crate::elementwise::{Meaning, Range, Row, Targets as RowTargets};
 use crate::error::{Error, Result, room};
 use crate::exec::Executor;
 use crate::loss::{Loss, TargetKind, Task};
 use crate::metrics::{LabelScores, Metric, Needs, Scorer, of_numbers};
 use crate::model::batches::{Batch, Receiver, Totals, run};
 use crate::model::scores::ClassScores;
-use crate::model::{Evaluation, InputRows, Model, check_finite, numbers, rows_at_once, target_of, write_parameters};
+use crate::model::{
+    Evaluation, InputRows, Model, check_finite, class_of, numbers, points, rows_at_once, target_of, write_parameters,
+};
 use crate::plan::Plan;
 
 /// Largest number of classes for which every evaluation includes the metrics of the ranking, `roc_auc` and `pr_auc`.
@@ -128,14 +131,15 @@ pub(crate) enum Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Returns the metrics to compute from predictions of a kind, for a number of classes, and perhaps with weights.
+    /// Returns the metrics to compute from predictions of a kind, for a number of classes. `uncounted` is true if the
+    /// device does not count correct predictions.
     ///
     /// # Errors
     /// One of the metrics needs predictions of another kind.
-    fn metrics(self, kind: Option<Needs>, class_count: usize, weighted: bool) -> Result<Vec<Metric>> {
+    fn metrics(self, kind: Option<Needs>, class_count: usize, uncounted: bool) -> Result<Vec<Metric>> {
         let suits = |metric: &Metric| kind.is_some_and(|kind| metric.suits(kind));
         let is_small = |metric: &Metric| class_count <= MOST_RANKED_CLASSES || !metric.is_of_ranking();
-        let has_always = weighted || matches!(kind, Some(Needs::Numbers | Needs::Labels));
+        let has_always = uncounted || matches!(kind, Some(Needs::Numbers | Needs::Labels));
         let is_always = |metric: &Metric| has_always && ALWAYS.contains(&metric.name());
         let metrics = match self {
             Self::All => return Ok(Metric::all().filter(suits).filter(is_small).collect()),
@@ -176,11 +180,11 @@ pub(crate) fn evaluate(
     let subject = Subject { data, loss, scaling, target, columns };
     let (kind, class_scores) = subject.kind();
     let metrics =
-        wanted.metrics(kind, class_scores.map_or(0, |scores| scores.class_count(columns)), data.weights().is_some())?;
+        wanted.metrics(kind, class_scores.map_or(0, |scores| scores.class_count(columns)), !subject.is_counted())?;
     let mut scorer = subject.scorer(kind, class_scores, &metrics)?;
     let mut add = |batch: &Batch<'_>, outputs: &[f32]| scorer.add(data, batch, outputs);
     let receiver: Option<&mut Receiver<'_>> = if metrics.is_empty() { None } else { Some(&mut add) };
-    let totals = run(executor, input, target, class_scores.is_some() && data.weights().is_none(), receiver)?;
+    let totals = run(executor, input, target, class_scores.is_some() && subject.is_counted(), receiver)?;
     let (loss, values) = subject.finish(&totals, scorer, &metrics);
     let mut values = wanted.named(&metrics, values)?;
     values.extend(totals.correct.map(|correct| ("accuracy".into(), correct as f64 / data.len() as f64)));
@@ -199,6 +203,12 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Returns `true` if the device counts correct predictions: without weights, and if a target is not a row of
+    /// probabilities.
+    fn is_counted(&self) -> bool {
+        self.data.weights().is_none() && self.loss.function().range != Range::Distribution
+    }
+
     /// Returns the kind of predictions, and the meaning of scores if a row belongs to one class. Both are `None` for
     /// classes and labels if a target lies between 0 and 1.
     fn kind(&self) -> (Option<Needs>, Option<ClassScores>) {
@@ -206,7 +216,7 @@ impl Subject<'_> {
         let exact = is_class || self.target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
         let scores = ClassScores::of(self.loss, self.columns).filter(|_| exact);
         let kind = match self.loss.task(self.columns) {
-            Task::Regression => Some(Needs::Numbers),
+            Task::Regression => (self.loss.function().output != Meaning::Direction).then_some(Needs::Numbers),
             Task::MultiLabel => exact.then_some(Needs::Labels),
             Task::Binary | Task::MultiClass => scores.map(ClassScores::kind),
         };
@@ -216,7 +226,7 @@ impl Subject<'_> {
     fn scorer(&self, kind: Option<Needs>, scores: Option<ClassScores>, metrics: &[Metric]) -> Result<OutputScorer> {
         Ok(match scores {
             Some(scores) => {
-                let scorer = ClassScorer::new(scores, metrics, self.columns, self.data.len())?;
+                let scorer = ClassScorer::new(self.loss, scores, metrics, self.columns, self.data.len())?;
                 OutputScorer::Classes(Box::new(scorer))
             }
             None => OutputScorer::Kept { are_labels: kind == Some(Needs::Labels), outputs: Vec::new() },
@@ -241,7 +251,9 @@ impl Subject<'_> {
                 let outputs = numbers(self.loss, self.scaling, self.columns, &outputs);
                 let targets = self.data.target_values().unwrap_or_default();
                 let raw = self.scaling.and_then(|scaling| raw_loss(self.loss, scaling, &outputs, targets, weights));
-                (raw.unwrap_or(mean), of_numbers(metrics, targets, &outputs, self.columns, weights))
+                let columns = self.loss.target_columns(self.columns);
+                let points = points(self.loss, outputs);
+                (raw.unwrap_or(mean), of_numbers(metrics, targets, &points, columns, weights))
             }
         }
     }
@@ -276,6 +288,9 @@ fn raw_loss(
     targets: &[f64],
     weights: Option<&[f64]>,
 ) -> Option<f64> {
+    if loss.function().output == Meaning::Quantiles {
+        return raw_quantile_loss(loss, scaling.columns(), outputs, targets, weights);
+    }
     let (power, element) = (loss.unit_power()?, loss.function().element()?);
     let parameters = loss.parameters().map(f64::from);
     let (columns, rows) = (scaling.columns(), targets.len() / scaling.columns());
@@ -292,8 +307,31 @@ fn raw_loss(
     Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
 
+/// Returns the mean loss of quantiles in the unit of the targets. They have no parameter that is a distance, so nothing is
+/// divided.
+fn raw_quantile_loss(
+    loss: Loss,
+    columns: usize,
+    outputs: &[f64],
+    targets: &[f64],
+    weights: Option<&[f64]>,
+) -> Option<f64> {
+    let (function, each) = (loss.function().row()?, loss.outputs_per_target());
+    let mut derivatives = vec![0.0; columns * each];
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (row, (outputs, targets)) in outputs.chunks(columns * each).zip(targets.chunks(columns)).enumerate() {
+        let (meaning, parameters) = (loss.function().output, loss.parameters().map(f64::from));
+        let weight = weights.map_or(1.0, |weights| weights[row]);
+        let row = Row { meaning, parameters, outputs, targets: RowTargets::Numbers(targets) };
+        sum += weight * (function.double)(&row, &mut derivatives);
+        total += weight;
+    }
+    Some(sum / total)
+}
+
 /// Running computation of the metrics of a classification, from outputs of a network.
 struct ClassScorer {
+    loss: Loss,
     scores: ClassScores,
     scorer: Scorer,
     columns: usize,
@@ -301,10 +339,10 @@ struct ClassScorer {
 }
 
 impl ClassScorer {
-    fn new(scores: ClassScores, metrics: &[Metric], columns: usize, rows: usize) -> Result<Self> {
+    fn new(loss: Loss, scores: ClassScores, metrics: &[Metric], columns: usize, rows: usize) -> Result<Self> {
         let class_count = scores.class_count(columns);
         let scorer = Scorer::new(metrics, class_count, rows)?;
-        Ok(Self { scores, scorer, columns, row: room("scores", class_count)? })
+        Ok(Self { loss, scores, scorer, columns, row: room("scores", class_count)? })
     }
 
     /// Adds the outputs of a batch.
@@ -314,8 +352,10 @@ impl ClassScorer {
     fn add(&mut self, data: &Dataset, batch: &Batch<'_>, outputs: &[f32]) -> Result<()> {
         let place = format!("evaluation on data set `{}`", data.name());
         check_finite(&place, batch.first, self.columns, outputs.iter().copied())?;
-        for (row, (word, outputs)) in (batch.first..).zip(batch.target.iter().zip(outputs.chunks(self.columns))) {
-            let class = if self.scores == ClassScores::Softmax { *word } else { f32::from_bits(*word) as u32 };
+        let targets = batch.target.chunks(batch.target.len() / batch.rows);
+        for (row, (words, outputs)) in (batch.first..).zip(targets.zip(outputs.chunks(self.columns))) {
+            // All targets are classes, or 0 and 1: see `Subject::kind`.
+            let class = class_of(self.loss, words).unwrap_or_default();
             self.scores.replace(&mut self.row, outputs);
             let weight = data.weights().map_or(1.0, |weights| weights[row].into());
             self.scorer.add(class, &self.row, weight);

@@ -22,8 +22,8 @@ pub use rows::Labels;
 
 pub(crate) use evaluate::{Wanted, evaluate};
 pub(crate) use file::version;
-pub(crate) use output::{check_finite, classes, numbers, probabilities};
-pub(crate) use rows::{InputRows, target_of, target_words};
+pub(crate) use output::{check_finite, classes, numbers, points, probabilities};
+pub(crate) use rows::{InputRows, class_of, target_of, target_words};
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -163,8 +163,8 @@ impl Metadata {
             }
         }
         if let Some(scaling) = &self.target_scaling {
-            if scaling.columns() != outputs {
-                return Err(wrong("scaled targets", scaling.columns(), outputs));
+            if scaling.columns() != self.loss.target_columns(outputs) {
+                return Err(wrong("scaled targets", scaling.columns(), self.loss.target_columns(outputs)));
             }
             if let Some(limit) = scaling.limit() {
                 return Err(Error::value("model", "the limit of scaled targets", limit, "not set"));

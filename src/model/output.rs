@@ -49,9 +49,10 @@ pub(crate) fn probabilities(
 /// Converts finite outputs of shape [rows, columns] in place into probabilities; outputs of a regression do not change.
 fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss.function().output {
-        Meaning::Number { .. } | Meaning::LogRate => {}
+        Meaning::Number { .. } | Meaning::LogRate | Meaning::Normal | Meaning::Quantiles | Meaning::Direction => {}
         Meaning::Logit => apply(Activation::sigmoid(), outputs),
         Meaning::Score => apply(Activation::step(), outputs),
+        Meaning::ClassScore => outputs.chunks_mut(columns).for_each(one_hot),
         Meaning::ClassLogits => outputs.chunks_mut(columns).for_each(softmax),
     }
 }
@@ -154,7 +155,13 @@ impl Metadata {
         match self.loss.function().output {
             Meaning::Logit => outputs.iter_mut().for_each(|z| *z = log_sigmoid((*z).into()) as f32),
             Meaning::ClassLogits => outputs.chunks_mut(columns).for_each(log_softmax),
-            Meaning::Number { .. } | Meaning::LogRate | Meaning::Score => {
+            Meaning::Number { .. }
+            | Meaning::LogRate
+            | Meaning::Score
+            | Meaning::ClassScore
+            | Meaning::Normal
+            | Meaning::Quantiles
+            | Meaning::Direction => {
                 let problem = format!("{} gives no probabilities", self.loss);
                 let remedy = "train with softmax_cross_entropy or binary_cross_entropy";
                 return Err(Error::conflict("log-probabilities", problem, remedy));
@@ -163,7 +170,8 @@ impl Metadata {
         Ok(())
     }
 
-    /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64.
+    /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64. Of
+    /// [`Loss::gaussian_nll`], numbers are the mean and the standard deviation of each target.
     /// Unlike [`Model::predict`](super::Model::predict) it does not round to f32, which matters for targets such as
     /// 3·10⁹ ± 100.
     ///
@@ -212,13 +220,39 @@ pub(crate) fn numbers(loss: Loss, scaling: Option<&Standardization>, columns: us
     outputs.iter().enumerate().map(|(at, output)| number(loss, scaling, at % columns, *output)).collect()
 }
 
+/// Variance that [`Loss::gaussian_nll`] adds, as its declaration states.
+const ADDED_VARIANCE: f64 = 1e-6;
+
 fn number(loss: Loss, scaling: Option<&Standardization>, column: usize, output: f32) -> f64 {
+    let (target, place) = (column / loss.outputs_per_target(), column % loss.outputs_per_target());
     match loss.function().output {
         Meaning::LogRate => f64::from(output).exp(),
-        Meaning::Number { .. } | Meaning::Logit | Meaning::Score | Meaning::ClassLogits => {
-            scaling.map_or(output.into(), |scaling| scaling.undone_value(column, output))
+        Meaning::Normal if place == 1 => {
+            let deviation = (f64::from(output).exp() + ADDED_VARIANCE).sqrt();
+            scaling.map_or(deviation, |scaling| deviation * scaling.scale()[target])
         }
+        Meaning::Number { .. }
+        | Meaning::Logit
+        | Meaning::Score
+        | Meaning::ClassLogits
+        | Meaning::ClassScore
+        | Meaning::Normal
+        | Meaning::Quantiles
+        | Meaning::Direction => scaling.map_or(output.into(), |scaling| scaling.undone_value(target, output)),
     }
+}
+
+/// Returns the numbers that predict the targets best, from all numbers of a regression: means of normal distributions,
+/// and quantiles whose level is closest to 0.5.
+pub(crate) fn points(loss: Loss, numbers: Vec<f64>) -> Vec<f64> {
+    let each = loss.outputs_per_target();
+    if each == 1 { numbers } else { numbers.into_iter().skip(loss.point_output()).step_by(each).collect() }
+}
+
+/// Replaces a row by 1 at its largest number, the first of several equal ones, and 0 elsewhere.
+fn one_hot(row: &mut [f32]) {
+    let class = Rule::Largest.class(row) as usize;
+    row.iter_mut().enumerate().for_each(|(c, score)| *score = f32::from(u8::from(c == class)));
 }
 
 fn apply(function: Activation, outputs: &mut [f32]) {

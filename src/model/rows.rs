@@ -1,8 +1,9 @@
 //! Converts data sets and targets into the format that kernels read.
 
-use std::ops::Range;
+use std::ops;
 
 use crate::data::{Dataset, Standardization, Targets};
+use crate::elementwise::Range;
 use crate::error::{Error, Result, collected, copied};
 use crate::loss::{Loss, TargetKind, Task};
 use crate::model::check_inputs;
@@ -93,7 +94,7 @@ impl<'a> InputRows<'a> {
     ///
     /// # Errors
     /// A scaled value is too large for an f32.
-    pub(crate) fn get(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+    pub(crate) fn get(&self, rows: ops::Range<usize>) -> Result<Vec<f32>> {
         let first = rows.start;
         let scaled = self.data.scaled_rows(rows, self.preprocessing)?;
         check_inputs(&scaled, self.data.inputs(), first)?;
@@ -154,10 +155,10 @@ pub(crate) fn target_of(
 
 /// Checks the targets of `rows` rows against the network and the loss function, and returns them as 32-bit words.
 pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, rows: usize) -> Result<Vec<u32>> {
-    let outputs = network.outputs();
+    let (outputs, columns) = (network.outputs(), loss.target_columns(network.outputs()));
     let (found, wanted) = match target {
         Labels::Classes(classes) => (classes.len(), rows),
-        Labels::Numbers(numbers) => (numbers.len(), rows * outputs),
+        Labels::Numbers(numbers) => (numbers.len(), rows * columns),
     };
     match (loss.target_kind(), target) {
         (TargetKind::Class, Labels::Numbers(_)) => Err(Error::conflict(
@@ -176,7 +177,10 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
             found,
             wanted_what: format!("{rows} rows need"),
             wanted,
-            remedy: "give one class per row, or one number per output of each row".into(),
+            remedy: match loss.outputs_per_target() {
+                1 => "give one class per row, or one number per output of each row".into(),
+                each => format!("give one number per {each} outputs of each row, which {loss} has for each target"),
+            },
         }),
         (_, Labels::Classes(classes)) => match classes.iter().position(|class| *class as usize >= outputs) {
             None => copied("targets", classes),
@@ -188,16 +192,40 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
             )),
         },
         (_, Labels::Numbers(numbers)) => {
-            match numbers.iter().position(|number| !loss.function().range.contains(*number)) {
-                // -0 becomes 0, since predictions and targets are compared as words.
-                None => collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits())),
-                Some(at) => Err(Error::value(
-                    format!("targets, row {}, output {}", at / outputs, at % outputs),
-                    "target",
-                    numbers[at],
-                    loss.function().range.text(),
-                )),
-            }
+            check_numbers(loss, columns, numbers)?;
+            // -0 becomes 0, since predictions and targets are compared as words.
+            collected("targets", numbers.len(), numbers.iter().map(|number| (number + 0.0).to_bits()))
         }
+    }
+}
+
+/// Largest difference from 1 of the sum of a row of probabilities, which may be rounded to two decimals.
+const ROUNDED_SUM: f64 = 0.01;
+
+/// Checks that targets, of shape [rows, columns], are in the range of the loss function, and that a row of probabilities
+/// sums to 1.
+fn check_numbers(loss: Loss, columns: usize, numbers: &[f32]) -> Result<()> {
+    let range = loss.function().range;
+    if let Some(at) = numbers.iter().position(|number| !range.contains(*number)) {
+        let place = format!("targets, row {}, output {}", at / columns, at % columns);
+        return Err(Error::value(place, "target", numbers[at], range.text()));
+    }
+    let sums = || numbers.chunks(columns).map(|row| row.iter().map(|number| f64::from(*number)).sum::<f64>());
+    let is_wrong = |sum: &f64| range == Range::Distribution && (sum - 1.0).abs() > ROUNDED_SUM;
+    match sums().enumerate().find(|(_, sum)| is_wrong(sum)) {
+        None => Ok(()),
+        Some((row, sum)) => Err(Error::value(format!("targets, row {row}"), "sum of probabilities", sum, "1")),
+    }
+}
+
+/// Returns the class of a row, given its targets as kernels read them. `None` if they are numbers other than 0 and 1.
+pub(crate) fn class_of(loss: Loss, words: &[u32]) -> Option<u32> {
+    let is = |number: f32| move |word: &u32| f32::from_bits(*word) == number;
+    match (loss.function().range, words) {
+        (Range::Class, [class]) => Some(*class),
+        (Range::Distribution, row) => row.iter().position(is(1.0)).map(|class| class as u32),
+        (_, [word]) if is(0.0)(word) => Some(0),
+        (_, [word]) if is(1.0)(word) => Some(1),
+        (_, _) => None,
     }
 }

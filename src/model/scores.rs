@@ -13,6 +13,8 @@ pub(crate) enum ClassScores {
     Sigmoid,
     /// Score of class 1 of two classes, without a probability.
     Score,
+    /// Scores, one per class, without probabilities.
+    Scores,
 }
 
 impl ClassScores {
@@ -22,18 +24,27 @@ impl ClassScores {
             Meaning::ClassLogits => Some(Self::Softmax),
             Meaning::Logit => (columns == 1).then_some(Self::Sigmoid),
             Meaning::Score => (columns == 1).then_some(Self::Score),
-            Meaning::Number { .. } | Meaning::LogRate => None,
+            Meaning::ClassScore => Some(Self::Scores),
+            Meaning::Number { .. } | Meaning::LogRate | Meaning::Normal | Meaning::Quantiles | Meaning::Direction => {
+                None
+            }
         }
     }
 
     /// Returns the kind of predictions that outputs give.
     pub(crate) fn kind(self) -> Needs {
-        if self == Self::Score { Needs::Scores } else { Needs::Probabilities }
+        match self {
+            Self::Score | Self::Scores => Needs::Scores,
+            Self::Softmax | Self::Sigmoid => Needs::Probabilities,
+        }
     }
 
     /// Returns the number of classes of `columns` outputs.
     pub(crate) fn class_count(self, columns: usize) -> usize {
-        if self == Self::Softmax { columns } else { 2 }
+        match self {
+            Self::Softmax | Self::Scores => columns,
+            Self::Sigmoid | Self::Score => 2,
+        }
     }
 
     /// Fills `scores` with one score per class, from the outputs of a row, which must be finite.
@@ -50,6 +61,7 @@ impl ClassScores {
             // Both probabilities are accurate near 0.
             Self::Sigmoid => scores.splice(.., sigmoids(scores[0])).for_each(drop),
             Self::Score => scores.insert(0, -scores[0]),
+            Self::Scores => {}
         }
     }
 }

@@ -435,7 +435,8 @@ impl Builder {
         }
         self.schedule.check()?;
         check_columns("preprocessing", self.preprocessing.as_ref(), "input", self.network.inputs())?;
-        check_columns("target scaling", self.target_scaling.as_ref(), "output", self.network.outputs())?;
+        let target_columns = loss.target_columns(self.network.outputs());
+        check_columns("target scaling", self.target_scaling.as_ref(), "target", target_columns)?;
         let device = &if self.profile { device.clone().timed()? } else { device.clone() };
         // Checked here, before the sizes of the network's layers are used.
         self.network.check()?;

@@ -310,7 +310,8 @@ impl Trainer {
     pub(super) fn fit_target_scaling(&mut self, data: &Dataset) -> Result<()> {
         if self.scale_targets && self.target_scaling.is_none() && data.target_values().is_some() {
             let scaling = Standardization::fit_targets(data)?;
-            check_columns("target scaling", Some(&scaling), "output", self.spec.network.outputs())?;
+            let target_columns = self.spec.loss.target_columns(self.spec.network.outputs());
+            check_columns("target scaling", Some(&scaling), "target", target_columns)?;
             self.target_scaling = Some(scaling);
         }
         Ok(())

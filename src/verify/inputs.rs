@@ -71,8 +71,8 @@ fn target(random: &mut Philox, spec: &TrainingSpec, numbers: Numbers) -> u32 {
         Range::Any => numbers.draw(random, 1.0),
         Range::NotNegative => numbers.draw(random, 1.0).abs(),
         // 0, 1, and numbers between them.
-        Range::Unit if word >= 2 && numbers == Numbers::Real => random.uniform() as f32,
-        Range::Unit | Range::Bit | Range::Class => (word % 2) as f32,
+        Range::Unit | Range::Distribution if word >= 2 && numbers == Numbers::Real => random.uniform() as f32,
+        Range::Unit | Range::Distribution | Range::Bit | Range::Class => (word % 2) as f32,
     };
     number.to_bits()
 }

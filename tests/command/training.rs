@@ -237,6 +237,41 @@ fn a_loss_for_numbers_reads_whole_numbers_as_numbers() {
     assert!(message.contains("column `y`") && message.contains("`a`"), "{message}");
 }
 
+/// A normal distribution has a mean and a standard deviation, quantiles have a column each.
+#[test]
+fn a_loss_with_several_outputs_per_target_has_several_columns_of_predictions() {
+    let folder = Folder::new();
+    let row = |x: u32| format!("{x},{}\n", 1000 + 7 * x + 40 * (x % 5));
+    folder.write("house.csv", format!("area,price\n{}", (0..100).map(row).collect::<String>()));
+    for (loss, outputs, columns) in [
+        ("gaussian_nll", 2, "predicted_price,standard_deviation_price"),
+        ("quantiles(0.1,0.5,0.9)", 3, "quantile_0.1_price,quantile_0.5_price,quantile_0.9_price"),
+    ] {
+        let options = ["--loss", loss, "--epochs", "60", "--hidden", "16 tanh", "--force"];
+        let events = folder.events(&[&["train", "house.csv"][..], &options].concat());
+        assert_eq!(events[0]["outputs"], outputs, "{loss}");
+        let summary = &events[events.len() - 1];
+        assert!(summary["r2"].as_f64().is_some_and(|r2| r2 > 0.8), "{loss}: {summary}");
+        let predictions = folder.succeed(&["predict", "house.safetensors", "house.csv"]);
+        let mut lines = predictions.lines();
+        assert_eq!(lines.next(), Some(columns));
+        for line in lines {
+            let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().expect("a number")).collect();
+            assert_eq!(cells.len(), outputs, "{loss}: {line}");
+            assert!(cells[0] > 900.0 && cells[0] < 2000.0, "{loss}: {line}");
+            assert!(loss != "gaussian_nll" || (10.0..300.0).contains(&cells[1]), "{line}");
+        }
+        let found = &folder.events(&["evaluate", "house.safetensors", "house.csv"])[0];
+        assert!(found["r2"].as_f64().is_some_and(|r2| r2 > 0.8), "{loss}: {found}");
+    }
+    let events = folder.events(&["train", "iris", "--loss", "multi_margin", "--epochs", "20"]);
+    assert!(events[events.len() - 1]["accuracy"].as_f64().is_some_and(|accuracy| accuracy > 0.8));
+    let message = folder.fail(&["train", "house.csv", "--loss", "quantiles(0.5,0.1)"]);
+    assert!(message.contains("above 0.5"), "{message}");
+    let message = folder.fail(&["train", "iris", "--loss", "soft_cross_entropy", "--force"]);
+    assert!(message.contains("needs numbers") && message.contains("softmax_cross_entropy"), "{message}");
+}
+
 /// Rows of weight 0 have a target that no other row has.
 #[test]
 fn a_column_of_weights_is_no_input_and_weighs_training_and_evaluation() {

@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use wgrad::elementwise::numbers::{Dual, Rounded};
+use wgrad::elementwise::{Meaning, Row, Targets};
 use wgrad::rng::{Stream, key, philox};
 use wgrad::{Activation, Dense, Layer, Loss, Network};
 
@@ -578,6 +579,11 @@ impl Oracle<'_> {
     fn judge(&self, output: &[Value], batch: &Batch, kinks: &mut Kinks) -> (Value, Vec<Value>) {
         let columns = output.len() / batch.rows;
         let (losses, gradients) = match &batch.target {
+            _ if self.loss.function().row().is_some() => {
+                let rows = output.chunks(columns).enumerate().map(|(r, row)| self.row(row, &batch.target, r, kinks));
+                let (losses, gradients): (Vec<_>, Vec<_>) = rows.unzip();
+                (losses, gradients.concat())
+            }
             Labels::Classes(classes) => self.softmax_cross_entropy(output, classes, columns),
             Labels::Numbers(targets) => {
                 let pairs = output.iter().zip(targets).map(|(z, t)| self.element(*z, f64::from(*t), kinks));
@@ -611,6 +617,84 @@ impl Oracle<'_> {
         (loss, Value { value: at(1, z.value), error: carried(|z| at(1, z), z) + own(1) })
     }
 
+    /// Loss of a whole row and its derivatives. An error of an output changes each by what the declared formula changes at
+    /// both ends of the error; the second order is that of the sum of all errors.
+    fn row(&self, outputs: &[Value], targets: &Labels, r: usize, kinks: &mut Kinks) -> (Value, Vec<Value>) {
+        let function = self.loss.function();
+        let row = function.row().expect("a loss of whole rows");
+        let each = self.loss.target_columns(outputs.len());
+        let numbers: Vec<f64> = match targets {
+            Labels::Classes(_) => Vec::new(),
+            Labels::Numbers(numbers) => numbers[r * each..(r + 1) * each].iter().map(|t| f64::from(*t)).collect(),
+        };
+        let class = if let Labels::Classes(classes) = targets { Some(classes[r] as usize) } else { None };
+        self.row_kinks(outputs, &numbers, class, kinks);
+        let parameters = self.loss.parameters();
+        let at = |outputs: &[f64]| {
+            let targets = class.map_or(Targets::Numbers(&numbers[..]), Targets::Class);
+            let parameters = parameters.map(f64::from);
+            let mut gradient = vec![0.0; outputs.len()];
+            let loss = (row.double)(&Row { meaning: function.output, parameters, outputs, targets }, &mut gradient);
+            gradient.push(loss);
+            gradient
+        };
+        let values: Vec<f64> = outputs.iter().map(|z| z.value).collect();
+        let center = at(&values);
+        let mut errors = self.row_roundings(&values, &numbers, class);
+        let total: f64 = outputs.iter().map(|z| z.error).sum();
+        for (c, z) in outputs.iter().enumerate() {
+            let ends = [z.error, -z.error].map(|error| {
+                let mut moved = values.clone();
+                moved[c] += error;
+                at(&moved)
+            });
+            for (i, error) in errors.iter_mut().enumerate() {
+                *error += ends.iter().map(|end| (end[i] - center[i]).abs()).fold(0.0, f64::max);
+            }
+        }
+        let value = |(value, error): (&f64, &f64)| Value { value: *value, error: error + total * total };
+        let mut found: Vec<Value> = center.iter().zip(&errors).map(value).collect();
+        let loss = found.pop().expect("the loss is last");
+        (loss, found)
+    }
+
+    /// Roundings of the derivatives, and of the loss of a row, from its declaration.
+    fn row_roundings(&self, outputs: &[f64], numbers: &[f64], class: Option<usize>) -> Vec<f64> {
+        let function = self.loss.function();
+        let exact = |numbers: &[f64]| numbers.iter().map(|number| Rounded::exact(*number)).collect::<Vec<_>>();
+        let (outputs, numbers) = (exact(outputs), exact(numbers));
+        let targets = class.map_or(Targets::Numbers(&numbers[..]), Targets::Class);
+        let parameters = self.loss.parameters().map(Rounded::exact_f32);
+        let mut found = outputs.clone();
+        let row = Row { meaning: function.output, parameters, outputs: &outputs, targets };
+        let loss = (function.row().expect("a loss of whole rows").rounded)(&row, &mut found);
+        found.push(loss);
+        found.into_iter().map(|number| number.error() * self.unit / SINGLE).collect()
+    }
+
+    /// Kinks of a loss of a row: errors of 0 of quantiles, and scores that the margin divides. The cosine has none, but
+    /// its derivatives grow with the inverse of the length of the outputs, which has to be at least 1/4.
+    fn row_kinks(&self, outputs: &[Value], numbers: &[f64], class: Option<usize>, kinks: &mut Kinks) {
+        let [margin, ..] = self.loss.parameters().map(f64::from);
+        if self.loss.function().output == Meaning::Direction {
+            let length = outputs.iter().map(|z| z.value * z.value).sum::<f64>().sqrt();
+            kinks.margin = kinks.margin.min(length - 0.25);
+        }
+        for (c, z) in outputs.iter().enumerate() {
+            match (self.loss.function().output, class) {
+                (Meaning::Quantiles, _) => {
+                    let t = numbers[c / self.loss.outputs_per_target()];
+                    kinks.above(Value { value: z.value - t, ..*z });
+                }
+                (Meaning::ClassScore, Some(class)) if c != class => {
+                    let own = outputs[class];
+                    kinks.above(Value { value: z.value - own.value + margin, error: z.error + own.error });
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// ln Σⱼ eᶻʲ − z_t per row, and softmax(z) − [c = t]. An evaluation may subtract the largest logit first.
     fn softmax_cross_entropy(&self, output: &[Value], classes: &[u32], n: usize) -> (Vec<Value>, Vec<Value>) {
         let (mut losses, mut gradients) = (Vec::new(), Vec::new());
@@ -630,7 +714,7 @@ impl Oracle<'_> {
                 error: 2.0 * carried + sum + 8.0 * self.unit * size,
             });
             // Label smoothing adds ε·(z_t − mean z), a sum of n terms, and ε·([c = t] − 1/n).
-            let [epsilon, _] = self.loss.parameters().map(f64::from);
+            let [epsilon, ..] = self.loss.parameters().map(f64::from);
             if epsilon > 0.0 {
                 let terms = logits
                     .iter()

@@ -94,6 +94,7 @@ impl Case {
             Range::NotNegative => unit,
             Range::Unit if step % 2 == 1 => unit,
             Range::Unit | Range::Bit | Range::Class => f64::from(unit >= 0.5),
+            Range::Distribution => panic!("no case has rows of probabilities"),
         };
         let targets: Vec<f32> = self.units(stream + 1, rows * self.outputs).map(|unit| number(unit) as f32).collect();
         Ok(trainer.step(&inputs, &targets)?.value()?.into())

@@ -66,7 +66,22 @@ impl Source {
             // Targets of 0, of 1 and in between.
             Range::Unit if word >= 2 && self.1 == Numbers::Real => self.0.uniform() as f32,
             Range::Unit | Range::Bit | Range::Class => (word % 2) as f32,
+            Range::Distribution => panic!("a row of probabilities is drawn as a whole"),
         }
+    }
+
+    /// Draws the targets of a row.
+    fn targets(&mut self, loss: Loss, columns: usize) -> Vec<f32> {
+        if loss.function().range != Range::Distribution {
+            return (0..columns).map(|_| self.target(loss)).collect();
+        }
+        // Two probabilities, so that their sum is exactly 1; of whole numbers one.
+        let share = if self.1 == Numbers::Real { 0.75 } else { 1.0 };
+        let [one, other] = [0, 1].map(|_| self.0.below(columns as u32) as usize);
+        let mut row = vec![0.0; columns];
+        row[one] += share;
+        row[other] += 1.0 - share;
+        row
     }
 }
 
@@ -90,7 +105,10 @@ pub fn batch(network: &Network, loss: Loss, rows: usize, seed: u64, index: u32, 
     let input = (0..rows * network.inputs()).map(|_| source.draw(1.5)).collect();
     let target = match loss.target_kind() {
         TargetKind::Class => Labels::Classes((0..rows).map(|_| source.0.below(network.outputs() as u32)).collect()),
-        TargetKind::Numbers => Labels::Numbers((0..rows * network.outputs()).map(|_| source.target(loss)).collect()),
+        TargetKind::Numbers => {
+            let columns = loss.target_columns(network.outputs());
+            Labels::Numbers((0..rows).flat_map(|_| source.targets(loss, columns)).collect())
+        }
     };
     Batch { rows, input, target }
 }

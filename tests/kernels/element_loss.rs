@@ -23,7 +23,7 @@ fn fills(loss: Loss) -> &'static [(Fill, f64)] {
         Range::NotNegative => &[(Fill::Positive(3.0), 3.0)],
         Range::Unit => &[(Fill::Bit, 5.0), (Fill::Between(0.0, 1.0), 5.0)],
         Range::Bit => &[(Fill::Bit, 3.0)],
-        Range::Class => panic!("{loss} has no loss per element"),
+        Range::Class | Range::Distribution => panic!("{loss} has no loss per element"),
     }
 }
 

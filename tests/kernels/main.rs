@@ -58,6 +58,7 @@ mod square_sum;
 mod update;
 mod vector_sum;
 mod weigh_rows;
+mod whole_row_loss;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -66,7 +67,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 43] = [
+pub const STEMS: [Stem; 44] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -108,6 +109,7 @@ pub const STEMS: [Stem; 43] = [
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
     ("weigh_rows", weigh_rows::cases),
+    ("whole_row_loss", whole_row_loss::cases),
     ("update", update::cases),
     ("vector_sum", vector_sum::cases),
 ];

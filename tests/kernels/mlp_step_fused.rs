@@ -113,7 +113,7 @@ fn case(
         Range::Any => (outputs, Fill::Real(1.0)),
         Range::NotNegative => (outputs, Fill::Positive(1.0)),
         Range::Class => (1, Fill::Below(outputs as u32)),
-        Range::Unit | Range::Bit => (outputs, Fill::Bit),
+        Range::Unit | Range::Distribution | Range::Bit => (outputs, Fill::Bit),
     };
     let targets = case.batch("targets", Shape::new(*rows, columns), fill);
     let [partial, row_loss, trace] = mlp_step_fused::written(&params);

@@ -86,7 +86,7 @@ fn formula(z: &[f64], t: usize) -> (f64, Vec<f64>) {
 
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (output, target, n) = (seen.numbers(0), seen.words(1), seen.shape(0).columns);
-    let [epsilon, _] = seen.params::<row_loss::Params>().loss().parameters().map(f64::from);
+    let [epsilon, ..] = seen.params::<row_loss::Params>().loss().parameters().map(f64::from);
     let scale = f64::from(seen.step().loss_scale);
     let (mut losses, mut grads) = (Vec::new(), Vec::new());
     for (r, row) in output[..seen.live(0)].chunks(n).enumerate() {

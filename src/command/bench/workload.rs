@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use wgrad::TrainingSpec;
+use wgrad::elementwise::Range;
 use wgrad::loss::TargetKind;
 use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
@@ -88,7 +89,8 @@ impl Workload {
     /// Returns random rows that fit the network and the loss.
     pub fn data(&self) -> Result<Dataset> {
         let (inputs, outputs) = (self.network.inputs(), self.network.outputs());
-        let columns = inputs + if self.loss.target_kind() == TargetKind::Class { 1 } else { outputs };
+        let targets = self.loss.target_columns(outputs);
+        let columns = inputs + targets;
         let rows = self.batch * (MOST_BYTES / (4 * columns * self.batch)).clamp(2, STEPS);
         let mut random = Philox::new(0, Stream::Data, 0);
         let mut signed = |_| (2.0 * random.uniform() - 1.0) as f32;
@@ -100,8 +102,13 @@ impl Workload {
                 Dataset::classes(self.name, inputs, &input, &classes, names)
             }
             TargetKind::Numbers => {
-                let values: Vec<f32> = (0..rows * outputs).map(|_| random.below(2) as f32).collect();
-                Dataset::numbers(self.name, inputs, &input, outputs, &values)
+                // One 1 per row for losses of probabilities, else a 0 or 1 per target.
+                let is_row = self.loss.function().range == Range::Distribution;
+                let ones = (0..rows).map(|_| random.below(targets as u32) as usize).collect::<Vec<_>>();
+                let one = |at: usize| u32::from(ones[at / targets] == at % targets);
+                let value = |at: usize| (if is_row { one(at) } else { random.below(2) }) as f32;
+                let values: Vec<f32> = (0..rows * targets).map(value).collect();
+                Dataset::numbers(self.name, inputs, &input, targets, &values)
             }
         }
     }

@@ -79,12 +79,12 @@ impl Curves {
         let name = self.loss.name().replace('_', " ");
         let target = self.target.as_deref().unwrap_or("target");
         let unit = match self.loss.function().output {
-            Meaning::Number { power: 0 } => "".into(),
-            Meaning::Number { power: 1 } => target.into(),
+            Meaning::Number { power: 0 } | Meaning::Direction => "".into(),
+            Meaning::Number { power: 1 } | Meaning::Quantiles => target.into(),
             Meaning::Number { power: 2 } => format!("{target}²"),
             Meaning::Number { power } => format!("{target}^{power}"),
-            Meaning::LogRate | Meaning::Logit | Meaning::ClassLogits => "nats".into(),
-            Meaning::Score => "of the outputs".into(),
+            Meaning::LogRate | Meaning::Logit | Meaning::ClassLogits | Meaning::Normal => "nats".into(),
+            Meaning::Score | Meaning::ClassScore => "of the outputs".into(),
         };
         let notes: Vec<&str> = [&unit[..], if logarithmic { "logarithmic" } else { "" }]
             .into_iter()

@@ -1,6 +1,6 @@
 //! Dual numbers: forward-mode automatic differentiation in f64.
 
-use super::operator;
+use super::{RowNumber, operator};
 
 /// A number and its derivative.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,21 @@ impl std::ops::Neg for Dual {
 
     fn neg(self) -> Self {
         Self { value: -self.value, slope: -self.slope }
+    }
+}
+
+impl RowNumber for Dual {
+    fn whole(number: usize) -> Self {
+        (number as f64).into()
+    }
+
+    fn largest(numbers: impl Iterator<Item = Self>) -> Self {
+        let start = Self::from(f64::NEG_INFINITY);
+        numbers.fold(start, |most, number| if number.value <= most.value { most } else { number })
+    }
+
+    fn sum(numbers: impl Iterator<Item = Self>) -> Self {
+        numbers.fold(0.0.into(), |sum, number| sum + number)
     }
 }
 

@@ -74,6 +74,40 @@ plain! {
     double, f64
 }
 
+/// Number of which maxima and sums over the columns of a row are computed.
+pub trait RowNumber: Copy {
+    /// Creates a whole number.
+    fn whole(number: usize) -> Self;
+
+    /// Returns the largest of numbers, or a NaN among them.
+    fn largest(numbers: impl Iterator<Item = Self>) -> Self;
+
+    /// Returns the sum of numbers.
+    fn sum(numbers: impl Iterator<Item = Self>) -> Self;
+}
+
+/// Implements [`RowNumber`] for a plain float, whose sums are computed in f64.
+macro_rules! plain_row_number {
+    ($float:ident) => {
+        impl RowNumber for $float {
+            fn whole(number: usize) -> Self {
+                number as Self
+            }
+
+            fn largest(numbers: impl Iterator<Item = Self>) -> Self {
+                numbers.fold(Self::NEG_INFINITY, |largest, number| if number <= largest { largest } else { number })
+            }
+
+            fn sum(numbers: impl Iterator<Item = Self>) -> Self {
+                numbers.map(f64::from).sum::<f64>() as Self
+            }
+        }
+    };
+}
+
+plain_row_number!(f32);
+plain_row_number!(f64);
+
 /// Implements an operator for two numbers of a type, and for a number and a constant.
 macro_rules! operator {
     ($type:ident, $trait:ident, $method:ident, |$a:ident, $b:ident| $result:expr) => {

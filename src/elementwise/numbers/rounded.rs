@@ -5,7 +5,7 @@
 //! of WGSL (§15.7.4). Accuracies of functions are those of `shaders/shared/functions.wgsl`. Both include the error of
 //! the reference. Errors are counted in units of the roundoff: 1 ULP is 2 units.
 
-use super::operator;
+use super::{RowNumber, operator};
 use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, Sum, UNIT_ROUNDOFF, erf_f64};
 
 /// Number that the reference computes, and the interval in which the device's number lies.
@@ -95,6 +95,35 @@ impl Rounded {
     /// Maps both ends by a function that never decreases.
     fn mapped(self, function: impl Fn(f64) -> f64) -> Self {
         Self { value: function(self.value), low: function(self.low), high: function(self.high) }
+    }
+}
+
+/// A device computes maxima without rounding. In any order, it rounds each term of a sum of n at most n − 1 times. The
+/// reference sums in f64 and rounds once.
+impl RowNumber for Rounded {
+    fn whole(number: usize) -> Self {
+        Self::exact(number as f64)
+    }
+
+    fn largest(numbers: impl Iterator<Item = Self>) -> Self {
+        let larger = |a: f64, b: f64| if b <= a { a } else { b };
+        let start = Self::exact(f64::NEG_INFINITY);
+        numbers.fold(start, |most, number| Self {
+            value: larger(most.value, number.value),
+            low: larger(most.low, number.low),
+            high: larger(most.high, number.high),
+        })
+    }
+
+    fn sum(numbers: impl Iterator<Item = Self>) -> Self {
+        let (mut sum, mut size, mut count) = (Self::exact(0.0), 0.0, 0.0);
+        for Self { value, low, high } in numbers {
+            sum = Self { value: sum.value + value, low: sum.low + low, high: sum.high + high };
+            size += low.abs().max(high.abs());
+            count += 1.0;
+        }
+        let rounding = count * UNIT_ROUNDOFF * size;
+        Self { low: sum.low - rounding, high: sum.high + rounding, ..sum }
     }
 }
 

@@ -14,8 +14,8 @@
 //! hundredth of its magnitude.
 
 use super::{Layer, Params, Views, loss_call, reference, written};
+use crate::elementwise::ElementLoss;
 use crate::elementwise::numbers::Rounded;
-use crate::elementwise::{ElementLoss, Form, RowLoss};
 use crate::kernels::shared::row_loss;
 use crate::kernels::{dense_grad_input_sum, element_loss, softmax_cross_entropy};
 use crate::numeric::Sum;
@@ -127,9 +127,10 @@ impl Stages<'_> {
 
     /// Computes the tolerances of d of the last layer, whose outputs are `y`. Returns the tolerances of the row losses.
     fn loss(&mut self, layer: &Layer, y: &Values, targets: &[u32]) -> Vec<f64> {
-        let (losses, gradients) = match &self.p.loss().function().form {
-            Form::Element(function) => self.elements(function, layer.outputs, y, targets),
-            Form::Rows(RowLoss::SoftmaxCrossEntropy) => self.softmax(layer.outputs, y, targets),
+        // `specialize::fused_step` accepts losses per element and the softmax alone.
+        let (losses, gradients) = match self.p.loss().function().element() {
+            Some(function) => self.elements(function, layer.outputs, y, targets),
+            None => self.softmax(layer.outputs, y, targets),
         };
         for (at, gradient) in gradients.into_iter().enumerate() {
             let derivative = self.p.activation(layer).rounded_derivative(y.rounded(at));
@@ -149,7 +150,7 @@ impl Stages<'_> {
         let (mut losses, mut gradients) = (Vec::new(), Vec::new());
         for r in 0..self.rows() {
             let outputs: Vec<_> = (0..columns).map(|c| y.rounded(r * columns + c)).collect();
-            let parameters = [self.p.loss_alpha, self.p.loss_beta];
+            let parameters = self.p.loss().parameters();
             let target = |c| f32::from_bits(targets[r * columns + c]);
             let (loss, found) = element_loss::rounded(function, parameters, self.step.loss_scale, &outputs, target);
             losses.push(loss.error());

@@ -15,27 +15,41 @@ words! {
         columns: u32,
         /// Index of the loss function in `LossFunction::ALL`.
         loss: u32,
-        /// First parameter of the loss function.
+        /// First parameter of the loss function, or first value of its list.
         alpha: f32,
-        /// Second parameter of the loss function.
+        /// Second parameter or value.
         beta: f32,
+        /// Third value.
+        gamma: f32,
+        /// Fourth value.
+        delta: f32,
+        /// Fifth value.
+        epsilon: f32,
+        /// Sixth value.
+        zeta: f32,
+        /// Seventh value.
+        eta: f32,
+        /// Eighth value.
+        theta: f32,
     }
 }
 
 impl Params {
     /// Creates the parameters of a loss function.
     pub fn new(loss: Loss, columns: usize) -> Self {
-        let [alpha, beta] = loss.parameters();
-        Self { columns: columns as u32, loss: loss.number(), alpha, beta }
+        let [alpha, beta, gamma, delta, epsilon, zeta, eta, theta] = loss.parameters();
+        let (columns, loss) = (columns as u32, loss.number());
+        Self { columns, loss, alpha, beta, gamma, delta, epsilon, zeta, eta, theta }
     }
 
     /// Returns the loss function.
     pub fn loss(&self) -> Loss {
-        Loss::new(self.loss, [self.alpha, self.beta])
+        let Self { alpha, beta, gamma, delta, epsilon, zeta, eta, theta, .. } = *self;
+        Loss::new(self.loss, &[alpha, beta, gamma, delta, epsilon, zeta, eta, theta])
     }
 }
 
-/// Bindings of a loss whose targets are numbers, one per output.
+/// Bindings of a loss whose targets are numbers, for one or more outputs each.
 pub const NUMBERS: &[Binding] = &bindings(Dtype::F32);
 
 /// Bindings of a loss whose targets are class indices, one per row.

@@ -6,8 +6,8 @@ use super::Confusion;
 use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result, room};
-use crate::loss::TargetKind;
-use crate::model::{InputRows, Metadata, Model, classes, forward_batches, target_of};
+use crate::loss::Loss;
+use crate::model::{InputRows, Metadata, Model, class_of, classes, forward_batches, target_of};
 
 impl Model {
     /// Computes the confusion matrix on a data set, on the CPU. The loss function must be softmax cross-entropy, or a
@@ -57,7 +57,7 @@ impl Model {
                 "use `evaluate`, or train with softmax_cross_entropy",
             ));
         };
-        let actual = actual(loss.target_kind(), data, target_of(network, loss, None, data)?)?;
+        let actual = actual(loss, data, &target_of(network, loss, None, data)?)?;
         let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
         let mut predicted = room("predictions", data.len())?;
         // Batch by batch: all inputs of an image set, or all outputs of many classes, would take gigabytes.
@@ -73,19 +73,15 @@ impl Model {
 }
 
 /// Returns the class of each row, given the targets as kernels read them.
-fn actual(kind: TargetKind, data: &Dataset, words: Vec<u32>) -> Result<Vec<u32>> {
-    if kind == TargetKind::Class {
-        return Ok(words);
-    }
-    let class = |(row, word): (usize, &u32)| match f32::from_bits(*word) {
-        0.0 => Ok(0),
-        1.0 => Ok(1),
-        number => {
+fn actual(loss: Loss, data: &Dataset, words: &[u32]) -> Result<Vec<u32>> {
+    let class = |(row, words): (usize, &[u32])| {
+        class_of(loss, words).ok_or_else(|| {
             let place = format!("data set `{}`, row {row} (from 0)", data.name());
-            Err(Error::value(place, "target", number, "0 or 1 for a confusion matrix"))
-        }
+            let targets: Vec<String> = words.iter().map(|word| f32::from_bits(*word).to_string()).collect();
+            Error::value(place, "target", targets.join(", "), "0 or 1 for a confusion matrix")
+        })
     };
-    words.iter().enumerate().map(class).collect()
+    words.chunks(words.len() / data.len()).enumerate().map(class).collect()
 }
 
 /// Returns the names of the classes: from the data set, else from the model, else numbers.

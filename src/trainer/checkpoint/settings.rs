@@ -128,13 +128,10 @@ impl Settings {
         ensure(columns.is_none() || columns == inputs, || {
             format!("{columns:?} columns are scaled, but the network has {inputs:?}")
         })?;
-        let [columns, outputs] =
-            [self.target_scaling.as_ref().map(Standardization::columns), Some(self.network.outputs())];
-        ensure(columns.is_none() || columns == outputs && self.loss.scales_targets(), || {
-            format!(
-                "{columns:?} target columns are scaled, but the network has {outputs:?} and is trained with {}",
-                self.loss
-            )
+        let wanted = self.loss.target_columns(self.network.outputs());
+        let columns = self.target_scaling.as_ref().map(Standardization::columns);
+        ensure(columns.is_none_or(|columns| columns == wanted && self.loss.scales_targets()), || {
+            format!("{columns:?} target columns are scaled, but with {} the network has {wanted}", self.loss)
         })?;
         for data in [self.data, self.validation.map(|validation| validation.data)].into_iter().flatten() {
             ensure(data.rows > 0, || "it was made with data without rows".into())?;

@@ -3,13 +3,16 @@
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::Loss;
+use wgrad::elementwise::{Meaning, Range};
 use wgrad::kernels::shared::row_loss::Params;
-use wgrad::kernels::{element_loss, mean_loss, softmax_cross_entropy, weigh_rows};
+use wgrad::kernels::{element_loss, mean_loss, softmax_cross_entropy, weigh_rows, whole_row_loss};
 use wgrad::plan::{Call, Kernel, Step};
 
 const ELEMENT: &Kernel = &element_loss::KERNEL;
 const WEIGH: &Kernel = &weigh_rows::KERNEL;
 const SOFTMAX: &Kernel = &softmax_cross_entropy::KERNEL;
+const ROW: &Kernel = &whole_row_loss::NUMBERS;
+const OF_CLASSES: &Kernel = &whole_row_loss::CLASSES;
 
 pub(super) const TABLE: &[Sabotage] = &[
     ("weigh_rows", "all weights are 1", |call| reading(call, WEIGH, 0, |weight| weight.fill(1f32.to_bits()))),
@@ -113,6 +116,63 @@ pub(super) const TABLE: &[Sabotage] = &[
         let index = call.step.index;
         flagging(call, SOFTMAX, 4, |flag, _| flag.store(index, Ordering::Relaxed));
     }),
+    ("whole_row_loss", "loss not divided by the columns", |call| {
+        let columns = columns(&call) as f32;
+        writing(call, ROW, 2, |loss, _| each(loss, |loss| loss * columns));
+    }),
+    ("whole_row_loss", "half of the gradient", |call| writing(call, ROW, 3, |grad, _| each(grad, |grad| 0.5 * grad))),
+    ("whole_row_loss", "gradient not scaled", |call| at_step(call, ROW, |step| step.loss_scale = 1.0)),
+    ("whole_row_loss", "last column skipped", |call| {
+        let columns = columns(&call);
+        writing(call, ROW, 3, |grad, old| skip(grad, old, |i| i % columns == columns - 1));
+    }),
+    ("whole_row_loss", "targets of the next row", |call| {
+        let targets = row_loss(&call).target_columns(columns(&call));
+        reading(call, ROW, 1, |target| target.rotate_left(targets));
+    }),
+    ("whole_row_loss", "soft targets divided by their sum", |call| {
+        let (columns, is_soft) = (columns(&call), row_loss(&call).function().range == Range::Distribution);
+        reading(call, ROW, 1, |target| {
+            for row in target.chunks_mut(columns).filter(|_| is_soft) {
+                let sum: f32 = row.iter().map(|word| f32::from_bits(*word)).sum();
+                each(row, |target| target / sum);
+            }
+        });
+    }),
+    ("whole_row_loss", "mean and variance exchanged", |call| {
+        let is_normal = row_loss(&call).function().output == Meaning::Normal;
+        reading(call, ROW, 0, |output| {
+            output.chunks_exact_mut(2).filter(|_| is_normal).for_each(|pair| pair.swap(0, 1))
+        });
+    }),
+    ("whole_row_loss", "the first level is the median", |call| changed(call, ROW, |p: &mut Params, _| p.alpha = 0.5)),
+    ("whole_row_loss", "the eighth level is the seventh", |call| {
+        changed(call, ROW, |p: &mut Params, _| p.theta = if p.theta > 0.0 { p.eta } else { 0.0 });
+    }),
+    ("whole_row_loss", "flag never set", |call| flagging(call, ROW, 4, |_, _| ())),
+    ("whole_row_loss", "flag set to the next step", |call| at_step(call, ROW, |step| step.index += 1)),
+    ("whole_row_loss", "flag records the batch index", |call| at_step(call, ROW, |step| step.index = step.batch_index)),
+    ("whole_row_loss_of_classes", "class of the next column", |call| {
+        let columns = columns(&call) as u32;
+        reading(call, OF_CLASSES, 1, |class| class.iter_mut().for_each(|class| *class = (*class + 1) % columns));
+    }),
+    ("whole_row_loss_of_classes", "margin forgotten", |call| {
+        changed(call, OF_CLASSES, |p: &mut Params, _| p.alpha = 0.0)
+    }),
+    ("whole_row_loss_of_classes", "loss not divided by the columns", |call| {
+        let columns = columns(&call) as f32;
+        writing(call, OF_CLASSES, 2, |loss, _| each(loss, |loss| loss * columns));
+    }),
+    ("whole_row_loss_of_classes", "no gradient at the class", |call| {
+        let (columns, class) = (columns(&call), call.words(1).to_vec());
+        writing(call, OF_CLASSES, 3, |grad, _| {
+            class.iter().enumerate().for_each(|(r, class)| grad[r * columns + *class as usize] = 0);
+        });
+    }),
+    ("whole_row_loss_of_classes", "gradient not scaled", |call| {
+        at_step(call, OF_CLASSES, |step| step.loss_scale = 1.0);
+    }),
+    ("whole_row_loss_of_classes", "flag never set", |call| flagging(call, OF_CLASSES, 4, |_, _| ())),
     ("mean_loss", "scale of the first step for all", |call| {
         let scale = call.steps[0].loss_scale;
         mean(call, |step| step.loss_scale = scale);
@@ -126,7 +186,7 @@ pub(super) const TABLE: &[Sabotage] = &[
 ];
 
 fn of(call: &Call<'_>, loss: Loss) -> bool {
-    call.params::<Params>().loss() == loss
+    row_loss(call) == loss
 }
 
 /// Returns the number of columns, the first parameter of every loss.
@@ -139,4 +199,8 @@ fn mean(call: Call<'_>, change: impl Fn(&mut Step)) {
     let mut steps = steps.to_vec();
     steps.iter_mut().for_each(change);
     (mean_loss::KERNEL.reference)(Call { params, step, steps: &steps, items, args, trace });
+}
+
+fn row_loss(call: &Call<'_>) -> Loss {
+    call.params::<Params>().loss()
 }
