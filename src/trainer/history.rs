@@ -42,13 +42,13 @@ pub struct Epoch {
     pub scalars: BTreeMap<String, f64>,
 }
 
-/// All epochs of a [`Trainer::fit`].
+/// All epochs of a [`Trainer::fit`](crate::Trainer::fit).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct History {
     /// Results of each epoch, in order.
     pub epochs: Vec<Epoch>,
-    /// Number of the epoch, from 1, whose parameters were restored; `None` without [`Fit::restore_best`].
+    /// Number of the epoch, from 1, whose parameters were restored; `None` without [`Fit::restore_best`](crate::Fit::restore_best).
     pub best: Option<usize>,
     /// True if a callback stopped training before all epochs were done.
     pub stopped: bool,

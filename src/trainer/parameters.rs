@@ -31,7 +31,7 @@ impl Trainer {
         self.finite(parameters)
     }
 
-    /// Replaces all parameters, and their [average](Builder::average). The optimizer's state is unchanged.
+    /// Replaces all parameters, and their [average](crate::trainer::Builder::average). The optimizer's state is unchanged.
     ///
     /// # Errors
     /// Parameters with other names or shapes than the network's, or that are not finite.
@@ -68,7 +68,7 @@ impl Trainer {
     }
 
     /// Returns the parameters with which the trainer predicts and evaluates, in the order of the layers: their
-    /// [average](Builder::average), or without one the parameters themselves.
+    /// [average](crate::trainer::Builder::average), or without one the parameters themselves.
     ///
     /// # Errors
     /// As [`Trainer::parameters`].

@@ -45,7 +45,7 @@ impl StepLoss {
 
 impl Trainer {
     /// Takes one step on the given rows, of which there may be at most the batch size times the number of
-    /// [accumulated](Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales them. A data set
+    /// [accumulated](crate::trainer::Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales them. A data set
     /// that was [loaded](Trainer::load) is unloaded.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::step`]; outputs that are not finite; a loss or a gradient that is not finite, or a gradient of
-    /// another length; [gradient accumulation](Builder::accumulate).
+    /// another length; [gradient accumulation](crate::trainer::Builder::accumulate).
     ///
     /// # Examples
     /// ```
