@@ -113,7 +113,7 @@ fn line(argument: &Arg) -> String {
     match default {
         Some(default) => format!("{key} = {}", value(argument, &default)),
         // Commented out, since the default depends on the data.
-        None => match usual(DATA, 0).value(&key) {
+        None => match usual(DATA, 0, None).value(&key) {
             Some(usual) => format!("# {key} = {}", value(argument, &usual)),
             None => format!("# {key} = {}", value(argument, &placeholder(argument))),
         },

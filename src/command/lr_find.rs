@@ -117,7 +117,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     let sets = Sets::of(source, &arguments.split, columns, *seed)?;
     let train = &sets.train.rows;
-    let recipe = options.for_data(name, train, sets.len())?;
+    let recipe = options.for_data(name, train, sets.len(), None)?;
     let builder = builder(&recipe, &arguments.groups, *accumulate, *seed, &sets)?;
     let mut trainer = builder.build(&arguments.device.open()?)?;
     let test = RateTest::new().from(arguments.from).to(arguments.to).steps(arguments.steps);

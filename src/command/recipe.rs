@@ -1,6 +1,6 @@
 //! Network, loss and optimizer: their options, and the defaults of each data set.
 
-use clap::{Arg, Args};
+use clap::{Arg, Args, ValueEnum};
 use wgrad::{AdamW, Dataset, Error, Init, Loss, Network, Optimizer, Result};
 
 use super::data;
@@ -49,6 +49,8 @@ pub struct Options {
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
     ///
+    /// Without --optimizer, the default is 0.1 for tables of fewer than 2,000 rows.
+    ///
     /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its
     /// gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
     /// `wgrad train` excepts some.
@@ -88,7 +90,7 @@ const LOSS_OF_DATA: &str = "By default, classes take softmax_cross_entropy, and 
                             mean_squared_error.";
 const OWN_RATE: &str =
     "With --optimizer, even adamw, the default is the optimizer's own, which `wgrad list optimizers` prints.";
-const RATE_OF_DATA: &str = "Else it is 0.02 for tables of fewer than 2,000 rows, and 0.002 for larger ones; built-in data \
+const RATE_OF_DATA: &str = "Else it is 0.006 for tables of fewer than 2,000 rows, and 0.004 for larger ones; built-in data \
                             sets have their own.";
 const SMALLER_BATCH: &str = "It is reduced to the number of rows to train on, if there are fewer.";
 
@@ -136,10 +138,18 @@ impl Defaults {
     }
 }
 
+/// Preset: a trade between time and score.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Preset {
+    /// Small network, in a quarter to a half of the default's time.
+    Fast,
+}
+
 /// Defaults of a data set.
 pub struct Usual {
     pub hidden: &'static str,
     pub learning_rate: f64,
+    pub weight_decay: f64,
     pub epochs: usize,
     pub batch: usize,
 }
@@ -157,7 +167,7 @@ impl Usual {
     }
 }
 
-/// Number of rows below which a table gets one hidden layer with much dropout, and small batches.
+/// Number of rows below which a table gets more dropout and weight decay, and more epochs.
 const SMALL: usize = 2000;
 
 /// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone,
@@ -173,29 +183,24 @@ const SMALL: usize = 2000;
 /// | blobs, which overlap | 5 | 92.3 % | 92.1 % with relu, 91.6 % with moons' network |
 /// | sine | 5 | R² 0.980 | R² 0.966 with 16 tanh; 0.979 with two layers of tanh |
 ///
-/// Other tables, mean over seeds 1 to 20. The default for large tables, `64 relu 64 relu`, overfits small ones:
-///
-/// | table | rows | 64 tanh dropout(0.5) | 64 relu 64 relu | 16 tanh | 32 tanh dropout(0.2) | 64 relu dropout(0.5) |
-/// |---|---|---|---|---|---|---|
-/// | breast_cancer.csv | 569 | 98.3 % | 97.6 % | 97.8 % | 98.1 % | 98.1 % |
-/// | wine.csv | 178 | 98.1 % | 97.2 % | 97.2 % | 97.8 % | 98.3 % |
-/// | iris.csv | 150 | 97.2 % | 92.2 % | 96.3 % | 96.1 % | 95.4 % |
-/// | diabetes.csv | 442 | R² 0.52 | R² 0.42 | R² 0.47 | R² 0.51 | R² 0.50 |
-/// | digits.csv, seeds 1 to 3 | 1,797 | 98.0 % | 97.2 % | 96.7 % | 97.8 % | |
-pub fn usual(source: &str, rows: usize) -> Usual {
-    let (hidden, learning_rate, epochs, batch) = match source {
-        "digits" => ("256 relu dropout(0.3)", 2e-3, 40, 32),
-        "iris" => ("16 tanh", 1e-2, 100, 16),
-        "mnist" => ("512 relu 256 relu", 1e-3, 5, 128),
-        "moons" | "two_moons" | "circles" => ("32 relu 32 relu", 1e-2, 30, 32),
-        "spirals" => ("64 relu 64 relu", 1e-2, 100, 32),
-        "blobs" => ("16 tanh", 1e-2, 30, 32),
-        "sine" => ("32 relu 32 relu", 1e-2, 60, 32),
-        "and" | "or" | "xor" => ("8 tanh", 5e-2, 100, 4),
-        _ if rows < SMALL => ("64 tanh dropout(0.5)", 2e-2, 100, 16),
-        _ => ("64 relu 64 relu", 2e-3, 60, 32),
+/// Other tables: benches/results/2026-11-30-tables-recipe.md has the figures. [`Preset::Fast`] is the former default.
+pub fn usual(source: &str, rows: usize, preset: Option<Preset>) -> Usual {
+    let (is_fast, is_small) = (preset == Some(Preset::Fast), rows < SMALL);
+    let (hidden, learning_rate, weight_decay, epochs, batch) = match source {
+        "digits" => ("256 relu dropout(0.3)", 2e-3, 0.01, 40, 32),
+        "iris" => ("16 tanh", 1e-2, 0.01, 100, 16),
+        "mnist" => ("512 relu 256 relu", 1e-3, 0.01, 5, 128),
+        "moons" | "two_moons" | "circles" => ("32 relu 32 relu", 1e-2, 0.01, 30, 32),
+        "spirals" => ("64 relu 64 relu", 1e-2, 0.01, 100, 32),
+        "blobs" => ("16 tanh", 1e-2, 0.01, 30, 32),
+        "sine" => ("32 relu 32 relu", 1e-2, 0.01, 60, 32),
+        "and" | "or" | "xor" => ("8 tanh", 5e-2, 0.01, 100, 4),
+        _ if is_fast && is_small => ("64 tanh dropout(0.5)", 2e-2, 0.01, 100, 16),
+        _ if is_fast => ("64 relu 64 relu", 2e-3, 0.01, 60, 32),
+        _ if is_small => ("scaling 128 mish dropout(0.4) 128 mish dropout(0.4)", 6e-3, 0.1, 70, 64),
+        _ => ("scaling 128 mish dropout(0.2) 128 mish dropout(0.2)", 4e-3, 0.01, 60, 64),
     };
-    Usual { hidden, learning_rate, epochs, batch }
+    Usual { hidden, learning_rate, weight_decay, epochs, batch }
 }
 
 /// All settings of a training step.
@@ -211,15 +216,16 @@ pub struct Recipe {
 impl Options {
     /// Returns the settings for the training set `data`. `source` is the name of its data set or table, and `rows` the
     /// number of all rows before the split. A batch is never larger than `data`.
-    pub fn for_data(&self, source: &str, data: &Dataset, rows: usize) -> Result<Recipe> {
+    pub fn for_data(&self, source: &str, data: &Dataset, rows: usize, preset: Option<Preset>) -> Result<Recipe> {
         let loss = self.loss.unwrap_or_else(|| data::usual_loss(data));
-        self.recipe(&usual(source, rows), data.inputs(), data::outputs(data, loss), loss, data.len())
+        self.recipe(&usual(source, rows, preset), data.inputs(), data::outputs(data, loss), loss, data.len())
     }
 
     /// Returns the settings for a network with these numbers of inputs and outputs, without a data set.
     pub fn for_sizes(&self, inputs: usize, outputs: usize) -> Result<Recipe> {
         let usual_loss = if outputs == 1 { Loss::mean_squared_error() } else { Loss::softmax_cross_entropy() };
-        self.recipe(&usual("", usize::MAX), inputs, outputs, self.loss.unwrap_or(usual_loss), usize::MAX)
+        let usual = usual("", usize::MAX, Some(Preset::Fast));
+        self.recipe(&usual, inputs, outputs, self.loss.unwrap_or(usual_loss), usize::MAX)
     }
 
     fn recipe(&self, usual: &Usual, inputs: usize, outputs: usize, loss: Loss, rows: usize) -> Result<Recipe> {
@@ -238,7 +244,7 @@ impl Options {
 
     fn optimizer(&self, usual: &Usual) -> Result<Optimizer> {
         let mut optimizer = match (self.optimizer, self.learning_rate) {
-            (None, rate) => AdamW::new(rate.unwrap_or(usual.learning_rate)).into(),
+            (None, rate) => AdamW::new(rate.unwrap_or(usual.learning_rate)).weight_decay(usual.weight_decay).into(),
             (Some(optimizer), None) => optimizer,
             (Some(optimizer), Some(rate)) => optimizer.with_learning_rate(rate),
         };

@@ -44,7 +44,7 @@ impl Subject {
         match (&self.data, self.inputs, self.outputs) {
             (Some(source), ..) => {
                 let data = data::load_whole(source, &self.columns, self.recipe.loss)?;
-                Ok((self.recipe.for_data(source, &data, data.len())?, Some(data.len())))
+                Ok((self.recipe.for_data(source, &data, data.len(), None)?, Some(data.len())))
             }
             (None, Some(inputs), Some(outputs)) => Ok((self.recipe.for_sizes(inputs, outputs)?, None)),
             // clap does not let this happen.

@@ -60,7 +60,7 @@ fn learning_curves_name_their_axes_and_units() {
     expect(&texts, &["softmax cross entropy (nats)", "validation accuracy (%)"]);
 
     houses(&folder);
-    let told = folder.succeed(&["train", "house.csv", "--plot", "house.svg"]);
+    let told = folder.succeed(&["train", "house.csv", "--preset", "fast", "--plot", "house.svg"]);
     assert!(told.contains("\ncurves: house.svg\n"), "{told}");
     let texts = svg_texts(&folder.read("house.svg"));
     expect(&texts, &["house: 2 inputs, dense(64) tanh dropout(0.5) dense(1)", "validation R²"]);

@@ -43,7 +43,7 @@ fn control_characters_of_files_never_reach_the_terminal() {
     let prices = format!("{},y\n{}", cell("price"), (0..40).map(|n| format!("{n}.5,{n}.25\n")).collect::<String>());
     folder.write("prices.csv", &prices);
     folder.write("dollars.csv", prices.replace("\n0.5", "\n$6.15"));
-    folder.succeed(&["train", "prices.csv", "--epochs", "1"]);
+    folder.succeed(&["train", "prices.csv", "--preset", "fast", "--epochs", "1"]);
     for command in ["predict", "evaluate"] {
         let output = folder.run(&[command, "prices.safetensors", "dollars.csv"]);
         let noted = stderr(&output);

@@ -16,7 +16,7 @@ fn wave(offset: i64, target: f64) -> String {
     table("t,y\n", (0..240).map(row))
 }
 
-const TRAIN: [&str; 6] = ["--hidden", "32 tanh", "--epochs", "120", "--learning-rate", "0.01"];
+const TRAIN: [&str; 8] = ["--preset", "fast", "--hidden", "32 tanh", "--epochs", "120", "--learning-rate", "0.01"];
 
 /// Seconds since 1970, and a target of 3·10⁹ ± 20, both of which are hardly two numbers as f32.
 #[test]
@@ -160,7 +160,8 @@ fn warnings_of_many_columns_are_folded_and_name_the_command_that_shows_all() {
     let names: Vec<String> = (0..8).map(|column| format!("price {column}")).collect();
     let row = |n: usize| (0..8).map(|column| format!("${}.5,", n * (column + 1) + 5)).collect::<String>();
     folder.write("p.csv", table(&(names.join(",") + ",y\n"), (0..40).map(|n| format!("{}{n}.25\n", row(n)))));
-    let output = folder.run(&["train", "p.csv", "--epochs", "1", "--target=y", "--drop", "price 7"]);
+    let output =
+        folder.run(&["train", "p.csv", "--preset", "fast", "--epochs", "1", "--target=y", "--drop", "price 7"]);
     let told = stderr(&output);
     let all =
         "… and 2 more warnings of kind `format`; `wgrad inspect p.csv --target=y --drop 'price 7' --all` shows them\n";
@@ -287,7 +288,7 @@ fn a_model_of_other_data_or_settings_is_not_replaced_unasked() {
         (
             "a.csv",
             &["--epochs", "2", "--learning-rate", "0.5"],
-            "optimizer.learning_rate = 0.02, but now it would be 0.5",
+            "optimizer.learning_rate = 0.006, but now it would be 0.5",
         ),
         ("a.csv", &["--epochs", "2", "--hidden", "8 relu"], "network = "),
         ("a.csv", &["--epochs", "2", "--target", "t"], "target = y, but now it would be t"),

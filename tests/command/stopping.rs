@@ -184,6 +184,7 @@ fn the_setting_that_was_changed_is_named_and_not_what_follows_from_it() {
     let table = |rows: u32| (0..rows).map(row).collect::<String>();
     folder.write("t.csv", format!("a,b\n{}", table(70)));
     let train = ["train", "t.csv", "--target", "b", "--epochs", "2", "--checkpoint", "table", "--resume", "--force"];
+    let train = [&train[..], &["--batch", "16"]].concat();
     folder.succeed(&train);
     folder.write("t.csv", format!("a,b\n{}", table(90)));
     let message = folder.fail(&train);

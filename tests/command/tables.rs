@@ -34,7 +34,7 @@ fn any_delimiter_packed_or_not_trains_the_same_model() {
         let score = |text: String| text.split(" on all").next().map(String::from);
         assert_eq!(score(on("evaluate", options)), score(on("evaluate", &["house.csv"])), "{options:?}");
     }
-    assert!(folder.succeed(&["plan", "house.csv", "--drop", "id"]).contains("1 → dense"));
+    assert!(folder.succeed(&["plan", "house.csv", "--drop", "id"]).contains("1 → scaling"));
     assert_eq!(
         folder.files(),
         ["house.csv", "house.csv.gz", "house.safetensors", "house.tsv", "house.txt"],
@@ -90,11 +90,11 @@ fn columns_of_any_name_are_left_out_as_the_warning_recommends() {
         command.args(["-c", &shell, env!("CARGO_BIN_EXE_wgrad")]).env("WGRAD_DEVICE", "cpu");
         let output = command.current_dir(folder.path()).output().expect("a shell");
         assert!(output.status.success(), "{shell}: {}", stderr(&output));
-        assert!(super::text(&output.stdout).contains("1 → dense"), "{shell}");
+        assert!(super::text(&output.stdout).contains("1 → scaling"), "{shell}");
     }
     let folder = Folder::new();
     folder.write("t.csv", "\"a,b\",c,d,y\nA,B,1,2\nA,B,2,3\n");
-    assert!(folder.succeed(&["plan", "t.csv", "--drop", "\"a,b\", c"]).contains("1 → dense"));
+    assert!(folder.succeed(&["plan", "t.csv", "--drop", "\"a,b\", c"]).contains("1 → scaling"));
     assert!(folder.fail(&["plan", "t.csv", "--drop", ""]).contains("one line of column names"));
     assert!(folder.fail(&["plan", "t.csv", "--drop", "a\nb"]).contains("one line of column names"));
 }

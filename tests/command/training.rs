@@ -125,7 +125,7 @@ fn losses_are_in_the_units_of_the_table() {
     let folder = Folder::new();
     let row = |area: u32| format!("{area},{}\n", 100_000 + 3_000 * area);
     folder.write("house.csv", format!("area,price\n{}", (20..120).map(row).collect::<String>()));
-    let events = folder.events(&["train", "house.csv", "--epochs", "8"]);
+    let events = folder.events(&["train", "house.csv", "--preset", "fast", "--epochs", "8"]);
     let best = events[events.len() - 1]["best_epoch"].as_u64().expect("a best epoch") as usize;
     let told = events[best]["validation"]["loss"].as_f64().expect("a loss");
 
@@ -313,4 +313,24 @@ fn a_column_of_weights_is_no_input_and_weighs_training_and_evaluation() {
         (events[1]["loss"].as_f64(), events[events.len() - 1]["loss"].as_f64())
     };
     assert_ne!(start("balanced"), start("setosa=20,virginica=0.5"));
+}
+
+#[test]
+fn tables_are_trained_by_their_number_of_rows_and_the_preset() {
+    let folder = Folder::new();
+    let row = |row: usize| format!("{},{}\n", row % 17, row % 5);
+    let table = |rows: usize| format!("a,b\n{}", (0..rows).map(row).collect::<String>());
+    folder.write("small.csv", table(1999));
+    folder.write("large.csv", table(2000));
+    for (data, preset, network) in [
+        ("small.csv", None, "1 → scaling dense(128) mish dropout(0.4) dense(128) mish dropout(0.4) dense(5)"),
+        ("large.csv", None, "1 → scaling dense(128) mish dropout(0.2) dense(128) mish dropout(0.2) dense(5)"),
+        ("small.csv", Some("fast"), "1 → dense(64) tanh dropout(0.5) dense(5)"),
+        ("large.csv", Some("fast"), "1 → dense(64) relu dense(64) relu dense(5)"),
+        ("iris", Some("fast"), "4 → dense(16) tanh dense(3)"),
+    ] {
+        let preset: Vec<&str> = preset.into_iter().flat_map(|preset| ["--preset", preset]).collect();
+        let start = folder.events(&[&["train", data, "--epochs", "1", "--force"], &preset[..]].concat())[0].clone();
+        assert_eq!(start["network"], network, "{data} {preset:?}");
+    }
 }

@@ -81,8 +81,8 @@ impl<'a> Job<'a> {
         let train = &sets.train.rows;
         let warnings = found.as_ref().map_or(vec![], |found| found.warnings.clone());
         let warnings = warnings.into_iter().chain(sets.untrained_classes()).collect();
-        let recipe = arguments.recipe.for_data(&arguments.data, train, sets.len())?;
-        let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, sets.len()).epochs);
+        let recipe = arguments.recipe.for_data(&arguments.data, train, sets.len(), arguments.preset)?;
+        let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, sets.len(), arguments.preset).epochs);
         let epoch_steps = train.len().div_ceil(batch_size_of(arguments, &recipe)) as u64;
         let steps = (epochs as u64).saturating_mul(epoch_steps);
         let warmup_steps = arguments.warmup_steps(steps)?;

@@ -27,7 +27,7 @@ use super::names::names;
 use super::numbers::{Amount, count, seed};
 use super::plot::{PictureFile, same_file};
 use super::rates::{self, RateOptions};
-use super::recipe::{self, Options, Recipe};
+use super::recipe::{self, Options, Preset, Recipe};
 use super::report::Output;
 use crate::command::paths::on_disk;
 use job::{End, Job};
@@ -46,10 +46,10 @@ EXAMPLES
   wgrad train run.toml --seed 3
 
 DEFAULTS
-  Tables of fewer than 2,000 rows: 64 units with tanh and dropout, batches of 16
-  rows, 100 epochs; larger ones: two layers of 64 units with relu, batches of 32
-  rows, 60 epochs. Built-in data sets have their own defaults. Training prints
-  these settings at its start.
+  Tables: a scaling layer, two layers of 128 units with mish and dropout 0.2,
+  batches of 64 rows, 60 epochs; with fewer than 2,000 rows: dropout 0.4, weight
+  decay 0.1, 70 epochs. Built-in data sets have their own defaults. Training
+  prints these settings at its start.
 
 CHECKPOINTS
   Ctrl-C stops training with a checkpoint, and prints the command to resume it.
@@ -112,6 +112,12 @@ pub struct Arguments {
     recipe: Options,
     #[command(flatten)]
     groups: GroupOptions,
+    /// Preset for tables: fast, a smaller network
+    ///
+    /// The network of fast takes a quarter to a half of the default's time. Its learning rate is 0.02 for tables of
+    /// fewer than 2,000 rows, and 0.002 for larger ones. Built-in data sets have one recipe, so that fast changes nothing. Other options override the preset.
+    #[arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
+    preset: Option<Preset>,
     /// Gradient accumulation: batches per step [default: 1]
     ///
     /// Gradients of N batches are added before each update. A step then has N times as many rows as --batch, but needs
