@@ -45,7 +45,8 @@ impl Plan {
         fuse(&lower(spec)?)
     }
 
-    /// Creates the fused plan of a forward pass and its loss, for `rows` rows at once: the sections `evaluate` and `score`.
+    /// Creates the fused plan of a forward pass and its loss, for `rows` rows at once: the sections `evaluate` and
+    /// `score`.
     ///
     /// # Errors
     /// As [`lower_evaluation`].

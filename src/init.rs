@@ -60,10 +60,11 @@ pub enum Init {
     LecunUniform,
     /// Normal with standard deviation 1 / √inputs; LeCun et al. 1998.
     LecunNormal,
-    /// Random orthogonal matrix times the gain: all rows, or all columns if there are fewer, are at right angles and have the
-    /// gain as length; Saxe et al. 2014. The time grows with inputs · outputs · the smaller of the two.
+    /// Random orthogonal matrix times the gain: all rows, or all columns if there are fewer, are at right angles and
+    /// have the gain as length; Saxe et al. 2014. The time grows with inputs · outputs · the smaller of the two.
     Orthogonal,
-    /// For each input, a share of the weights is zero, rounded up to whole weights, and the others are normal; Martens 2010.
+    /// For each input, a share of the weights is zero, rounded up to whole weights, and the others are normal; Martens
+    /// 2010.
     Sparse {
         /// Share of zeros, from 0 to 1.
         sparsity: f32,
@@ -287,8 +288,8 @@ impl Init {
     }
 }
 
-/// Makes the rows of a matrix, or its columns if there are fewer, orthogonal with the length `gain`. Gram–Schmidt in f64, twice
-/// for each vector, so that rounding errors do not grow with the number of vectors.
+/// Makes the rows of a matrix, or its columns if there are fewer, orthogonal with the length `gain`. Gram–Schmidt in
+/// f64, twice for each vector, so that rounding errors do not grow with the number of vectors.
 fn orthogonalize(weights: &mut [f32], inputs: usize, gain: f64, place: &str) -> Result<()> {
     let outputs = weights.len() / inputs.max(1);
     let (count, length) = (outputs.min(inputs), outputs.max(inputs));

@@ -29,25 +29,26 @@ pub enum Layer {
     Dense(Dense),
     /// y = f(x) for each element.
     Activation(Activation),
-    /// In training, sets each element to 0 with probability `rate` and divides the others by 1 − `rate`. In evaluation y = x.
+    /// In training, sets each element to 0 with probability `rate` and divides the others by 1 − `rate`. In evaluation
+    /// y = x.
     Dropout {
         /// Probability of setting an element to 0, in [0, 1).
         rate: f32,
     },
-    /// Batch normalization, as `torch.nn.BatchNorm1d`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each column, with weight w
-    /// and bias b, both trained.
+    /// Batch normalization, as `torch.nn.BatchNorm1d`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each column, with
+    /// weight w and bias b, both trained.
     ///
-    /// In training, mean and variance are those of the micro-batch. The running statistics are moved by a tenth of the way to
-    /// the micro-batch's mean and unbiased variance, once per micro-batch, as in PyTorch. In evaluation, mean and variance are
-    /// the running statistics. A bad step leaves them unchanged.
+    /// In training, mean and variance are those of the micro-batch. The running statistics are moved by a tenth of the
+    /// way to the micro-batch's mean and unbiased variance, once per micro-batch, as in PyTorch. In evaluation, mean
+    /// and variance are the running statistics. A bad step leaves them unchanged.
     ///
     /// A batch of a single row has no variance. As in PyTorch, it is an error, before the first step.
     BatchNorm,
-    /// Layer normalization, as `torch.nn.LayerNorm`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each row, with weight w and
-    /// bias b, both trained.
+    /// Layer normalization, as `torch.nn.LayerNorm`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each row, with
+    /// weight w and bias b, both trained.
     LayerNorm,
-    /// Root mean square normalization, as `torch.nn.RMSNorm` with `eps=1e-5`: y = x / √(mean of x² + 10⁻⁵)·w for each row, with a
-    /// trained weight w.
+    /// Root mean square normalization, as `torch.nn.RMSNorm` with `eps=1e-5`: y = x / √(mean of x² + 10⁻⁵)·w for each
+    /// row, with a trained weight w.
     RmsNorm,
     /// Parametric ReLU, as `torch.nn.PReLU`: y = x for x > 0, else w·x, with a trained slope w that starts at 0.25.
     Prelu {
@@ -56,7 +57,8 @@ pub enum Layer {
     },
     /// Scaling: y = w·x, with a trained factor w per column that starts at 1.
     Scaling,
-    /// Gated units: y = a·f(b), with the first half a of the columns and the second half b. The number of columns is halved.
+    /// Gated units: y = a·f(b), with the first half a of the columns and the second half b. The number of columns is
+    /// halved.
     Gated(Gate),
     /// Start of a residual block, `[`: y = x.
     ResidualStart,
@@ -112,7 +114,8 @@ const WITH_OPTIONS: [(&str, &str); 3] = [
     ("prelu", "x for x > 0, else w·x; prelu(per_unit=true) has a w per column"),
 ];
 
-/// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape `[outputs]`.
+/// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape
+/// `[outputs]`.
 ///
 /// # Examples
 /// ```
@@ -126,8 +129,8 @@ pub struct Dense {
     pub outputs: usize,
     /// Use of a bias; default true.
     pub bias: bool,
-    /// Initialization of the weights; by default zeros at the end of a residual block, else [`Init::default_before`] the next
-    /// activation.
+    /// Initialization of the weights; by default zeros at the end of a residual block, else [`Init::default_before`]
+    /// the next activation.
     pub init: Option<Init>,
 }
 
@@ -159,9 +162,9 @@ pub enum Initial {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
-    /// It has a gradient. `decay` is true for matrices, to which weight decay is applied by convention. Optimizers apply it to
-    /// all tensors, as PyTorch does, unless a [`ParameterGroup`](crate::ParameterGroup) of the other ones, `vectors`, says
-    /// otherwise.
+    /// It has a gradient. `decay` is true for matrices, to which weight decay is applied by convention. Optimizers
+    /// apply it to all tensors, as PyTorch does, unless a [`ParameterGroup`](crate::ParameterGroup) of the other ones,
+    /// `vectors`, says otherwise.
     Trained {
         /// Weight decay by convention.
         decay: bool,
@@ -315,8 +318,8 @@ impl Layer {
         }
     }
 
-    /// Returns the tensors that the layer owns if it has this number of input columns. `shortcut` is the number of input
-    /// columns of the residual block that the layer ends.
+    /// Returns the tensors that the layer owns if it has this number of input columns. `shortcut` is the number of
+    /// input columns of the residual block that the layer ends.
     fn tensors(&self, inputs: usize, shortcut: Option<usize>) -> Vec<LayerTensor> {
         match *self {
             Self::Dense(Dense { outputs, bias, init }) => {

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::network::{Activation, Layer, Network};
 
 /// Loss function. The loss is the mean over all rows, and over outputs if each output has a target, like PyTorch's
-/// `reduction="mean"`. The loss of soft targets is a sum over outputs. Each loss function has a constructor, such as [`Loss::mean_squared_error`].
+/// `reduction="mean"`. The loss of soft targets is a sum over outputs. Each loss function has a constructor, such as
+/// [`Loss::mean_squared_error`].
 ///
 /// # Examples
 /// ```
@@ -183,8 +184,8 @@ impl Loss {
         }
     }
 
-    /// Returns the place, among the outputs of a target, of the one that predicts it best: the mean, or the quantile whose
-    /// level is closest to 0.5.
+    /// Returns the place, among the outputs of a target, of the one that predicts it best: the mean, or the quantile
+    /// whose level is closest to 0.5.
     pub(crate) fn point_output(self) -> usize {
         let levels = self.parameters();
         let distance = |place: &usize| (levels[*place] - 0.5).abs();
@@ -242,8 +243,8 @@ impl Loss {
     /// Checks the parameters, and that the loss function fits the end of a network.
     ///
     /// # Errors
-    /// A parameter is out of range, the last layer is an activation that the loss function applies itself, or the number
-    /// of outputs does not fit.
+    /// A parameter is out of range, the last layer is an activation that the loss function applies itself, or the
+    /// number of outputs does not fit.
     ///
     /// # Examples
     /// ```

@@ -79,16 +79,16 @@ pub enum Stream {
 #[derive(Clone, Debug)]
 pub struct Philox {
     key: [u32; 2],
-    /// Counter of the next block, which is four words: low and high half of the block's number in this sequence, from 0,
-    /// then the index of the sequence, and the stream.
+    /// Counter of the next block, which is four words: low and high half of the block's number in this sequence, from
+    /// 0, then the index of the sequence, and the stream.
     counter: [u32; 4],
     words: [u32; 4],
     used: usize,
 }
 
 impl Philox {
-    /// Creates the sequence of `stream` under `seed`. `index` distinguishes the sequences of a stream: it is the epoch of
-    /// `Shuffle`, and the layer of `Init`.
+    /// Creates the sequence of `stream` under `seed`. `index` distinguishes the sequences of a stream: it is the epoch
+    /// of `Shuffle`, and the layer of `Init`.
     pub fn new(seed: u64, stream: Stream, index: u32) -> Self {
         Self { key: key(seed), counter: [0, 0, index, stream as u32], words: [0; 4], used: 4 }
     }

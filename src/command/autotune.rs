@@ -23,8 +23,8 @@ pub struct TuningOptions {
     ///
     /// A GPU multiplies matrices in tiles. `wgrad tune` measures which tile sizes are fastest; this option measures
     /// nothing. FILE is what `wgrad tune --out FILE` wrote. By default, it is the file in the environment variable
-    /// WGRAD_TUNING, else the sizes that `wgrad tune` stored for this GPU. Built-in rules choose the sizes that were not
-    /// measured, and all sizes with `none`. The CPU needs no sizes: there, a file is an error, except in `bench`.
+    /// WGRAD_TUNING, else the sizes that `wgrad tune` stored for this GPU. Built-in rules choose the sizes that were
+    /// not measured, and all sizes with `none`. The CPU needs no sizes: there, a file is an error, except in `bench`.
     #[arg(long, alias = "tuning", value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Device", hide_short_help = true)]
     #[arg(value_parser = on_disk())]

@@ -28,7 +28,8 @@ pub struct Baseline {
 const TOLD_APART: f64 = 0.6;
 
 impl Baseline {
-    /// Computes the baseline of an evaluation on a data set; `None` if the evaluation has no score, or rows have several targets.
+    /// Computes the baseline of an evaluation on a data set; `None` if the evaluation has no score, or rows have
+    /// several targets.
     pub fn of(data: &Dataset, evaluation: &Evaluation) -> Option<Self> {
         let weight = |row: usize| data.weights().map_or(1.0, |weights| f64::from(weights[row]));
         let total: f64 = (0..data.len()).map(weight).sum();

@@ -19,8 +19,9 @@ pub struct Reading {
     /// Separator of a table's columns [default: auto]
     ///
     /// One ASCII character, `tab`, or " " for blanks. By default, it is the most frequent of comma, tab, semicolon and
-    /// `|` in the first line; of several, the one whose cells are more often numbers, since commas may be decimal signs.
-    /// Blanks are it if the lines have equally many words. `predict`, `evaluate` and `plot` prefer that of the training.
+    /// `|` in the first line; of several, the one whose cells are more often numbers, since commas may be decimal
+    /// signs. Blanks are it if the lines have equally many words. `predict`, `evaluate` and `plot` prefer that of the
+    /// training.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
@@ -76,8 +77,8 @@ pub struct Columns {
     /// Target: regression or classification [default: by its values]
     ///
     /// Only for a table. By default, text is classes. So are whole numbers, if at most 20 are different, and these are
-    /// fewer than half the number of rows. Other numbers are regression. Where there is a --loss, one that suits only one
-    /// of the two tasks decides, too, and must not contradict --task.
+    /// fewer than half the number of rows. Other numbers are regression. Where there is a --loss, one that suits only
+    /// one of the two tasks decides, too, and must not contradict --task.
     #[arg(long, value_name = "TASK", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub task: Option<Task>,
     /// Missing cells: fill, drop or error [default: fill]

@@ -163,8 +163,8 @@ pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
 }
 
-/// Returns the definition of the arguments, with the global options added to each command. The list of commands leaves out
-/// `help`, which does the same as `--help`, and `-h` the option `--version`, so that `-h` is one screen.
+/// Returns the definition of the arguments, with the global options added to each command. The list of commands leaves
+/// out `help`, which does the same as `--help`, and `-h` the option `--version`, so that `-h` is one screen.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();

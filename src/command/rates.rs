@@ -18,7 +18,8 @@ pub struct RateOptions {
     peak_gflops: Option<f64>,
     /// Peak memory bandwidth of the device in 10⁹ bytes/s
     ///
-    /// From its data sheet. It adds a lower bound of each op's time, from the bytes that it reads and writes (roofline).
+    /// From its data sheet. It adds a lower bound of each op's time, from the bytes that it reads and writes
+    /// (roofline).
     #[arg(long, value_name = "X", value_parser = rate, allow_negative_numbers = true)]
     #[arg(help_heading = "Roofline", hide_short_help = true)]
     bandwidth_gbs: Option<f64>,

@@ -78,8 +78,8 @@ pub struct Arguments {
     milliseconds: u64,
     /// Also writes the tile sizes to FILE
     ///
-    /// Name the file with --autotune to use it. With the environment variable WGRAD_PIPELINE_CACHE=off, nothing is stored,
-    /// so that this option is required.
+    /// Name the file with --autotune to use it. With the environment variable WGRAD_PIPELINE_CACHE=off, nothing is
+    /// stored, so that this option is required.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,

@@ -74,7 +74,8 @@ pub struct Arguments {
     outputs: Option<usize>,
     /// Also checks the ops before they are joined
     ///
-    /// For developers of wgrad: training runs only the joined ops. Without --hidden and --model, both are always checked.
+    /// For developers of wgrad: training runs only the joined ops. Without --hidden and --model, both are always
+    /// checked.
     #[arg(long, help_heading = "Network")]
     primitive: bool,
     #[command(flatten)]

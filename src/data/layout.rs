@@ -66,8 +66,8 @@ impl Layout {
     /// Returns the layout of a text, and the text with [`Text::header`] set. `form` has the requested options.
     ///
     /// # Errors
-    /// A quote is not closed, a row differs in length from the header, a cell is not valid UTF-8, or the number of columns
-    /// is not the expected one.
+    /// A quote is not closed, a row differs in length from the header, a cell is not valid UTF-8, or the number of
+    /// columns is not the expected one.
     pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
         let quotes = super::quotes::check(text)?;
         let first_row = match form.header {

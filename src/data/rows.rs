@@ -125,8 +125,8 @@ impl Dataset {
     /// count rows from 0.
     ///
     /// # Errors
-    /// There are no rows, or no columns; rows differ in length; the number of targets differs from the number of rows; a
-    /// number is not finite; a class index is below 0, or 2²⁰ or more.
+    /// There are no rows, or no columns; rows differ in length; the number of targets differs from the number of rows;
+    /// a number is not finite; a class index is below 0, or 2²⁰ or more.
     ///
     /// # Examples
     /// ```

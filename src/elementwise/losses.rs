@@ -138,8 +138,8 @@ losses! {
         l(z, t) { let m = 1.0 - (2.0 * t - 1.0) * z; let h = above(m, m, 0.0); h * h }
         d(z, t) { let y = 2.0 * t - 1.0; let m = 1.0 - y * z; -2.0 * y * above(m, m, 0.0) }
     }
-    /// Modified Huber loss, scikit-learn's `SGDClassifier(loss="modified_huber")`: the squared hinge loss, but linear for
-    /// predictions that are far on the wrong side. Targets of 0 and 1 stand for −1 and 1.
+    /// Modified Huber loss, scikit-learn's `SGDClassifier(loss="modified_huber")`: the squared hinge loss, but linear
+    /// for predictions that are far on the wrong side. Targets of 0 and 1 stand for −1 and 1.
     modified_huber() "max(0, 1 - m)^2 for m > -1, else -4m, m = (2t - 1)·z", Meaning::Score, Range::Bit, {
         flops 13;
         l(z, t) {
@@ -178,8 +178,8 @@ losses! {
         l { (b - h) + w * log_1p(s - 1.0) }
         d { w * exponential(z - m) / s - t }
     }
-    /// Margin loss of several classes, `torch.nn.MultiMarginLoss` with `p=1`. An output is the score of a class, and that
-    /// of the right class shall exceed all others by the margin.
+    /// Margin loss of several classes, `torch.nn.MultiMarginLoss` with `p=1`. An output is the score of a class, and
+    /// that of the right class shall exceed all others by the margin.
     multi_margin(margin = 1.0 >= 0.0) "mean over other classes of max(0, margin - z of the class + z), of n outputs",
         Meaning::ClassScore, Range::Class, {
         row(z, t, o, k, n) flops 16;
@@ -221,9 +221,9 @@ losses! {
         l { b / n }
         d { let a = t - z; above(a, -o, above(-a, 1.0 - o, 0.0)) / n }
     }
-    /// Cosine distance of outputs and targets, `torch.nn.CosineEmbeddingLoss` of similar pairs: 1 less the cosine of the
-    /// angle between both. Only directions count. To the square of each length, 10⁻¹² is added, so that a row of zeros
-    /// has a loss of 1.
+    /// Cosine distance of outputs and targets, `torch.nn.CosineEmbeddingLoss` of similar pairs: 1 less the cosine of
+    /// the angle between both. Only directions count. To the square of each length, 10⁻¹² is added, so that a row of
+    /// zeros has a loss of 1.
     ///
     /// Both rows are divided by their largest number first, so that no square overflows.
     cosine() "1 - sum z·t / (|z|·|t|)", Meaning::Direction, Range::Any, {

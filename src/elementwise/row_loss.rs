@@ -81,9 +81,9 @@ impl<N: RowNumber> Row<'_, N> {
 }
 
 impl LossFunction {
-    /// Returns the WGSL of a loss of whole rows: the struct `Column`, the functions `maxima_of`, `sums_of`, `loss_of` and
-    /// `derivative_of`, and the numbers of maxima and sums. `per_target` is the number of outputs per target. For other
-    /// losses, they are those of the first loss of whole rows.
+    /// Returns the WGSL of a loss of whole rows: the struct `Column`, the functions `maxima_of`, `sums_of`, `loss_of`
+    /// and `derivative_of`, and the numbers of maxima and sums. `per_target` is the number of outputs per target. For
+    /// other losses, they are those of the first loss of whole rows.
     pub fn row_wgsl(&self, per_target: usize) -> String {
         let mut all = std::iter::once(self).chain(Self::ALL).filter_map(|function| Some((function, function.row()?)));
         all.next().map_or(String::new(), |(function, row)| function.wgsl_of_row(row, per_target))

@@ -71,10 +71,10 @@ pub struct Update {
 
 /// Declares updates as [`Update`]s.
 ///
-/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body. The body
-/// changes `p` and the states from the gradient `g`, which is clipped and has the L2 penalty, the learning rate `rate`, and
-/// `kept`, the factor of decoupled weight decay. `decay` is the decoupled weight decay itself, for an update that uses it in
-/// another way. These five names are given first.
+/// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body.
+/// The body changes `p` and the states from the gradient `g`, which is clipped and has the L2 penalty, the learning
+/// rate `rate`, and `kept`, the factor of decoupled weight decay. `decay` is the decoupled weight decay itself, for an
+/// update that uses it in another way. These five names are given first.
 macro_rules! updates {
     (($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident)
     $(

@@ -13,8 +13,8 @@
 //! | 3 | average | 1×(64·blocks) | read-write |
 //! | 4 | flag | 1 | atomic |
 //!
-//! Nothing changes from the flag's step on. The step before it does not count, either: its update has written a number that is
-//! not finite. Results below the normal range become 0, as in updates.
+//! Nothing changes from the flag's step on. The step before it does not count, either: its update has written a number
+//! that is not finite. Results below the normal range become 0, as in updates.
 //!
 //! Source: `optim::Average`. Rounding: running error analysis of the formula.
 

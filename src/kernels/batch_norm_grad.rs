@@ -9,8 +9,8 @@
 //! flag = min(flag, index of the step) if grad_weight or grad_bias is not finite
 //! ```
 //!
-//! Symbols: r one of the n rows in use, c a column. The last two terms of grad_input are the derivatives through mean and
-//! variance.
+//! Symbols: r one of the n rows in use, c a column. The last two terms of grad_input are the derivatives through mean
+//! and variance.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

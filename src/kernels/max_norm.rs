@@ -8,12 +8,12 @@
 //! | 2 | weight | rows×columns | read-write |
 //! | 3 | flag | 1 | atomic |
 //!
-//! Nothing changes from the flag's step on. In the step before it, the update has written a number that is not finite, and
-//! nothing changes, either.
+//! Nothing changes from the flag's step on. In the step before it, the update has written a number that is not finite,
+//! and nothing changes, either.
 //!
-//! Source: `torch.renorm`; Keras's `MaxNorm`, which also multiplies shorter rows by n / (n + 10⁻⁷). Rounding: [`Rounded`]; the
-//! sum of squares has columns / PER_ROW terms and a tree, and is in f64 in the reference. Where rounding decides whether a row is
-//! too long, both results are within the tolerance.
+//! Source: `torch.renorm`; Keras's `MaxNorm`, which also multiplies shorter rows by n / (n + 10⁻⁷). Rounding:
+//! [`Rounded`]; the sum of squares has columns / PER_ROW terms and a tree, and is in f64 in the reference. Where
+//! rounding decides whether a row is too long, both results are within the tolerance.
 
 use std::sync::atomic::Ordering;
 

@@ -117,7 +117,8 @@ pub fn reference(
 }
 
 widest! {
-    /// Same computation as [`reference`], several columns at a time, in vectors. Returns `true` if all gradients are finite.
+    /// Same computation as [`reference`], several columns at a time, in vectors. Returns `true` if all gradients are
+    /// finite.
     fn fast(matrices: [Matrix<'_>; 2], statistics: &[[f32; 2]], gradients: [&mut [f32]; 2]) -> bool {
         let [weights, biases] = gradients;
         let first = columns::<16>(matrices, statistics, 0, [&mut *weights, &mut *biases]);

@@ -1,8 +1,8 @@
 //! Update of all running statistics of the network, once per step.
 //!
-//! Formula: `running[i] ← 0.9ᵏ·running[i] + pending[i]`, where k is the number of micro-batches of the step, and `pending`
-//! the contribution of these to the running statistics (`batch_norm`). From the flag's step on, nothing changes. A result
-//! that is not finite records the next step in the flag, as in `update`.
+//! Formula: `running[i] ← 0.9ᵏ·running[i] + pending[i]`, where k is the number of micro-batches of the step, and
+//! `pending` the contribution of these to the running statistics (`batch_norm`). From the flag's step on, nothing
+//! changes. A result that is not finite records the next step in the flag, as in `update`.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

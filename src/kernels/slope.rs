@@ -1,7 +1,7 @@
 //! Multiplies each element by a trained slope: PReLU, or scaling.
 //!
-//! Formula: `output[r, c] = weight[c]·input[r, c]`; if positive elements are kept, `input[r, c]` where it is above 0. The
-//! weight may be one for all columns. Symbols: r a row of the batch, c a column.
+//! Formula: `output[r, c] = weight[c]·input[r, c]`; if positive elements are kept, `input[r, c]` where it is above 0.
+//! The weight may be one for all columns. Symbols: r a row of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

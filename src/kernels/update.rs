@@ -1,5 +1,5 @@
-//! Updates of all parameters: for each of `elementwise::updates` a kernel such as `update_adamw`, and `update_adamw_grouped`
-//! for parameters in groups with settings of their own.
+//! Updates of all parameters: for each of `elementwise::updates` a kernel such as `update_adamw`, and
+//! `update_adamw_grouped` for parameters in groups with settings of their own.
 //!
 //! Formula, for each element p with gradient g:
 //!
@@ -178,8 +178,8 @@ fn made(plan: &Plan, kernel: &'static Kernel, views: Vec<ViewId>, numbers: Vec<f
     Op { kernel, views, params: numbers.into_iter().map(f32::to_bits).collect(), items, layer: None, tile: None }
 }
 
-/// The kernels, without and with groups. The functions of a kernel cannot capture its update, so they are compiled once for each
-/// place in [`updates::ALL`].
+/// The kernels, without and with groups. The functions of a kernel cannot capture its update, so they are compiled once
+/// for each place in [`updates::ALL`].
 static KERNELS: [[Kernel; 24]; 2] = {
     macro_rules! each {
         ($grouped:literal $($place:literal)*) => { [$(Of::<$place, $grouped>::KERNEL),*] };

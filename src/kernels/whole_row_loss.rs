@@ -1,8 +1,8 @@
 //! Loss of a whole row: a function of maxima and sums over its columns, with its gradient.
 //!
-//! Formulas: `row_loss[r] = l(maxima, sums, n)`, `grad[r, c] = d(column c, maxima, sums, n) · scale`, with maxima, sums, l and
-//! its derivative d from `src/elementwise/losses.rs`. Symbols: r a row of the batch, c one of n columns, scale = 1 / rows
-//! of the whole batch. [`Row`] defines the numbers of a column.
+//! Formulas: `row_loss[r] = l(maxima, sums, n)`, `grad[r, c] = d(column c, maxima, sums, n) · scale`, with maxima,
+//! sums, l and its derivative d from `src/elementwise/losses.rs`. Symbols: r a row of the batch, c one of n columns,
+//! scale = 1 / rows of the whole batch. [`Row`] defines the numbers of a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

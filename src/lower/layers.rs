@@ -133,8 +133,9 @@ impl Lowering<'_> {
         Ok(output)
     }
 
-    /// Adds the backward ops, from the gradient of the last node down to the first layer with tensors that are trained and not
-    /// frozen. Gradients of tensors are called `{prefix}layerN.weight` and so on; those of frozen tensors stay 0.
+    /// Adds the backward ops, from the gradient of the last node down to the first layer with tensors that are trained
+    /// and not frozen. Gradients of tensors are called `{prefix}layerN.weight` and so on; those of frozen tensors stay
+    /// 0.
     pub(super) fn backward(&mut self, nodes: &[ViewId], gradient: ViewId, prefix: &str) -> Result<()> {
         let network = &self.spec.network;
         let trained = self.settings.iter().find(|(_, _, settings)| !settings.frozen);
@@ -246,8 +247,8 @@ impl Lowering<'_> {
         view.filter(|_| self.trains(number, part))
     }
 
-    /// Returns the view of the gradient of a layer's vector. If there is no such vector or it is frozen, returns a new view,
-    /// for a kernel that writes the gradient in any case.
+    /// Returns the view of the gradient of a layer's vector. If there is no such vector or it is frozen, returns a new
+    /// view, for a kernel that writes the gradient in any case.
     fn written(&mut self, backward: &Backward<'_>, number: usize, part: &str, columns: usize) -> ViewId {
         let own = self.own(backward, number, part);
         own.unwrap_or_else(|| self.computed(format!("grad.layer{number}.no_{part}"), 1, columns))

@@ -296,7 +296,8 @@ impl<'a> Lowering<'a> {
         self.plan.push(Section::Update, running_update::op(&self.plan, self.spec.micro_batch, views))
     }
 
-    /// Adds the settings of each block of 64 parameters; `None` if all have the optimizer's, and no gradient is clipped by value.
+    /// Adds the settings of each block of 64 parameters; `None` if all have the optimizer's, and no gradient is clipped
+    /// by value.
     fn groups(&mut self, rule: &Rule) -> Option<ViewId> {
         // The norms of rows are not a matter of the optimizer.
         let usual =

@@ -96,8 +96,8 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Returns the mean loss and the weight of the rows. `losses` are those of the rows if they have weights, else the mean alone.
-    /// Rows whose weights are all 0 have the mean 0.
+    /// Returns the mean loss and the weight of the rows. `losses` are those of the rows if they have weights, else the
+    /// mean alone. Rows whose weights are all 0 have the mean 0.
     fn mean(&self, losses: &[f32], weights: Option<&[f32]>) -> (f64, f64) {
         let Some(weights) = weights else { return (losses[0].into(), self.rows as f64) };
         let weights = &weights[self.first..self.first + self.rows];

@@ -20,8 +20,8 @@ use crate::plan::Plan;
 /// They need the scores of all rows in memory, sorted.
 const MOST_RANKED_CLASSES: usize = 32;
 
-/// Metrics of every evaluation of numbers, of labels, and with weights. Without weights, the device counts the accuracy of
-/// classes.
+/// Metrics of every evaluation of numbers, of labels, and with weights. Without weights, the device counts the accuracy
+/// of classes.
 const ALWAYS: [&str; 6] = ["r2", "mae", "rmse", "accuracy", "exact_match", "f1"];
 
 impl Model {
@@ -47,8 +47,8 @@ impl Model {
 
     /// Evaluates the model on a data set, on the CPU: the loss, and all [metrics](crate::metrics) that suit the loss
     /// function and are defined for the data, with the default of each parameter. [Weights](Dataset::weighted) of rows
-    /// weigh loss and metrics. `roc_auc` and `pr_auc` are left out for more than 32 classes. Metrics of classes need one
-    /// class per row: softmax cross-entropy, or a binary loss with one output and targets 0 and 1.
+    /// weigh loss and metrics. `roc_auc` and `pr_auc` are left out for more than 32 classes. Metrics of classes need
+    /// one class per row: softmax cross-entropy, or a binary loss with one output and targets 0 and 1.
     ///
     /// # Errors
     /// Columns or targets do not fit the network and the loss function; a loss is not finite.
@@ -307,8 +307,8 @@ fn raw_loss(
     Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
 
-/// Returns the mean loss of quantiles in the unit of the targets. They have no parameter that is a distance, so nothing is
-/// divided.
+/// Returns the mean loss of quantiles in the unit of the targets. They have no parameter that is a distance, so nothing
+/// is divided.
 fn raw_quantile_loss(
     loss: Loss,
     columns: usize,

@@ -12,9 +12,9 @@ use crate::model::container::{Container, Contents, check_version};
 use crate::model::{Metadata, Model, Tensor, check_parameters};
 use crate::replace::replace;
 
-/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets, the
-/// layout of the table, the origin of the model, and a mandatory checksum. Version 3 added the preparation of tables and limits
-/// of scaled inputs. Files of version 1 can be read.
+/// Version of the metadata format; newer versions cannot be read. Version 2 added the names and scaling of the targets,
+/// the layout of the table, the origin of the model, and a mandatory checksum. Version 3 added the preparation of
+/// tables and limits of scaled inputs. Files of version 1 can be read.
 pub const FORMAT_VERSION: u32 = 3;
 
 /// Version of models without a preparation and without limits, so that older programs read them, too.

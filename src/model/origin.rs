@@ -79,8 +79,8 @@ impl Metadata {
         self.preparation = Some(preparation);
     }
 
-    /// Returns the preparation of tables: that of the model. A model without one needs numbers in all columns; a missing number
-    /// becomes the mean of the training set, or 0 if the model does not scale its inputs.
+    /// Returns the preparation of tables: that of the model. A model without one needs numbers in all columns; a
+    /// missing number becomes the mean of the training set, or 0 if the model does not scale its inputs.
     pub fn table_preparation(&self) -> Cow<'_, Preparation> {
         if let Some(preparation) = &self.preparation {
             return Cow::Borrowed(preparation);

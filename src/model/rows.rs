@@ -202,8 +202,8 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
 /// Largest difference from 1 of the sum of a row of probabilities, which may be rounded to two decimals.
 const ROUNDED_SUM: f64 = 0.01;
 
-/// Checks that targets, of shape [rows, columns], are in the range of the loss function, and that a row of probabilities
-/// sums to 1.
+/// Checks that targets, of shape [rows, columns], are in the range of the loss function, and that a row of
+/// probabilities sums to 1.
 fn check_numbers(loss: Loss, columns: usize, numbers: &[f32]) -> Result<()> {
     let range = loss.function().range;
     if let Some(at) = numbers.iter().position(|number| !range.contains(*number)) {

@@ -89,8 +89,9 @@ pub fn sums_over_rows<const N: usize, const S: usize>(
 /// Number of partial sums along a row.
 const LANES: usize = 64;
 
-/// Adds up `S` sums along a row that is given as `N` slices of one length. `terms` returns the terms of an element. Each of 64
-/// partial sums has every 64th term. They are added by a tree, so that the error grows slowly with the number of columns.
+/// Adds up `S` sums along a row that is given as `N` slices of one length. `terms` returns the terms of an element.
+/// Each of 64 partial sums has every 64th term. They are added by a tree, so that the error grows slowly with the
+/// number of columns.
 #[inline(always)]
 pub fn sums_along_row<const N: usize, const S: usize>(
     slices: [&[f32]; N],

@@ -9,8 +9,8 @@ use crate::text::{Term, number, option};
 
 /// Average of the parameters over the steps of training, with which the model predicts in place of the last parameters.
 ///
-/// As in PyTorch's `torch.optim.swa_utils.AveragedModel`, the average is a copy of the parameters at first. Training itself does
-/// not depend on it.
+/// As in PyTorch's `torch.optim.swa_utils.AveragedModel`, the average is a copy of the parameters at first. Training
+/// itself does not depend on it.
 ///
 /// # Examples
 /// ```
@@ -32,13 +32,13 @@ pub enum Average {
     Ema {
         /// Decay, in [0, 1).
         decay: f64,
-        /// True if the decay is at most (1 + t) / (10 + t) after step t, as TensorFlow's `num_updates` does, so that the first
-        /// parameters are forgotten soon.
+        /// True if the decay is at most (1 + t) / (10 + t) after step t, as TensorFlow's `num_updates` does, so that
+        /// the first parameters are forgotten soon.
         #[serde(default)]
         warm_up: bool,
     },
-    /// Stochastic weight averaging (Izmailov et al. 2018): the mean of the parameters after steps start + every, start + 2·every
-    /// and so on. Until the first of them, it is the parameters themselves.
+    /// Stochastic weight averaging (Izmailov et al. 2018): the mean of the parameters after steps start + every, start
+    /// + 2·every and so on. Until the first of them, it is the parameters themselves.
     Swa {
         /// Number of steps before the average begins.
         start: u64,
@@ -73,9 +73,9 @@ impl Average {
         Self::Swa { start, every }
     }
 
-    /// Parses `ema`, `ema(decay=0.999, warm_up=true)`, `swa` or `swa(start_epoch=10, every=50)`. `start_epoch` is the number of
-    /// epochs before the average begins, default 0; an epoch has `epoch_steps` steps. `every` is a number of steps, by default
-    /// those of an epoch.
+    /// Parses `ema`, `ema(decay=0.999, warm_up=true)`, `swa` or `swa(start_epoch=10, every=50)`. `start_epoch` is the
+    /// number of epochs before the average begins, default 0; an epoch has `epoch_steps` steps. `every` is a number of
+    /// steps, by default those of an epoch.
     ///
     /// # Errors
     /// Unknown names, and the errors of [`Average::check`].

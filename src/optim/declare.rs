@@ -91,8 +91,8 @@ macro_rules! wanted {
     };
 }
 
-/// Declares the optimizers: their settings with kind and default, the rule of their update, and the values that they compute for
-/// step t, in the order of [`Update::scalars`].
+/// Declares the optimizers: their settings with kind and default, the rule of their update, and the values that they
+/// compute for step t, in the order of [`Update::scalars`].
 macro_rules! optimizers {
     ($(
         $(#[$doc:meta])*

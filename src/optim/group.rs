@@ -24,7 +24,8 @@ use crate::network::Network;
 /// | `matrices` | all others |
 /// | `*` | all |
 ///
-/// A group changes only the settings that it names. Where two groups name the same setting of a tensor, the later one counts.
+/// A group changes only the settings that it names. Where two groups name the same setting of a tensor, the later one
+/// counts.
 ///
 /// # Examples
 /// ```
@@ -43,8 +44,8 @@ use crate::network::Network;
 pub struct ParameterGroup {
     /// Selected tensors.
     pub tensors: String,
-    /// True if the tensors keep their values. Their gradients are not computed, and are 0 in [`Trainer::gradients`] and in the
-    /// norm for gradient clipping.
+    /// True if the tensors keep their values. Their gradients are not computed, and are 0 in [`Trainer::gradients`] and
+    /// in the norm for gradient clipping.
     ///
     /// [`Trainer::gradients`]: crate::Trainer::gradients
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +118,8 @@ impl ParameterGroup {
     /// Adds the penalty λ·Σ|p| to the loss, as Keras's `L1`: λ·sign(p) is added to the gradients. Together with
     /// [`l2`](Self::l2) it is the penalty of an elastic net.
     ///
-    /// As weight decay, penalties are added to the gradients after clipping, and are not part of the losses that are reported.
+    /// As weight decay, penalties are added to the gradients after clipping, and are not part of the losses that are
+    /// reported.
     ///
     /// # Examples
     /// ```
@@ -129,8 +131,8 @@ impl ParameterGroup {
         self
     }
 
-    /// Adds the penalty λ·Σp² to the loss, as Keras's `L2`: 2·λ·p is added to the gradients. PyTorch's `weight_decay` is twice
-    /// this λ.
+    /// Adds the penalty λ·Σp² to the loss, as Keras's `L2`: 2·λ·p is added to the gradients. PyTorch's `weight_decay`
+    /// is twice this λ.
     ///
     /// # Examples
     /// ```
@@ -142,8 +144,8 @@ impl ParameterGroup {
         self
     }
 
-    /// Scales each row of a weight matrix whose norm exceeds `norm` down to it, after each step: the weights into one unit, as
-    /// Keras's `MaxNorm` and `torch.renorm`. The group must select a matrix; vectors in it do not change.
+    /// Scales each row of a weight matrix whose norm exceeds `norm` down to it, after each step: the weights into one
+    /// unit, as Keras's `MaxNorm` and `torch.renorm`. The group must select a matrix; vectors in it do not change.
     ///
     /// # Examples
     /// ```

@@ -1,9 +1,9 @@
-//! Optimizers. Formulas, names and defaults are PyTorch's, except the default learning rate of SGD: PyTorch's depends on its
-//! version.
+//! Optimizers. Formulas, names and defaults are PyTorch's, except the default learning rate of SGD: PyTorch's depends
+//! on its version.
 //!
-//! In the formulas, p is a parameter, g its gradient, η the learning rate of the step, and t the step from 1. Each optimizer
-//! has a weight decay λ, either as an L2 penalty (g ← g + λ·p before everything else) or decoupled (p ← p·(1 − η·λ) before the
-//! rest of the update).
+//! In the formulas, p is a parameter, g its gradient, η the learning rate of the step, and t the step from 1. Each
+//! optimizer has a weight decay λ, either as an L2 penalty (g ← g + λ·p before everything else) or decoupled (p ← p·(1
+//! − η·λ) before the rest of the update).
 
 mod average;
 mod declare;
@@ -98,9 +98,10 @@ impl Optimizer {
     /// Checks the values.
     ///
     /// # Errors
-    /// A learning rate or weight decay that is negative or not finite as an f32; a momentum, dampening, α, β or ρ outside
-    /// [0, 1); an ε that is not above 0; Nesterov momentum without momentum or with dampening; dampening without momentum. A
-    /// learning rate of 0 is allowed, as in PyTorch: it computes losses and gradients without changing parameters.
+    /// A learning rate or weight decay that is negative or not finite as an f32; a momentum, dampening, α, β or ρ
+    /// outside [0, 1); an ε that is not above 0; Nesterov momentum without momentum or with dampening; dampening
+    /// without momentum. A learning rate of 0 is allowed, as in PyTorch: it computes losses and gradients without
+    /// changing parameters.
     ///
     /// # Examples
     /// ```
@@ -126,8 +127,8 @@ impl Optimizer {
 impl FromStr for Optimizer {
     type Err = Error;
 
-    /// Returns the optimizer of this name with its defaults, except for the settings in parentheses: `rmsprop(centered=true)`.
-    /// `sgd_momentum` is SGD with momentum 0.9.
+    /// Returns the optimizer of this name with its defaults, except for the settings in parentheses:
+    /// `rmsprop(centered=true)`. `sgd_momentum` is SGD with momentum 0.9.
     fn from_str(text: &str) -> Result<Self> {
         let term = Term::parse("optimizer", text)?;
         if term.name == SGD_MOMENTUM {

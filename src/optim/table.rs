@@ -70,11 +70,11 @@ optimizers! {
         [(1.0 - factor) / (1.0 - product), next / (1.0 - both), correction(o.beta2, t).sqrt()]
     };
 
-    /// RAdam (`torch.optim.RAdam`; Liu et al. 2020): Adam whose learning rate is adaptive only where the variance of 1 / √v is
-    /// tractable.
+    /// RAdam (`torch.optim.RAdam`; Liu et al. 2020): Adam whose learning rate is adaptive only where the variance of 1
+    /// / √v is tractable.
     ///
-    /// m and v as in [`Adam`]; p ← p − η·(m / (1 − β₁ᵗ))·rₜ·√(1 − β₂ᵗ) / (√v + ε), and p ← p − η·m / (1 − β₁ᵗ) in the first
-    /// steps, with rₜ the rectification term of the paper.
+    /// m and v as in [`Adam`]; p ← p − η·(m / (1 − β₁ᵗ))·rₜ·√(1 − β₂ᵗ) / (√v + ε), and p ← p − η·m / (1 − β₁ᵗ) in the
+    /// first steps, with rₜ the rectification term of the paper.
     RAdam = "radam" "as adam, but without sqrt(v) in the first steps" {
         learning_rate = 1e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
@@ -113,7 +113,8 @@ optimizers! {
     );
     |o, t| [correction(o.beta1, t)];
 
-    /// Adan (Xie et al. 2022, with the bias corrections of the authors' program), with decoupled weight decay that divides.
+    /// Adan (Xie et al. 2022, with the bias corrections of the authors' program), with decoupled weight decay that
+    /// divides.
     ///
     /// With d = g − g of the step before (0 in the first): m ← β₁·m + (1 − β₁)·g; v ← β₂·v + (1 − β₂)·d;
     /// n ← β₃·n + (1 − β₃)·(g + β₂·d)²;
@@ -167,8 +168,9 @@ optimizers! {
 
     /// RMSprop (`torch.optim.RMSprop`; Tieleman and Hinton 2012).
     ///
-    /// v ← α·v + (1 − α)·g²; d = g / (√v + ε); p ← p − η·d, or with momentum b ← momentum·b + d and p ← p − η·b. If centered,
-    /// v − m² takes the place of v in the root, with m ← α·m + (1 − α)·g; it is 0 where rounding makes it negative.
+    /// v ← α·v + (1 − α)·g²; d = g / (√v + ε); p ← p − η·d, or with momentum b ← momentum·b + d and p ← p − η·b. If
+    /// centered, v − m² takes the place of v in the root, with m ← α·m + (1 − α)·g; it is 0 where rounding makes it
+    /// negative.
     RmsProp = "rmsprop" "p - rate·g / (sqrt(v) + epsilon), v mean of g^2" {
         learning_rate = 0.01,
         /// Decay rate α of the mean square v, in [0, 1).
@@ -238,8 +240,8 @@ optimizers! {
 
     /// Stochastic gradient descent, optionally with momentum (`torch.optim.SGD`).
     ///
-    /// b ← momentum·b + (1 − dampening)·g, where the first step has no dampening; p ← p − η·b, or with Nesterov momentum
-    /// p ← p − η·(g + momentum·b).
+    /// b ← momentum·b + (1 − dampening)·g, where the first step has no dampening; p ← p − η·b, or with Nesterov
+    /// momentum p ← p − η·(g + momentum·b).
     Sgd = "sgd" "p - rate·b, b = momentum·b + (1 - dampening)·g" {
         learning_rate = 0.01,
         /// Momentum factor, in [0, 1).
@@ -281,8 +283,8 @@ fn correction(beta: f64, t: u64) -> f64 {
     1.0 - beta.powi(t.min(i32::MAX as u64) as i32)
 }
 
-/// Factor of NAdam's momentum in step t, and the product of the factors of all steps up to t. A product that is lost in 1 − the
-/// product ends the computation.
+/// Factor of NAdam's momentum in step t, and the product of the factors of all steps up to t. A product that is lost in
+/// 1 − the product ends the computation.
 fn nadam_momentum(beta1: f64, momentum_decay: f64, t: u64) -> (f64, f64) {
     let factor = |t: u64| beta1 * (1.0 - 0.5 * 0.96f64.powf(t as f64 * momentum_decay));
     let mut product = 1.0;

@@ -147,7 +147,8 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
     }
 }
 
-/// Returns `true` if an op of the same kernel has changed a view in place. An op of another kernel may change it further.
+/// Returns `true` if an op of the same kernel has changed a view in place. An op of another kernel may change it
+/// further.
 fn changed(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> bool {
     let same = |other: &&Op| std::ptr::eq(other.kernel, op.kernel);
     let writes = |other: &Op| {

@@ -195,8 +195,9 @@ pub enum WorkItem {
     /// `chunk` consecutive rows of the batch, where `chunk` is a parameter; the last item may have fewer. A range of
     /// items accesses only its rows, even of views that are not split along the items.
     Slice,
-    /// One column of each split view, in all rows. A range of items accesses only its columns of the views that it writes.
-    /// CPU kernels take these with [`BufferArg::matrix_mut`]. The parameter `batch` is the number of rows of a full batch.
+    /// One column of each split view, in all rows. A range of items accesses only its columns of the views that it
+    /// writes. CPU kernels take these with [`BufferArg::matrix_mut`]. The parameter `batch` is the number of rows of a
+    /// full batch.
     Column,
     /// Any other unit whose position matters: a row of a weight matrix, or the whole op.
     Part,

@@ -463,8 +463,8 @@ impl Plan {
         self.names.views.get(name).copied()
     }
 
-    /// Returns the allocation with the same name, type, size and constant as `like`, if there is one. Executors keep its
-    /// contents when they change to another plan.
+    /// Returns the allocation with the same name, type, size and constant as `like`, if there is one. Executors keep
+    /// its contents when they change to another plan.
     pub(crate) fn find_allocation(&self, like: &Allocation) -> Option<AllocationId> {
         let same = |id: &AllocationId| {
             let own = &self.allocations[id.0];

@@ -157,8 +157,8 @@ impl Builder {
         self
     }
 
-    /// Averages the parameters over the steps. Evaluations, predictions, the choice of the best epoch and the model then use the
-    /// average; [`Trainer::parameters`] are still those that are trained. Off by default.
+    /// Averages the parameters over the steps. Evaluations, predictions, the choice of the best epoch and the model
+    /// then use the average; [`Trainer::parameters`] are still those that are trained. Off by default.
     ///
     /// # Examples
     /// ```

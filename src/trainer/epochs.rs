@@ -188,8 +188,8 @@ impl Trainer {
         Ok(is_best)
     }
 
-    /// Calls all callbacks with the results of an epoch. Returns the results with the numbers that the callbacks have added, and
-    /// `Break` if one of them stops training.
+    /// Calls all callbacks with the results of an epoch. Returns the results with the numbers that the callbacks have
+    /// added, and `Break` if one of them stops training.
     fn call_back(
         &mut self,
         record: Epoch,

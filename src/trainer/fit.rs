@@ -170,8 +170,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Adds a [callback](Callback), such as a [log](crate::trainer::CsvLog). Callbacks are called in the order in which they were
-    /// added.
+    /// Adds a [callback](Callback), such as a [log](crate::trainer::CsvLog). Callbacks are called in the order in which
+    /// they were added.
     ///
     /// # Examples
     /// ```
@@ -188,8 +188,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Adds a [callback](Fit::callback) that is called after each submission: a group of steps that is sent to the device at once. The
-    /// callback may stop training.
+    /// Adds a [callback](Fit::callback) that is called after each submission: a group of steps that is sent to the
+    /// device at once. The callback may stop training.
     ///
     /// On a GPU, one or two later submissions are already running when the callback is called. They are finished before
     /// training stops.

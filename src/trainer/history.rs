@@ -48,7 +48,8 @@ pub struct Epoch {
 pub struct History {
     /// Results of each epoch, in order.
     pub epochs: Vec<Epoch>,
-    /// Number of the epoch, from 1, whose parameters were restored; `None` without [`Fit::restore_best`](crate::Fit::restore_best).
+    /// Number of the epoch, from 1, whose parameters were restored; `None` without
+    /// [`Fit::restore_best`](crate::Fit::restore_best).
     pub best: Option<usize>,
     /// True if a callback stopped training before all epochs were done.
     pub stopped: bool,

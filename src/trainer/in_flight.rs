@@ -58,8 +58,8 @@ pub(super) struct WeightedSteps {
 }
 
 impl WeightedSteps {
-    /// Adds a step, given by the records of its batches and the number of its rows. If its rows have weights, the loss of the step
-    /// is their weighted mean: `loss_scale` becomes 1 / Σ weight, or 0 if all weights are 0.
+    /// Adds a step, given by the records of its batches and the number of its rows. If its rows have weights, the loss
+    /// of the step is their weighted mean: `loss_scale` becomes 1 / Σ weight, or 0 if all weights are 0.
     pub(super) fn add(&mut self, batches: impl Iterator<Item = Step>, rows: usize, weights: Option<&[f32]>) {
         let weight = weights.map_or(rows as f64, |weights| weights.iter().map(|weight| f64::from(*weight)).sum());
         let loss_scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };

@@ -126,8 +126,8 @@ impl Trainer {
     /// [`Trainer::advance`] has not returned yet are discarded.
     ///
     /// # Errors
-    /// Columns or targets that do not fit the network and the loss; a target with only one class; a batch of one row if there is
-    /// [batch normalization](crate::Layer::BatchNorm).
+    /// Columns or targets that do not fit the network and the loss; a target with only one class; a batch of one row if
+    /// there is [batch normalization](crate::Layer::BatchNorm).
     ///
     /// # Examples
     /// ```

@@ -31,7 +31,8 @@ impl Trainer {
         self.finite(parameters)
     }
 
-    /// Replaces all parameters, and their [average](crate::trainer::Builder::average). The optimizer's state is unchanged.
+    /// Replaces all parameters, and their [average](crate::trainer::Builder::average). The optimizer's state is
+    /// unchanged.
     ///
     /// # Errors
     /// Parameters with other names or shapes than the network's, or that are not finite.
@@ -99,8 +100,8 @@ impl Trainer {
 
     /// Returns the gradients of the last step, before clipping and weight decay, in the order of the layers.
     ///
-    /// After a step of a single row, the gradient of a layer's bias is its δ: the derivative of the loss with respect to
-    /// the layer's sums z, as [`Model::layer_outputs`] has them.
+    /// After a step of a single row, the gradient of a layer's bias is its δ: the derivative of the loss with respect
+    /// to the layer's sums z, as [`Model::layer_outputs`] has them.
     ///
     /// # Errors
     /// A device that does not answer.
@@ -119,8 +120,8 @@ impl Trainer {
         read_tensors(self.executor.as_mut(), &self.spec.network, "grad.")
     }
 
-    /// Returns the change of each parameter if the update of the last step was made once more, with the same gradients. Parameters
-    /// and optimizer state keep their bits. At least one step must have been taken.
+    /// Returns the change of each parameter if the update of the last step was made once more, with the same gradients.
+    /// Parameters and optimizer state keep their bits. At least one step must have been taken.
     pub(super) fn trial_update(&mut self) -> Result<Vec<Tensor>> {
         let before = self.parameters()?;
         let state = self.state()?;

@@ -14,8 +14,8 @@ const EXCESS: f64 = 3.0;
 /// Steps on each side over which a slope is computed, as a fraction of all steps.
 const SIDE: usize = 20;
 
-/// Settings of a learning rate range test (Smith 2015): a short training during which the learning rate grows exponentially.
-/// [`Trainer::find_learning_rate`] runs it.
+/// Settings of a learning rate range test (Smith 2015): a short training during which the learning rate grows
+/// exponentially. [`Trainer::find_learning_rate`] runs it.
 ///
 /// # Examples
 /// ```
@@ -176,8 +176,8 @@ impl Watch {
 }
 
 impl Trainer {
-    /// Trains for some steps while the learning rate grows, and returns the losses and a suggestion. Afterwards, the trainer is as
-    /// before, with `data` loaded. The learning rate is that of the test, without the schedule.
+    /// Trains for some steps while the learning rate grows, and returns the losses and a suggestion. Afterwards, the
+    /// trainer is as before, with `data` loaded. The learning rate is that of the test, without the schedule.
     ///
     /// # Errors
     /// Learning rates out of range; data that does not fit; a device that fails. Training that diverges is no error.
@@ -224,7 +224,8 @@ impl Trainer {
         Ok((losses.into_iter().map(|loss| f64::from(loss) * factor).collect(), diverged | is_over))
     }
 
-    /// Returns losses, and `false`. If a number has become infinite or NaN, returns the losses that had arrived before, and `true`.
+    /// Returns losses, and `false`. If a number has become infinite or NaN, returns the losses that had arrived before,
+    /// and `true`.
     fn or_diverged(&mut self, losses: Result<Vec<f32>>) -> Result<(Vec<f32>, bool)> {
         match losses {
             Ok(losses) => Ok((losses, false)),

@@ -45,8 +45,8 @@ impl StepLoss {
 
 impl Trainer {
     /// Takes one step on the given rows, of which there may be at most the batch size times the number of
-    /// [accumulated](crate::trainer::Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales them. A data set
-    /// that was [loaded](Trainer::load) is unloaded.
+    /// [accumulated](crate::trainer::Builder::accumulate) batches. Pass raw inputs and targets: the trainer scales
+    /// them. A data set that was [loaded](Trainer::load) is unloaded.
     ///
     /// # Errors
     /// Rows, columns or targets that do not fit; a batch of one row with
@@ -69,8 +69,8 @@ impl Trainer {
         self.step_on(features, targets.into(), None)
     }
 
-    /// [`Trainer::step`] with a weight per row, at least 0. The loss is the weighted mean Σ w·l / Σ w over the step's rows, as that of
-    /// [`Dataset::weighted`](crate::Dataset::weighted).
+    /// [`Trainer::step`] with a weight per row, at least 0. The loss is the weighted mean Σ w·l / Σ w over the step's
+    /// rows, as that of [`Dataset::weighted`](crate::Dataset::weighted).
     ///
     /// # Errors
     /// As [`Trainer::step`]; a number of weights that is not that of the rows; a weight that is negative or not finite.

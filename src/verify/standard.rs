@@ -115,7 +115,8 @@ fn small(optimizer: Optimizer) -> Result<Case> {
     Case::new(TrainingSpec { clip_norm: Some(0.05), ..spec })
 }
 
-/// Returns the case of a small network with this optimizer, whose parameters have settings of their own and are averaged.
+/// Returns the case of a small network with this optimizer, whose parameters have settings of their own and are
+/// averaged.
 fn grouped(optimizer: Optimizer) -> Result<Case> {
     let case = small(optimizer)?;
     let groups = vec![

@@ -115,7 +115,8 @@ pub struct Arguments {
     /// Preset for tables: fast, a smaller network
     ///
     /// The network of fast takes a quarter to a half of the default's time. Its learning rate is 0.02 for tables of
-    /// fewer than 2,000 rows, and 0.002 for larger ones. Built-in data sets have one recipe, so that fast changes nothing. Other options override the preset.
+    /// fewer than 2,000 rows, and 0.002 for larger ones. Built-in data sets have one recipe, so that fast changes
+    /// nothing. Other options override the preset.
     #[arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
     preset: Option<Preset>,
     /// Gradient accumulation: batches per step [default: 1]
@@ -127,9 +128,9 @@ pub struct Arguments {
     accumulate: usize,
     /// Learning rate schedule [default: cosine]
     ///
-    /// Options of a schedule are in parentheses, as in "step(steps=100, factor=0.5)" or "multi_step(30 60, factor=0.1)".
-    /// Steps are optimizer steps. By default, cosine, cosine_log, one_cycle and polynomial end with the last step. `wgrad
-    /// list schedules` prints all names, options and defaults.
+    /// Options of a schedule are in parentheses, as in "step(steps=100, factor=0.5)" or "multi_step(30 60,
+    /// factor=0.1)". Steps are optimizer steps. By default, cosine, cosine_log, one_cycle and polynomial end with the
+    /// last step. `wgrad list schedules` prints all names, options and defaults.
     #[arg(long, value_name = "NAME", default_value = "cosine", hide_default_value = true)]
     #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Training")]
@@ -143,9 +144,10 @@ pub struct Arguments {
     warmup: Option<Amount>,
     /// Average of the parameters, "ema(decay=0.999)" [default: none]
     ///
-    /// The model, evaluations and the choice of the best epoch use it in place of the last parameters. ema is an exponential
-    /// moving average; warm_up=true lets its decay begin small. "swa(start_epoch=10, every=50)" is stochastic weight averaging:
-    /// the mean of the parameters after every 50 steps, by default every epoch, once 10 epochs are done.
+    /// The model, evaluations and the choice of the best epoch use it in place of the last parameters. ema is an
+    /// exponential moving average; warm_up=true lets its decay begin small. "swa(start_epoch=10, every=50)" is
+    /// stochastic weight averaging: the mean of the parameters after every 50 steps, by default every epoch, once 10
+    /// epochs are done.
     #[arg(long, value_name = "NAME", value_parser = names::<AverageText>(&Average::NAMES))]
     #[arg(hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
     average: Option<AverageText>,
@@ -162,16 +164,16 @@ pub struct Arguments {
     patience: Option<usize>,
     /// Metric of the best epoch, as "roc_auc" [default: the loss]
     ///
-    /// It needs a validation set. The epoch with the best value on it is kept, and early stopping counts from this epoch.
-    /// `wgrad list metrics` prints the names. Parameters of a metric are in parentheses, as in "f_beta(beta=2)".
+    /// It needs a validation set. The epoch with the best value on it is kept, and early stopping counts from this
+    /// epoch. `wgrad list metrics` prints the names. Parameters of a metric are in parentheses, as in "f_beta(beta=2)".
     #[arg(long, value_name = "METRIC", help_heading = "Training", hide_short_help = true)]
     #[arg(value_parser = names::<Metric>(&Metric::NAMES), hide_possible_values = true)]
     metric: Option<Metric>,
     /// Weights of classes: balanced, or "no=1,yes=5" [default: none]
     ///
-    /// The weight of each row of the training set is multiplied by the weight of its class. balanced gives each class the
-    /// same total weight: rows / (classes · rows of the class) per row. Classes that are not named have the weight 1.
-    /// Validation and test set are not weighted by class.
+    /// The weight of each row of the training set is multiplied by the weight of its class. balanced gives each class
+    /// the same total weight: rows / (classes · rows of the class) per row. Classes that are not named have the weight
+    /// 1. Validation and test set are not weighted by class.
     #[arg(long, value_name = "WEIGHTS", help_heading = "Training", hide_short_help = true)]
     class_weight: Option<ClassWeights>,
     /// Random seed
@@ -194,8 +196,8 @@ pub struct Arguments {
     /// File of the model [default: DATA.safetensors]
     ///
     /// DATA is the name of the data set, or the file name of the table without extensions. A model of the same data and
-    /// settings is replaced; any other file only with --force. Without it, the default becomes DATA-2.safetensors, and so
-    /// on, and a FILE that exists is an error.
+    /// settings is replaced; any other file only with --force. Without it, the default becomes DATA-2.safetensors, and
+    /// so on, and a FILE that exists is an error.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,
@@ -231,7 +233,8 @@ pub struct Arguments {
     rates: RateOptions,
     /// Prints JSON, one object per line: start, epoch …, summary
     ///
-    /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, --profile `op` objects, and
+    /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, --profile `op` objects,
+    /// and
     /// --health `finding` objects and `health`. After Ctrl-C, `stopped` replaces `summary`.
     #[arg(long, help_heading = "Output")]
     json: bool,

@@ -24,16 +24,16 @@ pub struct SplitOptions {
     ///
     /// A fraction below 1 of all rows, a number of rows, or the path of a table with the same columns; 0 for none. Rows
     /// are drawn at random, in proportion to the classes. The model keeps the parameters of the epoch with the lowest
-    /// validation loss, or with the best value of --metric; without this set, those of the last epoch. By default, mnist
-    /// uses a twelfth of its training rows, and data with fewer than 20 rows have no validation set.
+    /// validation loss, or with the best value of --metric; without this set, those of the last epoch. By default,
+    /// mnist uses a twelfth of its training rows, and data with fewer than 20 rows have no validation set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     validation: Option<Size>,
     /// Test set: size or file [default: 0.15]
     ///
     /// A fraction below 1 of all rows, a number of rows, or the path of a table with the same columns; 0 for none. The
     /// model is evaluated on the test set after training. Without a test set, it is evaluated on the validation set;
-    /// without both sets, on the training set. By default, mnist uses its own test set, and data with fewer than 20 rows
-    /// have no test set.
+    /// without both sets, on the training set. By default, mnist uses its own test set, and data with fewer than 20
+    /// rows have no test set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     test: Option<Size>,
 }

@@ -31,9 +31,9 @@ pub struct Watching {
     /// Reduces the learning rate on a plateau, as "5"
     ///
     /// The learning rate is multiplied by 0.1 once the validation loss, or the chosen metric, has not improved for more
-    /// than 5 epochs. Without a validation set, it is the training loss. All options, as in PyTorch's ReduceLROnPlateau:
-    /// "patience=5, factor=0.5, threshold=0.0001, absolute=false, cooldown=0, least=0". By default, the learning rate
-    /// follows --schedule alone.
+    /// than 5 epochs. Without a validation set, it is the training loss. All options, as in PyTorch's
+    /// ReduceLROnPlateau: "patience=5, factor=0.5, threshold=0.0001, absolute=false, cooldown=0, least=0". By default,
+    /// the learning rate follows --schedule alone.
     #[arg(
         long,
         value_name = "EPOCHS",
@@ -51,16 +51,16 @@ pub struct Watching {
     time_limit: Option<Duration>,
     /// Writes logs to FOLDER: CSV, JSON lines, TensorBoard
     ///
-    /// epochs.csv has a row per epoch, epochs.jsonl an object per epoch, and events.out.tfevents.wgrad is for TensorBoard:
-    /// `tensorboard --logdir FOLDER`. Existing files of these names are replaced. With --resume, past epochs are written
-    /// again.
+    /// epochs.csv has a row per epoch, epochs.jsonl an object per epoch, and events.out.tfevents.wgrad is for
+    /// TensorBoard: `tensorboard --logdir FOLDER`. Existing files of these names are replaced. With --resume, past
+    /// epochs are written again.
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, help_heading = "Output", hide_short_help = true)]
     #[arg(value_parser = on_disk())]
     log_dir: Option<PathBuf>,
     /// Looks for problems of the network after each epoch
     ///
-    /// Prints dead ReLUs, saturated units, vanishing and exploding gradients, and updates that are too large, each with a
-    /// remedy; and at the end norms of gradients and updates for each layer. The model is the same, bit for bit.
+    /// Prints dead ReLUs, saturated units, vanishing and exploding gradients, and updates that are too large, each with
+    /// a remedy; and at the end norms of gradients and updates for each layer. The model is the same, bit for bit.
     #[arg(long, help_heading = "Output", hide_short_help = true)]
     health: bool,
 }
@@ -142,8 +142,8 @@ impl Callback for HealthReport<'_, '_> {
     }
 }
 
-/// Prints the numbers of each layer after the last epoch, and the largest update of all epochs, since the last ones are tiny with
-/// most schedules.
+/// Prints the numbers of each layer after the last epoch, and the largest update of all epochs, since the last ones are
+/// tiny with most schedules.
 pub fn tell_health(output: &mut Output, health: &Health, epochs: &[Epoch], json: bool) {
     let layers = health.layers();
     if json {

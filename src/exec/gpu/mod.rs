@@ -87,8 +87,8 @@ impl Gpu {
         &self.state.sections[section as usize][op].bound
     }
 
-    /// Copies the values of each step, its record, to the device's buffer, and submits one compute pass. `encode` adds the
-    /// dispatches to the pass, and returns their number.
+    /// Copies the values of each step, its record, to the device's buffer, and submits one compute pass. `encode` adds
+    /// the dispatches to the pass, and returns their number.
     fn submit_pass(
         &mut self,
         steps: &[Step],

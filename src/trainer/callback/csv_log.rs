@@ -9,9 +9,9 @@ use crate::trainer::{Callback, Epoch, Trainer};
 
 /// Writes a table in CSV with one row per epoch, as spreadsheets and pandas read it.
 ///
-/// The columns are `epoch`, `steps`, `loss`, `learning_rate`, `validation_loss` and other metrics of the validation set, and
-/// the numbers that callbacks before this one have added. An existing file is replaced. If training resumes from a checkpoint,
-/// the file first receives the past epochs, and in the end equals that of an uninterrupted run.
+/// The columns are `epoch`, `steps`, `loss`, `learning_rate`, `validation_loss` and other metrics of the validation
+/// set, and the numbers that callbacks before this one have added. An existing file is replaced. If training resumes
+/// from a checkpoint, the file first receives the past epochs, and in the end equals that of an uninterrupted run.
 ///
 /// # Examples
 /// ```

@@ -1,7 +1,8 @@
 //! Bytes of TensorBoard's event files.
 //!
-//! A file is a sequence of records (TFRecord). A record has the length of its data as a u64, a checksum of the length, the data,
-//! and a checksum of the data. All numbers are little-endian. The data are an `Event`, a message of protocol buffers:
+//! A file is a sequence of records (TFRecord). A record has the length of its data as a u64, a checksum of the length,
+//! the data, and a checksum of the data. All numbers are little-endian. The data are an `Event`, a message of protocol
+//! buffers:
 //!
 //! | message | field | number | type |
 //! |---|---|---|---|
@@ -13,8 +14,8 @@
 //! | `Value` | `tag` | 1 | string |
 //! | | `simple_value` | 2 | float |
 //!
-//! Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and `core/framework/summary.proto`; the encoding
-//! of messages is described at <https://protobuf.dev/programming-guides/encoding>.
+//! Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and `core/framework/summary.proto`; the
+//! encoding of messages is described at <https://protobuf.dev/programming-guides/encoding>.
 
 /// Version of the format, in the first event of a file.
 const VERSION: &str = "brain.Event:2";

@@ -8,10 +8,11 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// Many units of an activation layer are 0 for all rows that were looked at, and so are their derivatives. Nothing that comes
-    /// through them is learned.
+    /// Many units of an activation layer are 0 for all rows that were looked at, and so are their derivatives. Nothing
+    /// that comes through them is learned.
     DeadUnits,
-    /// Many units of a sigmoid, tanh or a similar function are so far from 0 for all rows that little is learned through them.
+    /// Many units of a sigmoid, tanh or a similar function are so far from 0 for all rows that little is learned
+    /// through them.
     SaturatedUnits,
     /// The gradients of a layer are much smaller than those of the last one.
     VanishingGradients,

@@ -15,8 +15,8 @@ use crate::trainer::{Callback, Epoch, Trainer};
 
 /// Largest number of rows of which the outputs of layers are computed.
 const ROWS: usize = 256;
-/// Fraction of a layer's units that may be dead or saturated without a finding. In networks that train well, a quarter of the units
-/// of a second layer may be dead from the start.
+/// Fraction of a layer's units that may be dead or saturated without a finding. In networks that train well, a quarter
+/// of the units of a second layer may be dead from the start.
 const IDLE: f64 = 0.4;
 /// Fraction of a function's largest slope below which a unit is saturated: |tanh x| > 0.995.
 const FLAT: f32 = 0.01;
@@ -27,13 +27,14 @@ const DEPTH: f64 = 1000.0;
 /// Largest change of a layer by a step, relative to its parameters, without a finding. 0.001 is usual.
 const LARGEST_UPDATE: f64 = 0.2;
 
-/// Looks at a network after each epoch, and reports problems with a remedy: dead and saturated units, vanishing and exploding
-/// gradients, large updates.
+/// Looks at a network after each epoch, and reports problems with a remedy: dead and saturated units, vanishing and
+/// exploding gradients, large updates.
 ///
-/// Norms are those of the gradients of the epoch's last step, and of the update of this step, made again. Outputs of layers are
-/// computed for up to 256 rows, without dropout. All of it happens between two epochs, so that no step waits for the device, and
-/// training has the same bits as without it. The numbers are added to [`Epoch::scalars`]: `gradient_norm/layer0`,
-/// `update_ratio/layer0`, `dead_units/layer1`, `saturated_units/layer1` and so on. Add logs after this callback.
+/// Norms are those of the gradients of the epoch's last step, and of the update of this step, made again. Outputs of
+/// layers are computed for up to 256 rows, without dropout. All of it happens between two epochs, so that no step waits
+/// for the device, and training has the same bits as without it. The numbers are added to [`Epoch::scalars`]:
+/// `gradient_norm/layer0`, `update_ratio/layer0`, `dead_units/layer1`, `saturated_units/layer1` and so on. Add logs
+/// after this callback.
 ///
 /// # Examples
 /// ```
@@ -68,7 +69,8 @@ pub struct LayerHealth {
     /// Norm of the gradients of all its trained parameters; `None` if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
-    /// Norm of a step's change of the parameters, divided by the norm of the parameters; `None` if it has none, or all are 0.
+    /// Norm of a step's change of the parameters, divided by the norm of the parameters; `None` if it has none, or all
+    /// are 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_ratio: Option<f64>,
     /// Number of units.
@@ -85,8 +87,8 @@ pub struct LayerHealth {
 }
 
 impl Health {
-    /// Creates the callback. Outputs of layers are computed for evenly spaced rows of `data`, at most 256; the training set is a
-    /// good choice.
+    /// Creates the callback. Outputs of layers are computed for evenly spaced rows of `data`, at most 256; the training
+    /// set is a good choice.
     ///
     /// # Examples
     /// ```
@@ -187,8 +189,8 @@ fn norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> f64 {
     squares.sum::<f64>().sqrt()
 }
 
-/// Returns the numbers of dead and of saturated units of an activation layer, from its outputs for some rows and the arguments
-/// of its derivative; `None` if the function has no such units.
+/// Returns the numbers of dead and of saturated units of an activation layer, from its outputs for some rows and the
+/// arguments of its derivative; `None` if the function has no such units.
 fn idle(function: Activation, arguments: &[f32], outputs: &[f32], units: usize) -> [Option<usize>; 2] {
     let slope_at = |x: f32| function.derivative(if function.keeps_input() { x } else { function.apply(x) }).abs();
     let dies = [-FAR, 0.0].iter().any(|x| function.apply(*x) == 0.0 && slope_at(*x) == 0.0);

@@ -9,8 +9,8 @@ use crate::trainer::{Callback, Epoch, Trainer};
 
 /// Writes one JSON object per epoch and line: the [`Epoch`], with all metrics of the validation set.
 ///
-/// An existing file is replaced. If training resumes from a checkpoint, the file first receives the past epochs, and in the end
-/// equals that of an uninterrupted run.
+/// An existing file is replaced. If training resumes from a checkpoint, the file first receives the past epochs, and in
+/// the end equals that of an uninterrupted run.
 ///
 /// # Examples
 /// ```

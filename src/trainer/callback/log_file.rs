@@ -36,8 +36,8 @@ impl LogFile {
     }
 }
 
-/// Returns the numbers of an epoch by name: `loss`, `learning_rate`, `validation/loss`, other metrics of the validation set,
-/// and the numbers that callbacks have added.
+/// Returns the numbers of an epoch by name: `loss`, `learning_rate`, `validation/loss`, other metrics of the validation
+/// set, and the numbers that callbacks have added.
 pub(super) fn numbers(epoch: &Epoch) -> Vec<(String, f64)> {
     let mut numbers = vec![("loss".to_string(), epoch.loss), ("learning_rate".to_string(), epoch.learning_rate)];
     let metrics = epoch.validation.iter().flat_map(Evaluation::all);

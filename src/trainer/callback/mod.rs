@@ -26,8 +26,8 @@ use crate::trainer::{Epoch, History, Progress, Trainer};
 /// Functions that [`Trainer::fit`] calls during training. [`Fit::callback`](crate::Fit::callback) adds a callback.
 ///
 /// All functions have defaults, which do nothing. A callback may stop training, set the learning rate, read or replace
-/// parameters, predict, and evaluate data sets. It must not train, restore a checkpoint or load a data set. An error ends
-/// training.
+/// parameters, predict, and evaluate data sets. It must not train, restore a checkpoint or load a data set. An error
+/// ends training.
 ///
 /// A checkpoint stores the results of past epochs, with the numbers that callbacks have added to [`Epoch::scalars`]. If
 /// training resumes, [`Callback::on_start`] receives them, so that a callback can restore its state.
@@ -55,8 +55,8 @@ use crate::trainer::{Epoch, History, Progress, Trainer};
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Callback: Send {
-    /// Called once before the first step, after a checkpoint was restored. `past` are the epochs that were completed before
-    /// training resumed; none, if it begins anew.
+    /// Called once before the first step, after a checkpoint was restored. `past` are the epochs that were completed
+    /// before training resumed; none, if it begins anew.
     ///
     /// # Errors
     /// Those of the callback.
@@ -65,14 +65,15 @@ pub trait Callback: Send {
         Ok(())
     }
 
-    /// Called after each submission: a group of steps that is sent to the device at once. Returns `Break` to stop training.
+    /// Called after each submission: a group of steps that is sent to the device at once. Returns `Break` to stop
+    /// training.
     fn on_submission(&mut self, progress: &Progress) -> ControlFlow<()> {
         let _ = progress;
         ControlFlow::Continue(())
     }
 
-    /// Called after each epoch. Returns `Break` to stop training. The callback may add numbers to [`Epoch::scalars`]; changes
-    /// of other fields are not stored.
+    /// Called after each epoch. Returns `Break` to stop training. The callback may add numbers to [`Epoch::scalars`];
+    /// changes of other fields are not stored.
     ///
     /// # Errors
     /// Those of the callback.
@@ -81,7 +82,8 @@ pub trait Callback: Send {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Called once after the last epoch, when the best parameters are restored. Not called if training ends with an error.
+    /// Called once after the last epoch, when the best parameters are restored. Not called if training ends with an
+    /// error.
     ///
     /// # Errors
     /// Those of the callback.

@@ -9,12 +9,12 @@ use crate::metrics::Metric;
 use crate::text::{Term, number, option};
 use crate::trainer::{Callback, Epoch, Trainer};
 
-/// Multiplies the learning rate by a factor if the validation loss has not improved for more than some epochs, as PyTorch's
-/// `ReduceLROnPlateau`. Without a validation set, it watches the training loss.
+/// Multiplies the learning rate by a factor if the validation loss has not improved for more than some epochs, as
+/// PyTorch's `ReduceLROnPlateau`. Without a validation set, it watches the training loss.
 ///
-/// Defaults are PyTorch's: a factor of 0.1, a patience of 10 epochs, a relative threshold of 0.0001, no cooldown. The learning
-/// rate is that of [`Trainer::set_learning_rate`], before a schedule's factor. If training resumes from a checkpoint, the past
-/// epochs are counted again, so that the resumed run equals the uninterrupted one.
+/// Defaults are PyTorch's: a factor of 0.1, a patience of 10 epochs, a relative threshold of 0.0001, no cooldown. The
+/// learning rate is that of [`Trainer::set_learning_rate`], before a schedule's factor. If training resumes from a
+/// checkpoint, the past epochs are counted again, so that the resumed run equals the uninterrupted one.
 ///
 /// # Examples
 /// ```
@@ -96,7 +96,8 @@ impl Plateau {
         Self { factor, ..self }
     }
 
-    /// Sets the number of epochs without improvement that are accepted, default 10. The learning rate is reduced after one more.
+    /// Sets the number of epochs without improvement that are accepted, default 10. The learning rate is reduced after
+    /// one more.
     ///
     /// # Examples
     /// ```
@@ -156,7 +157,8 @@ impl Plateau {
         Self { least: learning_rate, ..self }
     }
 
-    /// Watches a metric of the validation set instead of the loss. It must be the metric of [`Fit::metric`](crate::Fit::metric).
+    /// Watches a metric of the validation set instead of the loss. It must be the metric of
+    /// [`Fit::metric`](crate::Fit::metric).
     ///
     /// # Examples
     /// ```
@@ -169,8 +171,8 @@ impl Plateau {
         Self { metric: Some(metric), ..self }
     }
 
-    /// Counts an epoch with this loss or metric, and returns the learning rate of the next one. `learning_rate` is that of the
-    /// epoch. For training loops of your own.
+    /// Counts an epoch with this loss or metric, and returns the learning rate of the next one. `learning_rate` is that
+    /// of the epoch. For training loops of your own.
     ///
     /// # Examples
     /// ```

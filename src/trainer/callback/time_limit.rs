@@ -8,9 +8,9 @@ use crate::trainer::{Callback, Epoch, Trainer};
 
 /// Stops training if the next epoch would probably end after a time limit, judged by the longest epoch so far.
 ///
-/// Epochs are never cut: at least one is trained, even if it takes longer. The time counts from the start of training, or from
-/// the moment at which it was resumed. The number of epochs then depends on a clock, and so does the result; each epoch by
-/// itself has the same bits as without the limit.
+/// Epochs are never cut: at least one is trained, even if it takes longer. The time counts from the start of training,
+/// or from the moment at which it was resumed. The number of epochs then depends on a clock, and so does the result;
+/// each epoch by itself has the same bits as without the limit.
 ///
 /// # Examples
 /// ```
