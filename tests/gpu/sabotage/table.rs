@@ -320,7 +320,6 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("update_adamw_grouped", "the group's decay is ignored", "return setting(i, 2u)", "return 0.0"),
     ("update_adamw_grouped", "the L2 penalty is ignored", "g + setting(i, 3u) * p", "g"),
     ("update_adamw_grouped", "the L1 penalty pulls away", "-p, -1.0, 0.0", "-p, 1.0, 0.0"),
-    ("update_adamw_grouped", "the first norm is taken", "min(u32(setting(i, 5u)), arrayLength(&norm) - 1u)", "0u"),
     ("update_adamw_grouped", "large gradients are not cut", "-params.max_value, params.max_value", "-3e38, 3e38"),
     ("update_adamw_grouped", "blocks of 128", "groups[i / 64u * 8u", "groups[i / 128u * 8u"),
     ("update_rmsprop", "what is small, but normal, is flushed", "abs(x) < 1.17549435e-38", "abs(x) < 1e-3"),
