@@ -233,6 +233,18 @@ pub fn table(rows: &[Vec<String>], left: usize) -> String {
     table_with_gap(rows, left, 2)
 }
 
+/// Fewest columns of a name that is shortened.
+const SHORT_NAME: usize = 12;
+
+/// Like [`table`], with the names in the first column shortened, as far as that makes the lines fit a width.
+pub fn table_within(width: usize, mut rows: Vec<Vec<String>>, left: usize) -> String {
+    let excess = table(&rows, left).lines().map(columns).max().unwrap_or(0).saturating_sub(width);
+    let longest = rows.iter().map(|row| columns(&row[0])).max().unwrap_or(0);
+    let room = longest.saturating_sub(excess).max(SHORT_NAME);
+    rows.iter_mut().for_each(|row| row[0] = shortened(&row[0], room));
+    table(&rows, left)
+}
+
 /// Like [`table`], with columns `gap` spaces apart.
 pub fn table_with_gap(rows: &[Vec<String>], left: usize, gap: usize) -> String {
     let gap = " ".repeat(gap);

@@ -2,7 +2,7 @@
 
 use super::warnings::counted;
 use super::{Column, Inspection, Kind, ReadAs, Role, TargetColumn, Warning};
-use crate::text::{columns, shortened, shown, table};
+use crate::text::{shortened, shown, table, table_within};
 
 /// Maximum number of columns, and of classes, that are shown without `--all`.
 const AT_A_GLANCE: usize = 20;
@@ -18,9 +18,6 @@ const BAR: usize = 30;
 
 /// Width of a terminal, in characters. Long column names are shortened until the table fits.
 const WIDTH: usize = 80;
-
-/// Minimum number of characters of a shortened column name.
-const SHORT_NAME: usize = 12;
 
 /// Columns of the target's name in the text before its classes.
 const TARGET_NAME: usize = 40;
@@ -55,12 +52,8 @@ impl Inspection {
         let targets = self.columns.iter().filter(|column| column.role == Role::Target);
         let shown: Vec<Vec<String>> = others.chain(targets).map(cells).collect();
         let more = folded(self.columns.len() - shown.len(), "columns", ALL);
-        let mut rows: Vec<Vec<String>> = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
-        let excess = table(&rows, 2).lines().map(columns).max().unwrap_or(0).saturating_sub(WIDTH);
-        let longest = rows.iter().map(|row| columns(&row[0])).max().unwrap_or(0);
-        let room = longest.saturating_sub(excess).max(SHORT_NAME);
-        rows.iter_mut().for_each(|row| row[0] = shortened(&row[0], room));
-        table(&rows, 2) + &more
+        let rows = std::iter::once(head.map(String::from).to_vec()).chain(shown).collect();
+        table_within(WIDTH, rows, 2) + &more
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::encoding::TimePart;
 use super::{Encoding, Preparation, Prepared};
 use crate::data::{ColumnKind, Table};
-use crate::text::{shortened, shown, table};
+use crate::text::{shortened, shown, table_within};
 
 /// Width of a terminal, in characters.
 const WIDTH: usize = 80;
@@ -117,6 +117,6 @@ pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
     } else {
         String::new()
     };
-    let text: String = table(&rows, 3).lines().map(|line| shortened(&shown(line), WIDTH) + "\n").collect();
+    let text: String = table_within(WIDTH, rows, 3).lines().map(|line| shortened(&shown(line), WIDTH) + "\n").collect();
     text + &more
 }
