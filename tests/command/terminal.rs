@@ -70,7 +70,8 @@ fn output_is_in_lines_of_80_columns() {
     let name = "a column with a name that alone is wider than most of the lines that a terminal shows";
     let row = |n: usize| format!("{n}.5,東京都新宿区の天気{}\n", n % 3);
     folder.write("wide_names.csv", format!("x,{name}\n{}", (0..60).map(row).collect::<String>()));
-    let row = |n: usize| format!("{},2024-0{}-1{},{n}.5\n", if n % 9 == 0 { "" } else { "yes" }, n % 9 + 1, n % 7);
+    let row =
+        |n: usize| format!("{},2024-0{}-1{},{n}.5\n", if n.is_multiple_of(9) { "" } else { "yes" }, n % 9 + 1, n % 7);
     folder.write("dates.csv", format!("Living area (m2),Sold on,y\n{}", (0..60).map(row).collect::<String>()));
     let hidden = "64 leaky_relu(0.01) dropout(0.25) 64 leaky_relu(0.01) dropout(0.25) 64 leaky_relu(0.01)";
     for arguments in [
