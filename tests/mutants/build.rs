@@ -51,12 +51,13 @@ const CHANGES: [(&str, &str); 22] = [
 ];
 
 /// Function of a file that declares a family of kernels, and the list that it makes.
-const FAMILY: &str = "pub const fn kernels() -> &'static [Kernel]";
+const FAMILY: &str = "pub const fn kernels(grouped: bool) -> &'static [Kernel]";
 const OF_FAMILY: &str = "&{
-    let mut all = [&kernels()[0]; kernels().len()];
-    let mut place = 1;
+    const COUNT: usize = kernels(false).len();
+    let mut all = [&kernels(false)[0]; 2 * COUNT];
+    let mut place = 0;
     while place < all.len() {
-        all[place] = &kernels()[place];
+        all[place] = &kernels(place >= COUNT)[place % COUNT];
         place += 1;
     }
     all
