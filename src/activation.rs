@@ -46,7 +46,7 @@ impl Activation {
         Declared::all().map(Self)
     }
 
-    /// Returns the index in [`Function::ALL`]. Kernels identify the function by this number.
+    /// Returns the index of the function in [`Function::ALL`]. Kernels identify the function by this number.
     #[doc(hidden)]
     pub fn number(self) -> u32 {
         self.0.number()
@@ -126,7 +126,7 @@ impl Activation {
         self.0.signature()
     }
 
-    /// Returns the formula as readable text.
+    /// Returns the formula as readable text: x is an input.
     ///
     /// # Examples
     /// ```
@@ -154,7 +154,7 @@ impl Activation {
         Declared::from_term(term, place).map(|declared| declared.map(Self))
     }
 
-    /// Checks the parameters.
+    /// Checks that the parameters are in their declared ranges. `place` is the location that an error names.
     pub(crate) fn check(self, place: &str) -> Result<()> {
         self.0.check(place)
     }

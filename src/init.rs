@@ -13,11 +13,10 @@ use crate::text::{Term, number, option, required, term};
 /// Initial distribution of a layer's weights; biases start at zero.
 ///
 /// Its text is `zeros`, `constant(0.1)`, `normal(0.02)`, `truncated_normal(0.02)`, `xavier_uniform`, `xavier_normal`,
-/// `he_uniform`, `he_normal`, `lecun_uniform`, `lecun_normal`, `orthogonal` or `sparse(0.9, std=0.01)`.
-/// Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is
-/// that of the activation after the layer, see [`Activation::gain`]. Other layers between layer and activation, such as
-/// dropout, are skipped. A dense layer that ends a residual block starts at zeros, see
-/// [`Network::residual`](crate::Network::residual).
+/// `he_uniform`, `he_normal`, `lecun_uniform`, `lecun_normal`, `orthogonal` or `sparse(0.9, std=0.01)`. Names and
+/// formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is that of
+/// the activation after the layer, see [`Activation::gain`]. Layers between the two, such as dropout, are skipped. A
+/// dense layer that ends a residual block starts at zeros, see [`Network::residual`](crate::Network::residual).
 ///
 /// # Examples
 /// ```
@@ -33,17 +32,17 @@ use crate::text::{Term, number, option, required, term};
 pub enum Init {
     /// All weights are zero. Useful for a single layer only: in deeper networks, units with equal weights stay equal.
     Zeros,
-    /// All weights are this number.
+    /// All weights are `value`.
     Constant {
-        /// The number.
+        /// Value of each weight.
         value: f32,
     },
-    /// Normal distribution with mean 0 and this standard deviation.
+    /// Normal distribution with mean 0 and standard deviation `std`.
     Normal {
         /// Standard deviation.
         std: f32,
     },
-    /// Normal distribution with mean 0 and this standard deviation, of which draws beyond two of these are repeated.
+    /// Normal distribution with mean 0 and standard deviation `std`. Draws beyond ±2·`std` are repeated.
     TruncatedNormal {
         /// Standard deviation before truncation.
         std: f32,
@@ -60,23 +59,23 @@ pub enum Init {
     LecunUniform,
     /// Normal with standard deviation 1 / √inputs; LeCun et al. 1998.
     LecunNormal,
-    /// Random orthogonal matrix times the gain: all rows, or all columns if there are fewer, are at right angles and
-    /// have the gain as length; Saxe et al. 2014. The time grows with inputs · outputs · the smaller of the two.
+    /// Random matrix with orthogonal rows, or orthogonal columns if there are fewer columns than rows; each has the
+    /// gain as its norm. Saxe et al. 2014. The time grows with inputs · outputs · the smaller of the two.
     Orthogonal,
-    /// For each input, a share of the weights is zero, rounded up to whole weights, and the others are normal; Martens
-    /// 2010.
+    /// Normal distribution with mean 0, in which a fraction of the weights of each input, rounded up to whole weights,
+    /// is zero; Martens 2010.
     Sparse {
-        /// Share of zeros, from 0 to 1.
+        /// Fraction of weights that are zero, from 0 to 1.
         sparsity: f32,
-        /// Standard deviation of the others; default 0.01.
+        /// Standard deviation of the other weights; default 0.01 in the text form.
         std: f32,
     },
 }
 
-/// Kind of initialization in the text form.
+/// Initialization that [`Init::from_str`](FromStr::from_str) accepts.
 struct Kind {
     name: &'static str,
-    /// Parameters, each with its default if it has one.
+    /// Names of the parameters, with the default if there is one.
     parameters: &'static [(&'static str, Option<f32>)],
     example: &'static str,
     formula: &'static str,
@@ -85,7 +84,7 @@ struct Kind {
 
 const STD: (&str, Option<f32>) = ("std", None);
 
-/// All kinds.
+/// All initializations.
 const KINDS: [Kind; 12] = [
     kind("zeros", &[], "zeros", "0", |_| Init::Zeros),
     kind("constant", &[("value", None)], "constant(value=0.1)", "value", |p| Init::Constant { value: p[0] }),
@@ -150,14 +149,15 @@ impl Init {
         names
     };
 
-    /// Texts and formulas of all initializations, for `wgrad list`.
+    /// Returns the example text and the formula of each initialization, for `wgrad list`.
     #[doc(hidden)]
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         KINDS.iter().map(|kind| (kind.example, kind.formula))
     }
 
-    /// Returns the default before an activation: [`Init::HeUniform`] before ReLU and functions like it (leaky_relu,
-    /// relu6, elu, celu, gelu, gelu_tanh, silu, hard_swish, mish), else [`Init::XavierUniform`].
+    /// Returns the default initialization of weights before an activation: [`Init::HeUniform`] before ReLU and
+    /// functions like it (leaky_relu, relu6, elu, celu, gelu, gelu_tanh, silu, hard_swish, mish), else
+    /// [`Init::XavierUniform`].
     ///
     /// # Examples
     /// ```
@@ -172,7 +172,7 @@ impl Init {
         }
     }
 
-    /// Returns name and parameters, as in the text.
+    /// Returns the name and the values of the parameters, as in the text form.
     fn parts(self) -> (&'static str, Vec<f32>) {
         match self {
             Self::Zeros => ("zeros", vec![]),
@@ -190,7 +190,7 @@ impl Init {
         }
     }
 
-    /// Checks the values.
+    /// Checks that the parameters are in range.
     ///
     /// # Errors
     /// A value that is not finite, a negative standard deviation, or a sparsity that is not from 0 to 1.
@@ -223,8 +223,8 @@ impl Init {
         }
     }
 
-    /// Draws a weight matrix of shape [outputs, inputs], row-major. `following` is the activation after the layer,
-    /// `index` the number of the layer. The same seed and index give the same weights.
+    /// Draws a weight matrix of shape [outputs, inputs], row-major. `following` is the activation after the layer, and
+    /// `index` the layer's index in the network. The same seed and index give the same weights.
     ///
     /// # Errors
     /// [`Error::Memory`] if the matrix does not fit into memory.
@@ -288,12 +288,12 @@ impl Init {
     }
 }
 
-/// Makes the rows of a matrix, or its columns if there are fewer, orthogonal with the length `gain`. Gram–Schmidt in
-/// f64, twice for each vector, so that rounding errors do not grow with the number of vectors.
+/// Makes the rows of a matrix, or its columns if there are fewer, orthogonal with the length `gain`. Each vector goes
+/// through Gram–Schmidt twice in f64, so that rounding errors do not grow with the number of vectors.
 fn orthogonalize(weights: &mut [f32], inputs: usize, gain: f64, place: &str) -> Result<()> {
     let outputs = weights.len() / inputs.max(1);
     let (count, length) = (outputs.min(inputs), outputs.max(inputs));
-    // Place of an element of a vector.
+    // Index in `weights` of element `i` of `vector`.
     let at = |vector: usize, i: usize| if outputs <= inputs { vector * inputs + i } else { i * inputs + vector };
     let numbers = (0..count * length).map(|n| f64::from(weights[at(n / length, n % length)]));
     let mut vectors = collected(place, count * length, numbers)?;
@@ -313,7 +313,7 @@ fn orthogonalize(weights: &mut [f32], inputs: usize, gain: f64, place: &str) -> 
     Ok(())
 }
 
-/// Dot product, in eight partial sums.
+/// Returns the dot product, computed in eight partial sums.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a, b) = (a.chunks(8), b.chunks(8));

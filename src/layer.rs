@@ -1,4 +1,4 @@
-//! Layers of a network: their text, and the tensors that they own.
+//! Layers of a network: their text form, and the parameter tensors that they own.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::text::{Term, number, option, required};
 
-/// Layer of a network. Its text is that of [`Network::parse`](crate::Network::parse).
+/// Layer of a network. Its text form is that of [`Network::parse`](crate::Network::parse).
 ///
 /// Layers of all kinds are numbered from 0, as in PyTorch's `Sequential`; errors and parameter names use these numbers.
 ///
@@ -38,11 +38,12 @@ pub enum Layer {
     /// Batch normalization, as `torch.nn.BatchNorm1d`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each column, with
     /// weight w and bias b, both trained.
     ///
-    /// In training, mean and variance are those of the micro-batch. The running statistics are moved by a tenth of the
-    /// way to the micro-batch's mean and unbiased variance, once per micro-batch, as in PyTorch. In evaluation, mean
-    /// and variance are the running statistics. A bad step leaves them unchanged.
+    /// In training, mean and variance are those of the micro-batch. Each micro-batch moves the running statistics a
+    /// tenth of the way toward its mean and unbiased variance (PyTorch's `momentum=0.1`). In evaluation, mean and
+    /// variance are the running statistics. A step whose loss or gradient is NaN or infinite leaves them unchanged.
     ///
-    /// A batch of a single row has no variance. As in PyTorch, it is an error, before the first step.
+    /// A micro-batch of a single row has no variance. As in PyTorch, it is an error; training reports it before the
+    /// first step.
     BatchNorm,
     /// Layer normalization, as `torch.nn.LayerNorm`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each row, with
     /// weight w and bias b, both trained.
@@ -52,13 +53,13 @@ pub enum Layer {
     RmsNorm,
     /// Parametric ReLU, as `torch.nn.PReLU`: y = x for x > 0, else w·x, with a trained slope w that starts at 0.25.
     Prelu {
-        /// True for one slope per column, as with PyTorch's `num_parameters`; false for one in all.
+        /// `true` for one slope per column, as with PyTorch's `num_parameters`; `false` for a single slope.
         per_unit: bool,
     },
     /// Scaling: y = w·x, with a trained factor w per column that starts at 1.
     Scaling,
-    /// Gated units: y = a·f(b), with the first half a of the columns and the second half b. The number of columns is
-    /// halved.
+    /// Gated linear units: y = a·f(b), where a is the first half of the input columns and b the second half. The output
+    /// has half as many columns.
     Gated(Gate),
     /// Start of a residual block, `[`: y = x.
     ResidualStart,
@@ -66,20 +67,20 @@ pub enum Layer {
     ResidualEnd,
 }
 
-/// Function of the gate of [`Layer::Gated`].
+/// Activation function f of [`Layer::Gated`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gate {
-    /// The sigmoid: `glu`, as `torch.nn.GLU`; Dauphin et al. 2017.
+    /// Sigmoid. The layer is named `glu`, as `torch.nn.GLU`; Dauphin et al. 2017.
     Sigmoid,
-    /// SiLU: `swiglu`; Shazeer 2020.
+    /// SiLU. The layer is named `swiglu`; Shazeer 2020.
     Silu,
-    /// GELU: `geglu`; Shazeer 2020.
+    /// GELU. The layer is named `geglu`; Shazeer 2020.
     Gelu,
 }
 
 impl Gate {
-    /// Returns the function.
+    /// Returns f as an [`Activation`].
     ///
     /// # Examples
     /// ```
@@ -107,7 +108,7 @@ const PLAIN: [(&str, Layer, &str); 9] = [
     ("]", Layer::ResidualEnd, "x + s, with the block's input s, or s·Wᵀ if the widths differ"),
 ];
 
-/// Layers with options: text and formula.
+/// Layers with options: example text and formula.
 const WITH_OPTIONS: [(&str, &str); 3] = [
     ("dense(128)", "x·Wᵀ + b; options bias=false and init=he_normal; short form 128"),
     ("dropout(0.2)", "0 with probability 0.2, else x / 0.8; x in evaluation"),
@@ -127,24 +128,25 @@ const WITH_OPTIONS: [(&str, &str); 3] = [
 pub struct Dense {
     /// Number of output columns.
     pub outputs: usize,
-    /// Use of a bias; default true.
+    /// `true`, the default, for a layer with a bias.
     pub bias: bool,
-    /// Initialization of the weights; by default zeros at the end of a residual block, else [`Init::default_before`]
-    /// the next activation.
+    /// Initialization of the weights. `None` is the default: zeros at the end of a residual block, else
+    /// [`Init::default_before`] the next activation.
     pub init: Option<Init>,
 }
 
-/// Tensor that a layer owns. Plans, model files, checkpoints and initialization read these lists, and know no layer.
+/// Tensor that a layer owns. Plans, model files, checkpoints and initialization read the lists of these tensors, and
+/// need no code per kind of layer.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerTensor {
     /// Name within the layer, as in PyTorch.
     pub name: &'static str,
-    /// `[outputs, inputs]`, or the length of a vector.
+    /// Shape: `[outputs, inputs]` of a matrix, or `[length]` of a vector.
     pub shape: Vec<usize>,
     /// Values before the first step.
     pub initial: Initial,
-    /// Use in training.
+    /// Role in training: trained, or a running statistic.
     pub kind: TensorKind,
 }
 
@@ -152,24 +154,23 @@ pub struct LayerTensor {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initial {
-    /// Drawn from this distribution, or from the layer's default.
+    /// Random weights from this initialization; `None` for the default of the layer's place in the network.
     Weights(Option<Init>),
-    /// The same number everywhere.
+    /// This number for each element.
     Constant(f32),
 }
 
-/// Use of a tensor in training.
+/// Role of a tensor in training.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TensorKind {
-    /// It has a gradient. `decay` is true for matrices, to which weight decay is applied by convention. Optimizers
-    /// apply it to all tensors, as PyTorch does, unless a [`ParameterGroup`](crate::ParameterGroup) of the other ones,
-    /// `vectors`, says otherwise.
+    /// Tensor with a gradient, which the optimizer updates.
     Trained {
-        /// Weight decay by convention.
+        /// `true` for matrices. By convention, weight decay applies to matrices alone, but optimizers apply it to all
+        /// tensors, as PyTorch does. A [`ParameterGroup`](crate::ParameterGroup) of `vectors` excludes the others.
         decay: bool,
     },
-    /// Statistic of past batches: it has no gradient, and is stored with the parameters.
+    /// Running statistic of past batches. It has no gradient, and is stored with the parameters.
     Running,
 }
 
@@ -179,13 +180,13 @@ impl LayerTensor {
         Self { name, shape, initial, kind: TensorKind::Trained { decay } }
     }
 
-    /// Returns `true` if it has a gradient.
+    /// Returns `true` if the tensor has a gradient.
     #[doc(hidden)]
     pub fn is_trained(&self) -> bool {
         matches!(self.kind, TensorKind::Trained { .. })
     }
 
-    /// Returns the number of elements; saturates.
+    /// Returns the number of elements, at most `usize::MAX`.
     #[doc(hidden)]
     pub fn elements(&self) -> usize {
         self.shape.iter().fold(1, |product, length| product.saturating_mul(*length))
@@ -196,13 +197,14 @@ impl LayerTensor {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
-    /// Number of the layer.
+    /// Index of the layer in the network, from 0.
     pub number: usize,
-    /// The layer.
+    /// Kind and options of the layer.
     pub layer: Layer,
     /// Number of input columns.
     pub inputs: usize,
-    /// For the end of a residual block, the number of the layer that starts it, and its number of input columns.
+    /// For the end of a residual block: the index of the block's start, and its number of input columns. `None` for
+    /// other layers.
     pub start: Option<(usize, usize)>,
 }
 
@@ -265,20 +267,20 @@ impl Dense {
 }
 
 impl Layer {
-    /// Returns the names of all kinds of layers.
+    /// Returns the names of all kinds of layers except brackets, for error messages.
     fn names() -> Vec<&'static str> {
         let activations = Function::ALL.iter().map(|function| function.name);
         let plain = PLAIN.iter().map(|(name, ..)| *name).filter(|name| !["[", "]"].contains(name));
         ["dense", "dropout", "prelu"].into_iter().chain(activations).chain(plain).collect()
     }
 
-    /// Returns texts and formulas of all kinds but activations, for `wgrad list`.
+    /// Returns the example text and the formula of each kind of layer except activations, for `wgrad list`.
     #[doc(hidden)]
     pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
         WITH_OPTIONS.into_iter().chain(PLAIN.iter().map(|(name, _, formula)| (*name, *formula)))
     }
 
-    /// Returns the kind of layer, as in the text of a network.
+    /// Returns the name of the kind of layer, as [`Network::parse`](crate::Network::parse) reads it.
     ///
     /// # Examples
     /// ```
@@ -318,8 +320,8 @@ impl Layer {
         }
     }
 
-    /// Returns the tensors that the layer owns if it has this number of input columns. `shortcut` is the number of
-    /// input columns of the residual block that the layer ends.
+    /// Returns the tensors that the layer owns if it has `inputs` input columns. For the end of a residual block,
+    /// `shortcut` is the number of input columns of the block.
     fn tensors(&self, inputs: usize, shortcut: Option<usize>) -> Vec<LayerTensor> {
         match *self {
             Self::Dense(Dense { outputs, bias, init }) => {
@@ -350,7 +352,7 @@ impl Layer {
         }
     }
 
-    /// Returns the number of output columns if it has this number of input columns.
+    /// Returns the number of output columns if the layer has `inputs` input columns.
     pub(crate) fn outputs(&self, inputs: usize) -> usize {
         match self {
             Self::Dense(dense) => dense.outputs,

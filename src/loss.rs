@@ -27,7 +27,7 @@ pub struct Loss(Declared<LossFunction, MOST_PARAMETERS>);
 /// Kind of targets that a loss function needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
-    /// Numbers: one per output, or one for several outputs (see [`Loss::outputs_per_target`]).
+    /// Numbers: one per output, or one per several outputs (see [`Loss::outputs_per_target`]).
     Numbers,
     /// One class index per row, less than the number of outputs.
     Class,
@@ -95,13 +95,13 @@ impl Loss {
         Declared::all().map(Self)
     }
 
-    /// Returns the index in [`LossFunction::ALL`]. Kernels identify the function by this number.
+    /// Returns the index of the function in [`LossFunction::ALL`]. Kernels identify the function by this number.
     #[doc(hidden)]
     pub fn number(self) -> u32 {
         self.0.number()
     }
 
-    /// Returns the values of the parameters, followed by zeros.
+    /// Returns the values of the parameters; 0 for parameters that the function does not have.
     #[doc(hidden)]
     pub fn parameters(self) -> [f32; MOST_PARAMETERS] {
         self.0.values()
@@ -113,7 +113,7 @@ impl Loss {
         self.0.declaration()
     }
 
-    /// Returns the name.
+    /// Returns the name, as [`Loss::from_str`](FromStr::from_str) reads it.
     ///
     /// # Examples
     /// ```
@@ -133,7 +133,7 @@ impl Loss {
         self.function().formula
     }
 
-    /// Returns the kind of targets.
+    /// Returns the kind of targets that the loss function needs.
     ///
     /// # Examples
     /// ```
@@ -148,8 +148,8 @@ impl Loss {
         }
     }
 
-    /// Returns the number of outputs that a network has for each target: 2 for a mean and a variance, the number of
-    /// levels for quantiles, else 1.
+    /// Returns the number of network outputs per target: 2 for a mean and a variance, the number of levels for
+    /// quantiles, else 1.
     ///
     /// # Examples
     /// ```
@@ -170,7 +170,7 @@ impl Loss {
         }
     }
 
-    /// Returns the number of targets per row of a network with this number of outputs.
+    /// Returns the number of target columns for a network with `outputs` output columns.
     ///
     /// # Examples
     /// ```
@@ -184,8 +184,8 @@ impl Loss {
         }
     }
 
-    /// Returns the place, among the outputs of a target, of the one that predicts it best: the mean, or the quantile
-    /// whose level is closest to 0.5.
+    /// Returns the index, among the outputs of a target, of the point prediction: the mean, or the quantile whose level
+    /// is closest to 0.5.
     pub(crate) fn point_output(self) -> usize {
         let levels = self.parameters();
         let distance = |place: &usize| (levels[*place] - 0.5).abs();
@@ -193,7 +193,7 @@ impl Loss {
         if self.function().output == Meaning::Quantiles { nearest.unwrap_or(0) } else { 0 }
     }
 
-    /// Returns the task of a network with this number of outputs.
+    /// Returns the task of a network with `outputs` output columns.
     ///
     /// # Examples
     /// ```
@@ -224,8 +224,8 @@ impl Loss {
         self.unit_power().is_some()
     }
 
-    /// Returns p if the loss has the unit of the target to the power p. `None` if outputs do not have the unit of their
-    /// target.
+    /// Returns the power p if the unit of the loss is the unit of the target to the power p, such as 2 for the mean
+    /// squared error. `None` if outputs do not have the unit of their target.
     pub(crate) fn unit_power(self) -> Option<i32> {
         match self.function().output {
             Meaning::Number { power } => Some(power),
@@ -279,7 +279,8 @@ impl Loss {
         ))
     }
 
-    /// Checks that a network has the outputs of whole targets, and at least two if one alone means nothing.
+    /// Checks that the number of outputs is a multiple of [`Self::outputs_per_target`], and at least 2 for losses that
+    /// compare whole rows.
     fn check_outputs(self, outputs: usize) -> Result<()> {
         let (each, function) = (self.outputs_per_target(), self.function());
         let is_row = function.range == Range::Distribution || function.output == Meaning::Direction;
@@ -304,7 +305,7 @@ impl Loss {
     }
 }
 
-/// The name, with all parameters if one of them is not the default.
+/// Writes the name, with all parameters if one of them is not the default.
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_default = Self::all().any(|default| default == *self);

@@ -17,8 +17,8 @@ use crate::text::split_outside_parentheses;
 /// Largest number of parameters. Kernels count elements in 32 bits; this is half of that range.
 const MOST_PARAMETERS: u128 = 1 << 31;
 
-/// Largest number of layers of all kinds, far above practical depths. It bounds the memory of a plan made from a model
-/// file.
+/// Largest number of layers of all kinds, far above practical depths. The limit bounds the memory that a corrupt model
+/// file can request.
 const MOST_LAYERS: usize = 1 << 16;
 
 /// Network: the number of input columns, and layers in the order of the forward pass.
@@ -98,7 +98,7 @@ impl Network {
         self.layer(Layer::BatchNorm)
     }
 
-    /// Adds parametric ReLU with one trained slope in all, [`Layer::Prelu`].
+    /// Adds parametric ReLU with a single trained slope for all columns, [`Layer::Prelu`].
     ///
     /// # Examples
     /// ```
@@ -112,7 +112,7 @@ impl Network {
         self.layer(Layer::Prelu { per_unit: false })
     }
 
-    /// Adds gated units, [`Layer::Gated`], which halve the number of columns.
+    /// Adds gated linear units, [`Layer::Gated`], which halve the number of columns.
     ///
     /// # Examples
     /// ```
@@ -210,7 +210,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Sets the initialization of all dense layers that have none of their own.
+    /// Sets the initialization of all dense layers whose initialization is not set.
     ///
     /// # Examples
     /// ```
@@ -238,7 +238,7 @@ impl Network {
         self.input
     }
 
-    /// Returns the number of output columns: that of the last dense layer, or the number of inputs if there is none.
+    /// Returns the number of output columns of the last layer, or of input columns if there are no layers.
     ///
     /// # Examples
     /// ```
@@ -271,7 +271,8 @@ impl Network {
         self.nodes().filter_map(|node| Some((node.number, node.layer.as_dense()?, node.inputs)))
     }
 
-    /// Returns the layers, each with its index, its number of input columns, and the start of the block that it ends.
+    /// Returns the layers, each with its index and its number of input columns. The end of a residual block also has
+    /// the start of the block.
     #[doc(hidden)]
     pub fn nodes(&self) -> impl Iterator<Item = Node> {
         let (mut columns, mut open) = (self.input, Vec::new());
@@ -290,17 +291,17 @@ impl Network {
         })
     }
 
-    /// Returns the tensors of all layers, each with the number of its layer.
+    /// Returns the tensors of all layers, each with the index of its layer.
     #[doc(hidden)]
     pub fn tensors(&self) -> impl Iterator<Item = (usize, LayerTensor)> {
         self.nodes().flat_map(|node| node.tensors().into_iter().map(move |tensor| (node.number, tensor)))
     }
 
     /// Returns the first activation between layer `number` and the next dense layer. `None` if there is no activation.
-    /// The layer prelu counts as leaky_relu(0.25), which it is at first.
+    /// A `prelu` layer counts as `leaky_relu(0.25)`, its function before training.
     ///
     /// # Panics
-    /// There is no layer `number`.
+    /// If `number` is not the index of a layer.
     ///
     /// # Examples
     /// ```
@@ -325,9 +326,8 @@ impl Network {
         })
     }
 
-    /// Returns the default initialization of the weights of layer `number`: zeros for the last dense layer of a
-    /// residual block, unless an activation or normalization follows in the block; otherwise [`Init::default_before`]
-    /// the next activation.
+    /// Returns the default initialization of the weights of layer `number`. It is zeros for a dense layer at the end of
+    /// a residual block, where dropout may follow it; otherwise [`Init::default_before`] the next activation.
     pub(crate) fn default_init(&self, number: usize) -> Init {
         let next = self.layers[number + 1..].iter().find(|layer| !matches!(layer, Layer::Dropout { .. }));
         match (self.layers[number], next) {
@@ -346,7 +346,7 @@ impl Network {
         self.tensors().filter(|(_, tensor)| tensor.is_trained()).map(|(_, tensor)| tensor.elements()).sum()
     }
 
-    /// Checks sizes and values.
+    /// Checks the layers' sizes and options, and the network's limits.
     ///
     /// # Errors
     /// No input columns, no layer with trained parameters, gated units of an odd number of columns, a residual block

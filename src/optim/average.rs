@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::text::{Term, number, option};
 
-/// Average of the parameters over the steps of training, with which the model predicts in place of the last parameters.
+/// Average of the parameters over the training steps. The model predicts with the average instead of the last
+/// parameters.
 ///
-/// As in PyTorch's `torch.optim.swa_utils.AveragedModel`, the average is a copy of the parameters at first. Training
-/// itself does not depend on it.
+/// After the first step, the average is a copy of the parameters, as in PyTorch's
+/// `torch.optim.swa_utils.AveragedModel`. The average does not influence training.
 ///
 /// # Examples
 /// ```
@@ -32,17 +33,17 @@ pub enum Average {
     Ema {
         /// Decay, in [0, 1).
         decay: f64,
-        /// True if the decay is at most (1 + t) / (10 + t) after step t, as TensorFlow's `num_updates` does, so that
-        /// the first parameters are forgotten soon.
+        /// `true` limits the decay after step t (from 1) to (1 + t) / (10 + t), as TensorFlow's `num_updates` does. The
+        /// average then soon forgets the first parameters.
         #[serde(default)]
         warm_up: bool,
     },
     /// Stochastic weight averaging (Izmailov et al. 2018): the mean of the parameters after steps start + every, start
-    /// + 2·every and so on. Until the first of them, it is the parameters themselves.
+    /// + 2·every and so on. Before the first of these steps, the average equals the current parameters.
     Swa {
         /// Number of steps before the average begins.
         start: u64,
-        /// Number of steps between two parameters that are averaged, at least 1.
+        /// Number of steps from one averaged copy of the parameters to the next, at least 1.
         every: u64,
     },
 }
@@ -62,7 +63,8 @@ impl Average {
         Self::Ema { decay, warm_up: false }
     }
 
-    /// Creates the mean of the parameters after every `every` steps, once `start` steps are done.
+    /// Creates stochastic weight averaging: the mean of the parameters every `every` steps, after the first `start`
+    /// steps.
     ///
     /// # Examples
     /// ```
@@ -75,7 +77,7 @@ impl Average {
 
     /// Parses `ema`, `ema(decay=0.999, warm_up=true)`, `swa` or `swa(start_epoch=10, every=50)`. `start_epoch` is the
     /// number of epochs before the average begins, default 0; an epoch has `epoch_steps` steps. `every` is a number of
-    /// steps, by default those of an epoch.
+    /// steps, default `epoch_steps`.
     ///
     /// # Errors
     /// Unknown names, and the errors of [`Average::check`].
@@ -109,7 +111,7 @@ impl Average {
         Ok(average)
     }
 
-    /// Checks the values.
+    /// Checks that the settings are in range.
     ///
     /// # Errors
     /// A decay outside [0, 1); an `every` of 0.
@@ -130,7 +132,8 @@ impl Average {
         }
     }
 
-    /// Returns the weight of the parameters after `step` (from 0) in the average: 1 for a copy, 0 if the average stays.
+    /// Returns the weight w of the update average ← average + w·(parameters − average) after `step` (from 0). 1 copies
+    /// the parameters; 0 leaves the average unchanged.
     pub(crate) fn weight(&self, step: u64) -> f64 {
         let done = step + 1;
         match *self {
@@ -161,7 +164,7 @@ impl fmt::Display for Average {
 mod tests {
     use super::*;
 
-    /// By hand.
+    /// The expected weights are computed by hand.
     #[test]
     fn weights_are_those_of_the_definitions() {
         let weights = |average: Average| (0..8).map(|step| average.weight(step)).collect::<Vec<_>>();

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Type of a setting of this kind.
+/// Expands to the Rust type of a setting of the given kind.
 macro_rules! type_of {
     (Flag) => {
         bool
@@ -12,7 +12,7 @@ macro_rules! type_of {
     };
 }
 
-/// Range of a setting of this kind, for people.
+/// Expands to the range of a setting of the given kind, as text for doc comments.
 macro_rules! range_of {
     (NotNegative) => {
         "at least 0"
@@ -25,7 +25,7 @@ macro_rules! range_of {
     };
 }
 
-/// Method of an optimizer that sets a setting.
+/// Defines the builder method that sets one setting of an optimizer.
 macro_rules! setter {
     ($type:ident, $field:ident, Flag) => {
         #[doc = concat!("Sets `", stringify!($field), "` to true.")]
@@ -54,7 +54,7 @@ macro_rules! setter {
     };
 }
 
-/// Checks a setting.
+/// Expands to the range check of one setting.
 macro_rules! check {
     ($place:expr, $name:expr, $value:expr, Flag) => {
         Ok(())
@@ -81,7 +81,7 @@ pub(super) fn in_range(place: &str, name: &str, value: f64, is_inside: bool, wan
     if is_inside { Ok(()) } else { Err(Error::value(place, name, value, wanted)) }
 }
 
-/// Description of a value of this kind in text.
+/// Expands to the description of a valid value, for the error of a value that does not parse.
 macro_rules! wanted {
     (Flag) => {
         "true or false"
@@ -91,8 +91,8 @@ macro_rules! wanted {
     };
 }
 
-/// Declares the optimizers: their settings with kind and default, the rule of their update, and the values that they
-/// compute for step t, in the order of [`Update::scalars`].
+/// Declares the optimizers. Each has settings with kind and default, the [`Rule`] of its update, and the values that
+/// the host computes for step t (from 1), in the order of [`Update::scalars`].
 macro_rules! optimizers {
     ($(
         $(#[$doc:meta])*
@@ -209,7 +209,7 @@ macro_rules! optimizers {
                 [$(Self::from($type::default())),*].into_iter()
             }
 
-            /// Returns the name, with which the names of state tensors begin (`adam.m.layer0.weight`).
+            /// Returns the name. Names of state tensors begin with it, such as `adam.m.layer0.weight`.
             ///
             /// # Examples
             /// ```
@@ -240,7 +240,8 @@ macro_rules! optimizers {
                 }
             }
 
-            /// Returns the update in short, as text: p is a parameter, g its gradient, and rate the learning rate.
+            /// Returns a short formula of the update as text: p is a parameter, g its gradient, and rate the learning
+            /// rate.
             ///
             /// # Examples
             /// ```
@@ -253,7 +254,7 @@ macro_rules! optimizers {
                 }
             }
 
-            /// Returns the learning rate before the schedule.
+            /// Returns the base learning rate, which the schedule's factor multiplies.
             ///
             /// # Examples
             /// ```
@@ -266,7 +267,7 @@ macro_rules! optimizers {
                 }
             }
 
-            /// Sets the learning rate.
+            /// Sets the base learning rate.
             ///
             /// # Examples
             /// ```
@@ -296,14 +297,15 @@ macro_rules! optimizers {
                 self
             }
 
-            /// Returns the update and its settings.
+            /// Returns the optimizer's update with the values of its settings.
             pub(crate) fn rule(&self) -> Rule {
                 match self {
                     $(Self::$type($o) => $rule,)*
                 }
             }
 
-            /// Returns the values for `step` (from 0), in the order of [`Update::scalars`].
+            /// Returns the values that the host computes for `step` (from 0), such as bias corrections, in the order of
+            /// [`Update::scalars`].
             pub(crate) fn scalars(&self, step: u64) -> [f64; MAX_SCALARS] {
                 let mut values = [0.0; MAX_SCALARS];
                 match self {

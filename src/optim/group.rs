@@ -1,4 +1,4 @@
-//! Settings of some parameters alone: frozen parameters, learning rates, weight decay, penalties, largest norms.
+//! Parameter groups: freezing, learning rate, weight decay, penalties and largest norm of selected tensors.
 
 use std::fmt;
 
@@ -8,24 +8,25 @@ use crate::error::{Error, Result};
 use crate::layer::{LayerTensor, Node, TensorKind};
 use crate::network::Network;
 
-/// Settings of some parameters of a network, as PyTorch's parameter groups and Keras's `trainable` have them.
+/// Parameter group: settings for selected tensors of a network, like PyTorch's parameter groups and Keras's
+/// `trainable`.
 ///
-/// A group selects tensors by a list, separated by commas:
+/// A group selects trained tensors by a list of items, separated by commas:
 ///
-/// | text | tensors |
+/// | item | selected tensors |
 /// |---|---|
-/// | `2` | those of layer 2 |
-/// | `2.weight` | this one, named as in PyTorch |
-/// | `bias` | all of this name |
-/// | `dense`, `layer_norm` | those of all layers of this kind |
-/// | `norm` | those of all normalization layers |
-/// | `norm.bias` | those of this name in layers of this kind |
-/// | `vectors` | those that are no matrix: biases, and weights of normalization layers |
-/// | `matrices` | all others |
-/// | `*` | all |
+/// | `2` | all tensors of layer 2 |
+/// | `2.weight` | the weight of layer 2, named as in PyTorch |
+/// | `bias` | all tensors with this name |
+/// | `dense`, `layer_norm` | all tensors of layers of this kind |
+/// | `norm` | all tensors of normalization layers |
+/// | `norm.bias` | all tensors with this name in layers of this kind |
+/// | `vectors` | all vectors, such as biases and the weights of normalization layers |
+/// | `matrices` | all matrices, such as the weights of dense layers |
+/// | `*` | all trained tensors |
 ///
-/// A group changes only the settings that it names. Where two groups name the same setting of a tensor, the later one
-/// counts.
+/// A group changes only the settings that are not `None`. If two groups set the same setting of a tensor, the later
+/// group takes precedence.
 ///
 /// # Examples
 /// ```
@@ -42,10 +43,10 @@ use crate::network::Network;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ParameterGroup {
-    /// Selected tensors.
+    /// Items that select tensors, separated by commas.
     pub tensors: String,
-    /// True if the tensors keep their values. Their gradients are not computed, and are 0 in [`Trainer::gradients`] and
-    /// in the norm for gradient clipping.
+    /// `true` if the tensors keep their values. Their gradients are not computed, and count as 0 in
+    /// [`Trainer::gradients`] and in the norm for gradient clipping.
     ///
     /// [`Trainer::gradients`]: crate::Trainer::gradients
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +54,7 @@ pub struct ParameterGroup {
     /// Factor of the learning rate, default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate_factor: Option<f64>,
-    /// False if the optimizer's weight decay does not apply, default true.
+    /// `false` if the optimizer's weight decay does not apply, default `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<bool>,
     /// λ of the penalty λ·Σ|p|, default 0.
@@ -62,7 +63,8 @@ pub struct ParameterGroup {
     /// λ of the penalty λ·Σp², default 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l2: Option<f64>,
-    /// Largest norm of each row of a matrix, that is, of the weights into one unit.
+    /// Largest Euclidean norm of each row of a matrix, that is, of the weights into one unit. There is no limit by
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_norm: Option<f64>,
 }
@@ -103,7 +105,7 @@ impl ParameterGroup {
         self
     }
 
-    /// Leaves out the optimizer's weight decay.
+    /// Excludes the tensors from the optimizer's weight decay.
     ///
     /// # Examples
     /// ```
@@ -118,8 +120,7 @@ impl ParameterGroup {
     /// Adds the penalty λ·Σ|p| to the loss, as Keras's `L1`: λ·sign(p) is added to the gradients. Together with
     /// [`l2`](Self::l2) it is the penalty of an elastic net.
     ///
-    /// As weight decay, penalties are added to the gradients after clipping, and are not part of the losses that are
-    /// reported.
+    /// Like weight decay, penalties are added to the gradients after clipping. Reported losses do not include them.
     ///
     /// # Examples
     /// ```
@@ -144,8 +145,9 @@ impl ParameterGroup {
         self
     }
 
-    /// Scales each row of a weight matrix whose norm exceeds `norm` down to it, after each step: the weights into one
-    /// unit, as Keras's `MaxNorm` and `torch.renorm`. The group must select a matrix; vectors in it do not change.
+    /// Limits the Euclidean norm of each row of a weight matrix, that is, of the weights into one unit. After each
+    /// step, rows with a larger norm are scaled down to `norm`, as with Keras's `MaxNorm` and `torch.renorm`. The group
+    /// must select a matrix; vectors in it do not change.
     ///
     /// # Examples
     /// ```
@@ -208,7 +210,7 @@ impl fmt::Display for ParameterGroup {
     }
 }
 
-/// Settings of a trained tensor, from all groups.
+/// Settings of a trained tensor, combined from all groups.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TensorSettings {
     pub frozen: bool,
@@ -216,7 +218,7 @@ pub(crate) struct TensorSettings {
     pub weight_decay: bool,
     pub l1: f64,
     pub l2: f64,
-    /// For matrices alone.
+    /// Largest norm of each row; always `None` for vectors.
     pub max_norm: Option<f64>,
 }
 
@@ -227,7 +229,7 @@ impl Default for TensorSettings {
 }
 
 impl TensorSettings {
-    /// Returns the settings of each trained tensor of a network, in order, with the number of its layer.
+    /// Returns each trained tensor of a network, in order, with the index of its layer and its settings.
     ///
     /// # Errors
     /// A group that selects nothing, or has a value out of range; groups that freeze everything.
@@ -263,7 +265,7 @@ fn trained(network: &Network) -> impl Iterator<Item = (Node, LayerTensor)> {
     tensors.filter(|(_, tensor)| tensor.is_trained())
 }
 
-/// Returns whether an item of a selection selects a tensor.
+/// Returns `true` if an item of a group's list, such as `0.bias`, selects the tensor.
 fn selects(item: &str, node: &Node, tensor: &LayerTensor) -> bool {
     let kind = node.layer.name();
     // `norm` is the last word of the names of all normalization layers.
@@ -279,7 +281,7 @@ fn selects(item: &str, node: &Node, tensor: &LayerTensor) -> bool {
     }
 }
 
-/// Returns the texts that select something: tensors first.
+/// Returns the items that select a tensor of the network, for suggestions in errors. Single tensors come first.
 fn known(network: &Network) -> Vec<String> {
     let keys = trained(network).map(|(node, tensor)| format!("{}.{}", node.number, tensor.name));
     let layers = trained(network).map(|(node, _)| node.number.to_string());

@@ -24,11 +24,11 @@ use crate::text::Term;
 /// Declared update of an optimizer, with the settings of its kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
-    /// The update.
+    /// Declaration of the update.
     pub update: &'static Update,
-    /// Weight decay as an L2 penalty.
+    /// Weight decay λ as an L2 penalty, or 0.
     pub l2: f64,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay λ, or 0.
     pub decay: f64,
     /// Names and values of the settings, in the order of [`Update::settings`].
     pub settings: Vec<(&'static str, f64)>,
@@ -40,10 +40,10 @@ impl Rule {
         Self { update, l2, decay, settings: settings.to_vec() }
     }
 }
-/// Name of SGD with momentum.
+/// Name of SGD with momentum 0.9 in the text form.
 const SGD_MOMENTUM: &str = "sgd_momentum";
 impl Optimizer {
-    /// Returns an optimizer for each update: all optimizers, and settings that have an update of their own.
+    /// Returns one optimizer per declared update. Settings such as `amsgrad` select an update of their own.
     #[doc(hidden)]
     pub fn one_per_update() -> Vec<Self> {
         let momentum = RmsProp::default().momentum(0.9);
@@ -60,7 +60,7 @@ impl Optimizer {
         optimizers
     }
 
-    /// Returns the names of the state tensors per parameter.
+    /// Returns the names of the optimizer's states. Each state has one number per parameter.
     ///
     /// # Examples
     /// ```
@@ -95,7 +95,7 @@ impl Optimizer {
         }
     }
 
-    /// Checks the values.
+    /// Checks that the settings are in range and fit together.
     ///
     /// # Errors
     /// A learning rate or weight decay that is negative or not finite as an f32; a momentum, dampening, α, β or ρ
@@ -127,8 +127,8 @@ impl Optimizer {
 impl FromStr for Optimizer {
     type Err = Error;
 
-    /// Returns the optimizer of this name with its defaults, except for the settings in parentheses:
-    /// `rmsprop(centered=true)`. `sgd_momentum` is SGD with momentum 0.9.
+    /// Parses a name, with settings in parentheses that replace the defaults, such as `rmsprop(centered=true)`.
+    /// `sgd_momentum` is SGD with momentum 0.9.
     fn from_str(text: &str) -> Result<Self> {
         let term = Term::parse("optimizer", text)?;
         if term.name == SGD_MOMENTUM {
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(momentum("sgd_momentum(0.1, nesterov=true)"), 0.9);
     }
 
-    /// The settings of a rule are positions in the parameters of a kernel.
+    /// Kernels read the settings by position, so each rule must list them in the order of its update.
     #[test]
     fn every_rule_has_the_settings_of_its_update() {
         let mut unused: Vec<&str> = updates::ALL.iter().map(|update| update.name).collect();

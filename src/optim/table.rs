@@ -16,11 +16,11 @@ optimizers! {
         beta1: Fraction = 0.9,
         /// Decay rate β₂ of the mean square v, in [0, 1).
         beta2: Fraction = 0.999,
-        /// ε, added to the bias-corrected root.
+        /// ε, added to the bias-corrected root of v.
         epsilon: Positive = 1e-8,
         /// Decoupled weight decay.
         weight_decay: NotNegative = 0.01,
-        /// Use of the largest v so far in place of v (AMSGrad; Reddi et al. 2018).
+        /// `true` to use the largest v so far in place of v (AMSGrad; Reddi et al. 2018).
         amsgrad: Flag = false,
     }
     |o| adam(o.amsgrad, o.weight_decay, true, [o.beta1, o.beta2, o.epsilon]);
@@ -35,11 +35,11 @@ optimizers! {
         beta1: Fraction = 0.9,
         /// Decay rate β₂ of the mean square v, in [0, 1).
         beta2: Fraction = 0.999,
-        /// ε, added to the bias-corrected root.
+        /// ε, added to the bias-corrected root of v.
         epsilon: Positive = 1e-8,
         /// Weight decay (L2 penalty).
         weight_decay: NotNegative = 0.0,
-        /// Use of the largest v so far in place of v (AMSGrad; Reddi et al. 2018).
+        /// `true` to use the largest v so far in place of v (AMSGrad; Reddi et al. 2018).
         amsgrad: Flag = false,
     }
     |o| adam(o.amsgrad, o.weight_decay, false, [o.beta1, o.beta2, o.epsilon]);
@@ -55,11 +55,11 @@ optimizers! {
         beta1: Fraction = 0.9,
         /// Decay rate β₂ of the mean square v, in [0, 1).
         beta2: Fraction = 0.999,
-        /// ε, added to the bias-corrected root.
+        /// ε, added to the bias-corrected root of v.
         epsilon: Positive = 1e-8,
         /// Weight decay, an L2 penalty unless `decoupled`.
         weight_decay: NotNegative = 0.0,
-        /// Decoupled weight decay, as in [`AdamW`].
+        /// `true` for decoupled weight decay, as in [`AdamW`].
         decoupled: Flag = false,
         /// ψ, the speed at which the momentum factor approaches β₁.
         momentum_decay: NotNegative = 0.004,
@@ -81,11 +81,11 @@ optimizers! {
         beta1: Fraction = 0.9,
         /// Decay rate β₂ of the mean square v, in [0, 1).
         beta2: Fraction = 0.999,
-        /// ε, added to the root.
+        /// ε, added to √v.
         epsilon: Positive = 1e-8,
         /// Weight decay, an L2 penalty unless `decoupled`.
         weight_decay: NotNegative = 0.0,
-        /// Decoupled weight decay, as in [`AdamW`].
+        /// `true` for decoupled weight decay, as in [`AdamW`].
         decoupled: Flag = false,
     }
     |o| Rule::new(&updates::RADAM, o.weight_decay, o.decoupled, &moments(o.beta1, o.beta2, o.epsilon));
@@ -113,12 +113,12 @@ optimizers! {
     );
     |o, t| [correction(o.beta1, t)];
 
-    /// Adan (Xie et al. 2022, with the bias corrections of the authors' program), with decoupled weight decay that
-    /// divides.
+    /// Adan (Xie et al. 2022, with the bias corrections of the authors' program). Its decoupled weight decay λ divides
+    /// p by 1 + η·λ.
     ///
-    /// With d = g − g of the step before (0 in the first): m ← β₁·m + (1 − β₁)·g; v ← β₂·v + (1 − β₂)·d;
-    /// n ← β₃·n + (1 − β₃)·(g + β₂·d)²;
-    /// p ← (p − η·(m / (1 − β₁ᵗ) + β₂·v / (1 − β₂ᵗ)) / (√(n / (1 − β₃ᵗ)) + ε)) / (1 + η·λ).
+    /// With the difference d of g from the gradient of the step before (0 in the first step): m ← β₁·m + (1 − β₁)·g; v
+    /// ← β₂·v + (1 − β₂)·d; n ← β₃·n + (1 − β₃)·(g + β₂·d)²; p ← (p − η·(m / (1 − β₁ᵗ) + β₂·v / (1 − β₂ᵗ)) / (√(n / (1
+    /// − β₃ᵗ)) + ε)) / (1 + η·λ).
     Adan = "adan" "as adam, with Nesterov momentum from differences of gradients" {
         learning_rate = 1e-3,
         /// Decay rate β₁ of the mean gradient m, in [0, 1).
@@ -127,7 +127,7 @@ optimizers! {
         beta2: Fraction = 0.92,
         /// Decay rate β₃ of the mean square n, in [0, 1).
         beta3: Fraction = 0.99,
-        /// ε, added to the bias-corrected root.
+        /// ε, added to the bias-corrected root of n.
         epsilon: Positive = 1e-8,
         /// Decoupled weight decay λ.
         weight_decay: NotNegative = 0.0,
@@ -156,7 +156,7 @@ optimizers! {
     /// p ← p − η·sign(β₁·m + (1 − β₁)·g), then m ← β₂·m + (1 − β₂)·g.
     Lion = "lion" "p - rate·sign(beta1·m + (1 - beta1)·g), m mean of g by beta2" {
         learning_rate = 1e-4,
-        /// Share β₁ of m in the direction, in [0, 1).
+        /// Weight β₁ of m in the direction of the step, in [0, 1).
         beta1: Fraction = 0.9,
         /// Decay rate β₂ of the mean gradient m, in [0, 1).
         beta2: Fraction = 0.99,
@@ -169,8 +169,8 @@ optimizers! {
     /// RMSprop (`torch.optim.RMSprop`; Tieleman and Hinton 2012).
     ///
     /// v ← α·v + (1 − α)·g²; d = g / (√v + ε); p ← p − η·d, or with momentum b ← momentum·b + d and p ← p − η·b. If
-    /// centered, v − m² takes the place of v in the root, with m ← α·m + (1 − α)·g; it is 0 where rounding makes it
-    /// negative.
+    /// `centered`, the root is that of the variance v − m², with m ← α·m + (1 − α)·g. A variance that rounding makes
+    /// negative counts as 0.
     RmsProp = "rmsprop" "p - rate·g / (sqrt(v) + epsilon), v mean of g^2" {
         learning_rate = 0.01,
         /// Decay rate α of the mean square v, in [0, 1).
@@ -181,7 +181,7 @@ optimizers! {
         weight_decay: NotNegative = 0.0,
         /// Momentum factor, in [0, 1).
         momentum: Fraction = 0.0,
-        /// Use of the variance in place of the mean square.
+        /// `true` to divide by the root of the variance of g, in place of its mean square v.
         centered: Flag = false,
     }
     |o| {
@@ -246,9 +246,9 @@ optimizers! {
         learning_rate = 0.01,
         /// Momentum factor, in [0, 1).
         momentum: Fraction = 0.0,
-        /// Share of the gradient that momentum leaves out, in [0, 1).
+        /// Fraction of the gradient that is not added to the momentum buffer b, in [0, 1).
         dampening: Fraction = 0.0,
-        /// Use of Nesterov momentum, which needs momentum above 0 and no dampening.
+        /// `true` for Nesterov momentum, which needs momentum above 0 and no dampening.
         nesterov: Flag = false,
         /// Weight decay (L2 penalty).
         weight_decay: NotNegative = 0.0,
@@ -262,13 +262,14 @@ optimizers! {
     };
     |o, t| [if t == 1 { 1.0 } else { 1.0 - o.dampening }];
 }
-/// Rule of Adam and AdamW.
+/// Returns the rule of Adam and AdamW, with or without AMSGrad.
 fn adam(amsgrad: bool, weight_decay: f64, decoupled: bool, [beta1, beta2, epsilon]: [f64; 3]) -> Rule {
     let update = if amsgrad { &updates::AMSGRAD } else { &updates::ADAMW };
     Rule::new(update, weight_decay, decoupled, &moments(beta1, beta2, epsilon))
 }
 
-/// Settings of updates with two means. 1 − β is rounded once.
+/// Returns the settings of updates with two moving averages. 1 − β is computed here in f64, so that it is rounded to
+/// f32 only once.
 fn moments(beta1: f64, beta2: f64, epsilon: f64) -> [(&'static str, f64); 5] {
     [
         ("beta1", beta1),
@@ -278,13 +279,13 @@ fn moments(beta1: f64, beta2: f64, epsilon: f64) -> [(&'static str, f64); 5] {
         ("epsilon", epsilon),
     ]
 }
-/// 1 − βᵗ.
+/// Returns the bias correction 1 − βᵗ.
 fn correction(beta: f64, t: u64) -> f64 {
     1.0 - beta.powi(t.min(i32::MAX as u64) as i32)
 }
 
-/// Factor of NAdam's momentum in step t, and the product of the factors of all steps up to t. A product that is lost in
-/// 1 − the product ends the computation.
+/// Returns NAdam's momentum factor μₜ of step t, and the product of the factors of steps 1 to t. The loop ends when the
+/// product is so small that 1 − product rounds to 1.
 fn nadam_momentum(beta1: f64, momentum_decay: f64, t: u64) -> (f64, f64) {
     let factor = |t: u64| beta1 * (1.0 - 0.5 * 0.96f64.powf(t as f64 * momentum_decay));
     let mut product = 1.0;
@@ -297,7 +298,7 @@ fn nadam_momentum(beta1: f64, momentum_decay: f64, t: u64) -> (f64, f64) {
     (factor(t), product)
 }
 
-/// RAdam's factor of the adaptive learning rate in step t, with √(1 − β₂ᵗ); 0 where the variance is not tractable.
+/// Returns RAdam's factor rₜ·√(1 − β₂ᵗ) of step t, or 0 where the variance is not tractable.
 fn radam_rectification(beta2: f64, t: u64) -> f64 {
     let (longest, corrected) = (2.0 / (1.0 - beta2) - 1.0, correction(beta2, t));
     let length = longest - 2.0 * t as f64 * (1.0 - corrected) / corrected;

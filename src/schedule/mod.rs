@@ -11,17 +11,18 @@ use crate::error::{Error, Result};
 /// Largest number of factors in a table. Each checkpoint stores all of them.
 const MOST_FACTORS: usize = 1 << 20;
 
-/// Factor on the optimizer's learning rate, as a function of the step. Steps are counted from 0.
+/// Learning rate schedule: a factor, as a function of the step, by which the optimizer's learning rate is multiplied.
+/// Steps are counted from 0.
 ///
 /// The formulas are those of PyTorch's schedulers, stepped after every update of the parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
-    /// 1 at every step.
+    /// Factor 1 at every step.
     #[default]
     Constant,
-    /// Linear from `start` to 1 over `steps` steps, then 1.
+    /// Linear warmup from `start` to 1 over `steps` steps, then 1.
     LinearWarmup {
         /// Factor at step 0.
         start: f64,
@@ -43,33 +44,33 @@ pub enum Schedule {
         #[serde(default)]
         end: f64,
     },
-    /// `factor` to the power of step / `steps`, rounded down (`StepLR`).
+    /// `factor` to the power ⌊step / `steps`⌋ (`StepLR`).
     Step {
         /// Number of steps between two changes.
         steps: u64,
-        /// Factor of each change.
+        /// Factor by which each change multiplies the learning rate.
         factor: f64,
     },
-    /// `factor` to the power of the number of milestones so far (`MultiStepLR`).
+    /// `factor` to the power of the number of milestones reached (`MultiStepLR`).
     MultiStep {
         /// Steps at which the factor changes, in increasing order.
         milestones: Vec<u64>,
-        /// Factor of each change.
+        /// Factor by which each milestone multiplies the learning rate.
         factor: f64,
     },
     /// `factor` to the power of the step (`ExponentialLR`).
     Exponential {
-        /// Factor per step.
+        /// Factor by which each step multiplies the learning rate.
         factor: f64,
     },
-    /// Factor (1 − step / steps) to the power `power`, then 0 (`PolynomialLR`).
+    /// (1 − step / `steps`) to the power `power`, then 0 after `steps` steps (`PolynomialLR`).
     Polynomial {
         /// Number of steps until the factor is 0.
         steps: u64,
         /// Power; 1 is a straight line.
         power: f64,
     },
-    /// 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without the paper's warm-up).
+    /// Factor 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without the paper's warm-up).
     InverseSquareRoot {
         /// Number of steps before the factor decreases.
         steps: u64,
@@ -83,9 +84,10 @@ pub enum Schedule {
         /// Factor at the end of each half cosine.
         end: f64,
     },
-    /// Half a cosine from `start` up to 1, and half a cosine down to `end` (`OneCycleLR`; Smith and Topin 2018).
+    /// Half a cosine from `start` up to 1, then half a cosine from 1 down to `end` (`OneCycleLR`; Smith and Topin
+    /// 2018).
     OneCycle {
-        /// Number of all steps, at least 2.
+        /// Number of steps of the whole cycle, at least 2.
         steps: u64,
         /// Fraction of the steps in which the factor increases.
         rise: f64,
@@ -94,14 +96,15 @@ pub enum Schedule {
         /// Factor at the last step; PyTorch's default is 0.000004.
         end: f64,
     },
-    /// ½·(1 − cos(2π·log₂(1 + (2^cycles − 1)·step / steps))), then 0 (Holzmüller et al. 2024): cycles that get longer.
+    /// ½·(1 − cos(2π·log₂(1 + (2^cycles − 1)·step / steps))), then 0 (Holzmüller et al. 2024). Each cycle is longer
+    /// than the one before.
     CosineLog {
-        /// Number of all steps.
+        /// Number of steps of all cycles together.
         steps: u64,
         /// Number of cycles; 4 in the paper.
         cycles: u32,
     },
-    /// Linear from `start` to 1 over `steps` steps, then another schedule from its own step 0.
+    /// Linear warmup from `start` to 1 over `steps` steps, then another schedule from its own step 0.
     Warmup {
         /// Factor at step 0.
         start: f64,
@@ -112,7 +115,7 @@ pub enum Schedule {
     },
     /// Schedules one after the other, each from its own step 0 (`SequentialLR`).
     Chain {
-        /// Number of steps of each schedule, and the schedule. The last schedule continues after its steps.
+        /// Schedules, each with its number of steps. The last one continues after its number of steps.
         parts: Vec<(u64, Schedule)>,
     },
     /// One factor per step. Later steps have the last factor.
@@ -123,7 +126,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// Half a cosine from 1 to 0 over `steps` steps, then 0.
+    /// Creates half a cosine from 1 to 0 over `steps` steps, then 0.
     ///
     /// # Examples
     /// ```
@@ -135,7 +138,7 @@ impl Schedule {
         Self::Cosine { start: 0.0, warmup_steps: 0, steps, end: 0.0 }
     }
 
-    /// Linear from `start` to 1 over `steps` steps, then 1.
+    /// Creates a linear warmup from `start` to 1 over `steps` steps, then 1.
     ///
     /// # Examples
     /// ```
@@ -249,8 +252,9 @@ impl Schedule {
     ///
     /// # Errors
     /// A factor outside [0, 1]; a power that is negative or not finite; a schedule without steps; a one-cycle schedule
-    /// of one step, or with a rise outside [0, 1]; milestones that do not increase; more than 64 cycles; a factor of a
-    /// table that is negative or not finite; a table of more than 1,048,576 steps.
+    /// of one step, or with a rise outside [0, 1]; milestones that do not increase; a growth of 0; a number of cycles
+    /// that is not from 1 to 64; a factor of a table that is negative or not finite; a table of more than 1,048,576
+    /// steps.
     ///
     /// # Examples
     /// ```
@@ -316,7 +320,7 @@ impl Schedule {
     }
 }
 
-/// Half a cosine from `start` to `end`, at a progress from 0 to 1.
+/// Returns the value of half a cosine from `start` to `end`, at a progress from 0 to 1.
 fn half_cosine(start: f64, end: f64, progress: f64) -> f64 {
     end + (start - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
 }
@@ -335,7 +339,7 @@ fn cycle(mut step: u64, steps: u64, growth: u64) -> (u64, u64) {
     (step, length)
 }
 
-/// A short description, such as `cosine over 300 steps`.
+/// Writes a short description, such as `cosine over 300 steps`.
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

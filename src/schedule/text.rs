@@ -6,7 +6,7 @@ use super::Schedule;
 use crate::error::{Error, Result};
 use crate::text::{Term, number, option, required, shortest, term};
 
-/// Kind of schedule in the text form.
+/// Kind of schedule that [`Schedule::parse`] accepts.
 struct Kind {
     name: &'static str,
     /// Options, each with its default.
@@ -18,9 +18,9 @@ struct Kind {
 #[derive(Clone, Copy)]
 enum Usual {
     Number(f64),
-    /// All steps of the training, divided by this number and rounded up.
+    /// Number of training steps, divided by this number and rounded up.
     Steps(u64),
-    /// Factor per step that becomes this number over all steps.
+    /// Factor per step whose product over all training steps is this number.
     Decay(f64),
     /// No default: the option must be given, as in this example.
     Needed(&'static str),
@@ -28,7 +28,7 @@ enum Usual {
 
 use Usual::{Decay, Needed, Number, Steps};
 
-/// All kinds.
+/// All kinds of schedules that have a text form.
 const KINDS: [Kind; 10] = [
     kind("constant", &[], "1"),
     kind("cosine", &[("steps", Steps(1)), ("end", Number(0.0))], "end + (1 - end)·(1 + cos(pi·t / steps)) / 2"),
@@ -76,7 +76,7 @@ impl Kind {
 }
 
 impl Usual {
-    /// Returns the default for a training of `all` steps; NaN without a default.
+    /// Returns the default for `all` training steps, or NaN if there is no default.
     fn number(self, all: u64) -> f64 {
         match self {
             Number(number) => number,
@@ -86,7 +86,7 @@ impl Usual {
         }
     }
 
-    /// Like [`Usual::number`], for an option that is a whole number.
+    /// Returns the default of a whole-number option for `all` training steps. Divisions are exact, without f64.
     fn whole(self, all: u64) -> u64 {
         if let Steps(parts) = self { all.div_ceil(parts) } else { self.number(all) as u64 }
     }
@@ -105,7 +105,7 @@ impl fmt::Display for Usual {
 }
 
 impl Schedule {
-    /// Names that [`Schedule::parse`] knows.
+    /// Names that [`Schedule::parse`] accepts.
     pub const NAMES: [&'static str; KINDS.len()] = {
         let mut names = [""; KINDS.len()];
         let mut kind = 0;
@@ -116,8 +116,8 @@ impl Schedule {
         names
     };
 
-    /// Texts of all kinds with the defaults of their options, and their formulas, for `wgrad list`. `all` is the number
-    /// of all steps, and t the step.
+    /// Returns the text of each kind with the defaults of its options, and its formula, for `wgrad list`. There, `all`
+    /// is the number of training steps, and t the step.
     #[doc(hidden)]
     pub fn all() -> impl Iterator<Item = (String, &'static str)> {
         KINDS.iter().map(|kind| (kind.signature(), kind.formula))
