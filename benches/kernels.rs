@@ -126,7 +126,7 @@ fn time(executor: &mut dyn Executor, step: Step, run: Run, op: usize, count: u64
 fn bench(criterion: &mut Criterion, device: &Device) -> Result<BTreeSet<&'static str>> {
     let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
     let mut plans = plans()?;
-    plans.extend(cut(&plans, &device.target()));
+    plans.extend(cut(&plans, &device.limits()));
     for (network, spec, plan) in plans {
         let mut executor = device.executor(plan)?;
         let step = fill(executor.as_mut(), &spec)?;

@@ -33,7 +33,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let i = line(group, groups, GROUP, local);
+    let i = linear_index(group, groups, GROUP, local);
     if i >= arrayLength(&sum) {
         return;
     }

@@ -27,7 +27,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let i = line(group, groups, GROUP, local);
+    let i = linear_index(group, groups, GROUP, local);
     if i < step.rows * params.columns {
         output[i] = activate(FUNCTION, vec2(params.alpha, params.beta), input[i]);
     }

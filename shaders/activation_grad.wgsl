@@ -29,7 +29,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let i = line(group, groups, GROUP, local);
+    let i = linear_index(group, groups, GROUP, local);
     if i < step.rows * params.columns {
         grad_input[i] = grad_output[i] * derivative(FUNCTION, vec2(params.alpha, params.beta), argument[i]);
     }

@@ -43,7 +43,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let c = line(group, groups, 1u, 0u);
+    let c = linear_index(group, groups, 1u, 0u);
     if c >= params.columns {
         return;
     }

@@ -37,7 +37,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let i = line(group, groups, GROUP, local);
+    let i = linear_index(group, groups, GROUP, local);
     if i >= step.rows * params.inputs {
         return;
     }

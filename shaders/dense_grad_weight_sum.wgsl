@@ -32,7 +32,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let i = line(group, groups, GROUP, local);
+    let i = linear_index(group, groups, GROUP, local);
     let weights = params.outputs * params.inputs;
     let part_size = weights + params.outputs;
     if i >= part_size {

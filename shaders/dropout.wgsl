@@ -29,7 +29,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let place = line(group, groups, GROUP, local);
+    let place = linear_index(group, groups, GROUP, local);
     let quarters = (params.columns + 3u) / 4u;
     let row = place / quarters;
     let quarter = place % quarters;

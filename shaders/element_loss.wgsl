@@ -24,7 +24,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let place = line(group, groups, GROUP, local);
+    let place = linear_index(group, groups, GROUP, local);
     let row = place / PER_ROW;
     let lane = place % PER_ROW;
     let live = row < step.rows;

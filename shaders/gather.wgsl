@@ -35,7 +35,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let i = line(group, groups, GROUP, local);
+    let i = linear_index(group, groups, GROUP, local);
     let place = i / params.width;
     let w = i % params.width;
     let s = place / params.batch;

@@ -26,7 +26,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let s = line(group, groups, 1u, 0u);
+    let s = linear_index(group, groups, 1u, 0u);
     if s >= min(steps.count, arrayLength(&loss)) {
         return;
     }

@@ -292,7 +292,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let params = params;
-    let part = line(group, groups, 1u, 0u);
+    let part = linear_index(group, groups, 1u, 0u);
     let first = part * CHUNK;
     if first >= params.batch {
         return;

@@ -18,7 +18,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let b = line(group, groups, GROUP, local);
+    let b = linear_index(group, groups, GROUP, local);
     if b >= arrayLength(&partial) {
         return;
     }

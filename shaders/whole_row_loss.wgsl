@@ -47,7 +47,7 @@ fn main(
 ) {
     let params = params;
     let parameters = vec2(params.alpha, params.beta);
-    let place = line(group, groups, GROUP, local);
+    let place = linear_index(group, groups, GROUP, local);
     let row = place / PER_ROW;
     let lane = place % PER_ROW;
     let live = row < step.rows;

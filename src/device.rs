@@ -289,7 +289,7 @@ impl Device {
     /// assert!(!wgrad::Device::cpu().is_software());
     /// ```
     pub fn is_software(&self) -> bool {
-        matches!(self.target(), DeviceLimits::Gpu(limits) if limits.software)
+        matches!(self.limits(), DeviceLimits::Gpu(limits) if limits.software)
     }
 
     /// Returns the open GPU; `None` for the CPU and the reference.
@@ -330,7 +330,7 @@ impl Device {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn specialize(&self, plan: Plan) -> Result<Plan> {
-        specialize(plan, &self.target())
+        specialize(plan, &self.limits())
     }
 
     /// Returns the limits that plans are fitted to.
@@ -338,9 +338,9 @@ impl Device {
     /// # Examples
     /// ```
     /// use wgrad::{Device, specialize::DeviceLimits};
-    /// assert_eq!(Device::cpu().target(), DeviceLimits::Cpu);
+    /// assert_eq!(Device::cpu().limits(), DeviceLimits::Cpu);
     /// ```
-    pub fn target(&self) -> DeviceLimits {
+    pub fn limits(&self) -> DeviceLimits {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.as_gpu() {
             return DeviceLimits::Gpu(gpu.limits());

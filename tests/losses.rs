@@ -3,7 +3,7 @@
 use approx::{assert_abs_diff_eq, assert_relative_eq};
 use wgrad::Loss;
 use wgrad::elementwise::numbers::Dual;
-use wgrad::elementwise::{ElementLoss, Form, LossFunction, Meaning, Range, Row, Targets};
+use wgrad::elementwise::{ElementLoss, LossFunction, LossKernel, Meaning, Range, Row, Targets};
 
 fn elements() -> impl Iterator<Item = (Loss, &'static ElementLoss)> {
     Loss::all().filter_map(|loss| Some((loss, loss.function().element()?)))
@@ -228,7 +228,7 @@ fn text_and_constructors_agree() {
 #[test]
 fn rows_of_the_table_are_consistent() {
     for function in LossFunction::ALL {
-        let is_softmax = matches!(function.form, Form::Softmax);
+        let is_softmax = matches!(function.kernel, LossKernel::Softmax);
         assert!(!is_softmax || function.range == Range::Class, "{}", function.name);
         let is_of_row = matches!(function.range, Range::Class | Range::Distribution);
         assert!(function.element().is_none() || !is_of_row, "{}", function.name);

@@ -56,7 +56,7 @@ impl Executor for Tampered {
         "tampered".into()
     }
 
-    fn target(&self) -> DeviceLimits {
+    fn limits(&self) -> DeviceLimits {
         TARGET
     }
 

@@ -123,14 +123,14 @@ impl Chosen {
     /// Sets these tile sizes in a plan that is not yet specialized for the device. Returns the plan, and the result of
     /// [`Chosen::followed`].
     pub fn tiled(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
-        let target = device.target();
-        plan = with_fused_step(plan, &target)?;
+        let limits = device.limits();
+        plan = with_fused_step(plan, &limits)?;
         let (tuning, ignored) = match self {
             Self::Named(_, tuning) => (tuning.clone(), Vec::new()),
-            Self::Found(_, tuning) => tuning.clone().fitting(&plan, &target),
+            Self::Found(_, tuning) => tuning.clone().fitting(&plan, &limits),
             Self::Nothing | Self::Unusable(_) => (Tuning::default(), Vec::new()),
         };
-        tuning.cut(&mut plan, &target)?;
+        tuning.cut(&mut plan, &limits)?;
         let followed = self.followed(device, tuning.share(&plan), &ignored);
         Ok((plan, followed))
     }

@@ -111,15 +111,15 @@ pub enum Missing {
 
 impl Columns {
     /// Converts the options to those of the library.
-    pub fn form(&self) -> CsvOptions {
+    pub fn csv_options(&self) -> CsvOptions {
         let read_as = self.task.map(|task| match task {
             Task::Regression => ReadAs::Number,
             Task::Classification => ReadAs::Class,
         });
         let kinds = self.column.iter().cloned().collect();
         let (target, weights) = (self.target.clone(), self.weights.clone());
-        let form = CsvOptions { target, weights, kinds, read_as, ..self.reading.form() };
-        self.drop.iter().flat_map(|names| &names.0).fold(form, CsvOptions::drop)
+        let options = CsvOptions { target, weights, kinds, read_as, ..self.reading.csv_options() };
+        self.drop.iter().flat_map(|names| &names.0).fold(options, CsvOptions::drop)
     }
 
     /// Returns the first of the options for tables that the user gave, for error messages; `None` if there is none.
@@ -165,7 +165,7 @@ impl Reading {
     }
 
     /// Converts the options to those of the library.
-    pub fn form(&self) -> CsvOptions {
+    pub fn csv_options(&self) -> CsvOptions {
         let header = self.header.map(|header| header == YesNo::Yes);
         CsvOptions { delimiter: self.delimiter, header, ..CsvOptions::default() }
     }

@@ -128,10 +128,10 @@ pub fn load(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Sourc
 /// Returns the options for reading a table. Without `--task`, a loss function for numbers makes the task a regression,
 /// and a loss function for classes makes it a classification.
 fn options(columns: &Columns, loss: Option<Loss>) -> CsvOptions {
-    let form = columns.form();
+    let options = columns.csv_options();
     let tasks = [(Task::Regression, ReadAs::Number), (Task::MultiClass, ReadAs::Class)];
     let by_loss = tasks.into_iter().find(|(task, _)| loss.is_some_and(|loss| loss.task(2) == *task));
-    CsvOptions { read_as: form.read_as.or(by_loss.map(|(_, task)| task)), ..form }
+    CsvOptions { read_as: options.read_as.or(by_loss.map(|(_, task)| task)), ..options }
 }
 
 /// Inspects the built-in data set named `source`, or the table at this path. For a table, it also returns the inputs
@@ -140,7 +140,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
     if let Some(Source::Data { rows, .. }) = by_name(source, &columns.reading, columns.given())? {
         return Ok((Inspection::of(&rows), vec![]));
     }
-    let (path, options) = (table_path(source)?, columns.form());
+    let (path, options) = (table_path(source)?, columns.csv_options());
     match Table::read_and_inspect(&path, &options) {
         Ok((table, mut found)) => {
             let notes = table.notes().iter().map(|note| Warning::new("note", note));
@@ -192,7 +192,7 @@ pub fn inspect_command(source: &str, columns: &Columns) -> String {
     let target = columns.target.as_ref().map(|target| format!(" --target={}", quoted(target)));
     let header =
         columns.reading.header.map(|header| if header == YesNo::Yes { " --header yes" } else { " --header no" });
-    let dropped = columns.form().drop;
+    let dropped = columns.csv_options().drop;
     let dropped = if dropped.is_empty() { String::new() } else { format!(" {}", drop_words(&dropped)) };
     let weights = columns.weights.as_ref().map(|weights| format!(" --weights={}", quoted(weights))).unwrap_or_default();
     let source = words(source, &columns.reading);
@@ -233,7 +233,7 @@ pub fn for_model(
         let known = head.table.as_ref().and_then(|table| table.weights.as_deref());
         let weights = weights.map(|name| (name, true)).or(known.map(|name| (name, false)));
         let wanted = Wanted { target: Some((target, head.classes.as_deref())), weights, kept: &[] };
-        let (options, preparation) = (head.csv_options(reading.form()), head.table_preparation());
+        let (options, preparation) = (head.csv_options(reading.csv_options()), head.table_preparation());
         let table = Table::read_for(table_path(source)?, &options, &preparation, &wanted)?;
         output.notes(table.notes());
         return Ok(preparation.dataset(&table, &table.rows())?.named(source));
@@ -271,7 +271,7 @@ pub fn inputs_for_model(
             Ok(ModelInputs { values, kept: vec![] })
         }
         None => {
-            let (options, preparation) = (head.csv_options(reading.form()), head.table_preparation());
+            let (options, preparation) = (head.csv_options(reading.csv_options()), head.table_preparation());
             let wanted = Wanted { kept, ..Wanted::default() };
             let table = Table::read_for(table_path(source)?, &options, &preparation, &wanted)?;
             output.notes(table.notes());
@@ -292,7 +292,7 @@ pub fn like(
     columns: &Columns,
     path: &Path,
 ) -> Result<Dataset> {
-    let mut options = columns.reading.form();
+    let mut options = columns.reading.csv_options();
     let of_numbers = Preparation::of_numbers(train.columns(), &[]);
     let preparation = prepared.map_or(&of_numbers, |(preparation, _)| preparation);
     if let Some((preparation, found)) = prepared {

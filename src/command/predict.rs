@@ -138,9 +138,9 @@ fn log_probabilities(head: &Metadata, row: &[f32]) -> Result<Vec<f32>> {
 /// Returns the names of the classes: those in the model file, or else `0`, `1`, … `None` if the model does not predict
 /// one class per row.
 fn class_names(head: &Metadata) -> Option<Vec<String>> {
-    let told = head.class_count()?;
-    let known = head.classes.clone().filter(|names| names.len() == told);
-    Some(known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect()))
+    let count = head.class_count()?;
+    let known = head.classes.clone().filter(|names| names.len() == count);
+    Some(known.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect()))
 }
 
 /// Name of the CSV column with the prediction, such as `predicted_price`.

@@ -323,8 +323,8 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     // On standard error, since standard output may be a file that nobody looks at.
     if !output.is_quiet() {
         // The default interpretation of the target is no news; `inspect` explains it.
-        let told = start.warnings.iter().filter(|warning| warning.kind != "many_values").cloned().collect::<Vec<_>>();
-        for warning in warning_lines(&told, Some(inspect)).lines() {
+        let shown = start.warnings.iter().filter(|warning| warning.kind != "many_values").cloned().collect::<Vec<_>>();
+        for warning in warning_lines(&shown, Some(inspect)).lines() {
             writeln!(std::io::stderr(), "{}", wrapped("", "  ", warning)).ok();
         }
     }

@@ -26,8 +26,8 @@ pub fn trained_on(model: &Model, source: &str, data: &Dataset, reading: &Reading
 
 /// Returns the options with which the table was read for training.
 fn options(head: &Metadata, reading: &Reading) -> CsvOptions {
-    let form = head.csv_options(reading.form());
-    let Some(table) = &head.table else { return form };
+    let options = head.csv_options(reading.csv_options());
+    let Some(table) = &head.table else { return options };
     let kinds = head.origin.as_ref().and_then(|origin| origin.settings.get("columns"));
     let kind = |text: &str| {
         let (column, kind) = text.rsplit_once('=')?;
@@ -42,6 +42,6 @@ fn options(head: &Metadata, reading: &Reading) -> CsvOptions {
         read_as: Some(if head.classes.is_some() { ReadAs::Class } else { ReadAs::Number }),
         formats: Default::default(),
         names: vec![],
-        ..form
+        ..options
     }
 }

@@ -68,16 +68,16 @@ impl Layout {
     /// # Errors
     /// A quote is not closed, a row differs in length from the header, a cell is not valid UTF-8, or the number of
     /// columns is not the expected one.
-    pub(super) fn of<'a>(text: Text<'a>, form: &CsvOptions) -> Result<(Text<'a>, Self)> {
+    pub(super) fn of<'a>(text: Text<'a>, options: &CsvOptions) -> Result<(Text<'a>, Self)> {
         let quotes = super::quotes::check(text)?;
-        let first_row = match form.header {
+        let first_row = match options.header {
             Some(true) => FirstRow::Names,
             Some(false) => FirstRow::ValuesAsRequested,
-            None => first_row(text, form),
+            None => first_row(text, options),
         };
         let text = Text { header: first_row.is_header(), ..text };
-        let (columns, renamed) = unique(names(text, form)?);
-        let known = columns.iter().map(|name| form.formats.get(name).copied());
+        let (columns, renamed) = unique(names(text, options)?);
+        let known = columns.iter().map(|name| options.formats.get(name).copied());
         let mut evidence: Vec<_> = known.map(|format| (Evidence::new(), format)).collect();
         let (mut problems, mut rows) = (vec![], 0);
         for record in text.rows() {
@@ -144,7 +144,7 @@ impl Layout {
 }
 
 /// Names of the columns: the cells of the first row, or `column1`, `column2`, … An empty cell gets such a name, too.
-fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
+fn names(text: Text, options: &CsvOptions) -> Result<Vec<String>> {
     let width = text.shape.width;
     if text.header {
         let mut reader = text.reader();
@@ -154,7 +154,7 @@ fn names(text: Text, form: &CsvOptions) -> Result<Vec<String>> {
         let name = |(at, name): (usize, &str)| if name.is_empty() { unnamed(at) } else { name.into() };
         return Ok(names.map(name).collect());
     }
-    form.unnamed(width).map_err(|known| {
+    options.unnamed(width).map_err(|known| {
         let problem = format!("it has {width} columns and no header, but {known} columns are expected");
         let remedy = format!("give all {known} columns in order, including the target and the dropped columns");
         Error::format(text.path, problem, remedy)
@@ -179,12 +179,12 @@ fn unique(mut names: Vec<String>) -> (Vec<String>, Vec<(String, String)>) {
 }
 
 /// Determines the role of the first row from the rows below.
-fn first_row(text: Text, form: &CsvOptions) -> FirstRow {
+fn first_row(text: Text, options: &CsvOptions) -> FirstRow {
     // Rows of another length and invalid UTF-8 are reported later, when the table is read.
     let records = Text { header: false, ..text }.rows().map_while(Result::ok);
     let sample: Vec<StringRecord> = records.take(SAMPLE + 1).collect();
     let Some((first, below)) = sample.split_first() else { return FirstRow::Names };
-    let named = form.target.iter().chain(&form.drop).chain(&form.weights).chain(form.kinds.keys());
+    let named = options.target.iter().chain(&options.drop).chain(&options.weights).chain(options.kinds.keys());
     let named = named.into_iter().any(|name| first.iter().any(|cell| cell == name)) || text.shape.has_row_names;
     if named || below.is_empty() {
         return FirstRow::Names;

@@ -34,7 +34,7 @@ macro_rules! losses {
             })?],
             output: $output,
             range: $range,
-            form: $crate::elementwise::declare_losses::form!(($($p),*) $($form)*),
+            kernel: $crate::elementwise::declare_losses::form!(($($p),*) $($form)*),
         }),*];
 
         /// Indices of the functions in [`ALL`].
@@ -122,13 +122,13 @@ macro_rules! constructors {
 /// Bodies of a loss per element, or of a loss of a whole row.
 macro_rules! form {
     (($($p:ident),*) softmax) => {
-        $crate::elementwise::Form::Softmax
+        $crate::elementwise::LossKernel::Softmax
     };
     (($($p:ident),*) row $($row:tt)*) => {
-        $crate::elementwise::Form::Row($crate::elementwise::declare_row_losses::row_loss!(($($p),*) $($row)*))
+        $crate::elementwise::LossKernel::Row($crate::elementwise::declare_row_losses::row_loss!(($($p),*) $($row)*))
     };
     (($($p:ident),*) flops $flops:literal; l($z:ident, $t:ident) { $($l:tt)* } d($z2:ident, $t2:ident) { $($d:tt)* }) => {
-        $crate::elementwise::Form::Element($crate::elementwise::ElementLoss {
+        $crate::elementwise::LossKernel::Element($crate::elementwise::ElementLoss {
             flops: $flops,
             bodies: [stringify!($($l)*), stringify!($($d)*)],
             rows: {

@@ -22,7 +22,7 @@ pub struct LossFunction {
     /// Valid targets.
     pub range: Range,
     /// Kernel that computes the loss.
-    pub form: Form,
+    pub kernel: LossKernel,
 }
 
 /// Meaning of a network's output, which follows from the loss function. The task follows from this meaning.
@@ -96,7 +96,7 @@ impl Range {
 
 /// Kernel of a loss function.
 #[derive(Debug)]
-pub enum Form {
+pub enum LossKernel {
     /// `element_loss`: the mean over columns of a function of one output and its target.
     Element(ElementLoss),
     /// `whole_row_loss`: a function of sums over all outputs of a row.
@@ -152,17 +152,17 @@ impl LossFunction {
 
     /// Returns the loss per element; `None` if it needs the whole row.
     pub fn element(&self) -> Option<&ElementLoss> {
-        match &self.form {
-            Form::Element(element) => Some(element),
-            Form::Row(_) | Form::Softmax => None,
+        match &self.kernel {
+            LossKernel::Element(element) => Some(element),
+            LossKernel::Row(_) | LossKernel::Softmax => None,
         }
     }
 
     /// Returns the loss of a whole row that `whole_row_loss` computes; `None` for other losses.
     pub fn row(&self) -> Option<&RowLoss> {
-        match &self.form {
-            Form::Row(row) => Some(row),
-            Form::Element(_) | Form::Softmax => None,
+        match &self.kernel {
+            LossKernel::Row(row) => Some(row),
+            LossKernel::Element(_) | LossKernel::Softmax => None,
         }
     }
 

@@ -30,7 +30,7 @@ pub mod updates;
 
 use crate::error::{Error, Result};
 pub use declared::{Declaration, Declared};
-pub use loss_function::{ElementLoss, Form, Formula, LossFunction, MOST_PARAMETERS, Meaning, Range};
+pub use loss_function::{ElementLoss, Formula, LossFunction, LossKernel, MOST_PARAMETERS, Meaning, Range};
 use numbers::{Dual, Rounded};
 pub use row_loss::{Row, RowFormula, RowLoss, Targets};
 pub use update::{Element, MAX_SCALARS, MAX_SETTINGS, MAX_STATES, Shared, Update};

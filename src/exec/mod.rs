@@ -85,7 +85,7 @@ pub trait Executor: Send {
     }
 
     /// Returns the limits that the plan was fitted to; by default those of the host.
-    fn target(&self) -> DeviceLimits {
+    fn limits(&self) -> DeviceLimits {
         DeviceLimits::Cpu
     }
 

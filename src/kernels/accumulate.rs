@@ -24,7 +24,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::{Sum, add_compensated, all_finite};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
@@ -52,8 +52,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/accumulate.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[1].elements() / 4),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[1].elements() / 4),
         rounds: None,
         tiles: None,
     },

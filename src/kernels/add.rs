@@ -11,7 +11,7 @@
 //! Derivative: with respect to both inputs the identity.
 //! Rounding: one rounded addition.
 
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::Sum;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -46,8 +46,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/add.wgsl"),
         shared: &[shared::STEP, shared::LINE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,
         tiles: None,
     },

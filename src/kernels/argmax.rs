@@ -10,7 +10,7 @@
 //!
 //! Exact.
 
-use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
+use crate::kernels::shared::{self, along_row, grid_1d, per_row, row_prelude};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -44,7 +44,7 @@ pub static KERNEL: Kernel = Kernel {
         source: include_str!("../../shaders/argmax.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE],
         prelude: row_prelude,
-        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| along_row(shapes[0].columns)),
         tiles: None,
     },

@@ -21,7 +21,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::elementwise::numbers::{Rounded, rounded, single};
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
@@ -43,8 +43,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/average.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::UPDATE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,
         tiles: None,
     },

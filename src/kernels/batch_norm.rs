@@ -33,7 +33,7 @@ use std::ops::Range;
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{EPSILON, moments, rounded_moments};
-use crate::kernels::shared::{self, GROUP, groups, line_prelude, taking_turns};
+use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, taking_turns};
 use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -70,7 +70,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/batch_norm.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::BLOCKS],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[0].columns),
         rounds: Some(|_, shapes| 2 * taking_turns(shapes[0].rows) + shapes[0].rows.div_ceil(GROUP) as u64),
         tiles: None,

@@ -17,7 +17,7 @@
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::numbers::rounded::inverse_root;
 use crate::kernels::row_norm::EPSILON;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::widest;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -60,8 +60,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/batch_norm_eval.wgsl"),
         shared: &[shared::STEP, shared::LINE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,
         tiles: None,
     },

@@ -11,7 +11,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, Step, StepUse, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
@@ -33,8 +33,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/check_finite.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,
         tiles: None,
     },

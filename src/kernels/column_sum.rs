@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::shared::{self, groups, line_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/column_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[1].elements()),
         rounds: Some(|_, shapes| taking_turns(shapes[0].rows)),
         tiles: None,

@@ -11,7 +11,7 @@
 //!
 //! Exact.
 
-use crate::kernels::shared::{self, line_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -45,7 +45,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/count_correct.wgsl"),
         shared: &[shared::STEP],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, _| [1; 3],
         rounds: Some(|_, shapes| taking_turns(shapes[0].elements())),
         tiles: None,

@@ -16,7 +16,7 @@
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::shared::parts;
-use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
+use crate::kernels::shared::{self, activation_prelude, grid_1d, grid_1d_prelude};
 use crate::network::Activation;
 use crate::numeric::Sum;
 use crate::plan::{
@@ -75,8 +75,8 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
         shader: Shader {
             source: include_str!("../../shaders/dense_forward_sum.wgsl"),
             shared,
-            prelude: |op| line_prelude(op) + &activation_prelude(op),
-            grid: |_, shapes| line(shapes[2].elements()),
+            prelude: |op| grid_1d_prelude(op) + &activation_prelude(op),
+            grid: |_, shapes| grid_1d(shapes[2].elements()),
             rounds: Some(|_, shapes| (shapes[0].rows + PHILOX_ROUNDS) as u64),
             tiles: None,
         },

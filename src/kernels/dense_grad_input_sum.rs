@@ -16,7 +16,7 @@
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::dropout::{self, Mask};
 use crate::kernels::shared::parts;
-use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
+use crate::kernels::shared::{self, activation_prelude, grid_1d, grid_1d_prelude};
 use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::rng::PHILOX_ROUNDS;
@@ -81,8 +81,8 @@ pub static KERNEL: Kernel = Kernel {
             shared::ABOVE,
             shared::ACTIVATION,
         ],
-        prelude: |op| line_prelude(op) + &activation_prelude(op),
-        grid: |_, shapes| line(shapes[2].elements()),
+        prelude: |op| grid_1d_prelude(op) + &activation_prelude(op),
+        grid: |_, shapes| grid_1d(shapes[2].elements()),
         rounds: Some(|_, shapes| (shapes[0].rows + PHILOX_ROUNDS) as u64),
         tiles: None,
     },

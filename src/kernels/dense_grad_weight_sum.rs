@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::shared::parts;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::{Matrix, all_finite, column_sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -59,8 +59,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/dense_grad_weight_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::BLOCKS, shared::PARTS, shared::FINITE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[1].elements() + shapes[2].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[1].elements() + shapes[2].elements()),
         rounds: Some(|_, shapes| shapes[0].rows as u64),
         tiles: None,
     },

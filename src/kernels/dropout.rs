@@ -11,7 +11,7 @@
 //!
 //! Derivative: the same op with the same random words. Rounding: the mask is exact; one rounded multiplication.
 
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::{MatrixMut, UNIT_ROUNDOFF, or_flushed, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::rng::{PHILOX_ROUNDS, Stream, philox, philox_lanes};
@@ -49,8 +49,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/dropout.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].rows * shapes[0].columns.div_ceil(4)),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].rows * shapes[0].columns.div_ceil(4)),
         rounds: Some(|_, _| (4 + PHILOX_ROUNDS) as u64),
         tiles: None,
     },

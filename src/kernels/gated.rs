@@ -11,7 +11,7 @@
 //! Derivative: `gated_grad`. Rounding: [`Rounded`].
 
 use crate::elementwise::numbers::Rounded;
-use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
+use crate::kernels::shared::{self, activation_prelude, grid_1d, grid_1d_prelude};
 use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -48,8 +48,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/gated.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE],
-        prelude: |op| line_prelude(op) + &activation_prelude(op),
-        grid: |_, shapes| line(shapes[1].elements()),
+        prelude: |op| grid_1d_prelude(op) + &activation_prelude(op),
+        grid: |_, shapes| grid_1d(shapes[1].elements()),
         rounds: None,
         tiles: None,
     },

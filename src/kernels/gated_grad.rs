@@ -13,7 +13,7 @@
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::gated::Params;
-use crate::kernels::shared::{self, activation_prelude, line, line_prelude};
+use crate::kernels::shared::{self, activation_prelude, grid_1d, grid_1d_prelude};
 use crate::network::Activation;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -42,9 +42,9 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE],
         prelude: |op| {
             let keeps_input = op.params::<Params>().activation().keeps_input();
-            format!("{}{}const KEEPS_INPUT = {keeps_input};\n", line_prelude(op), activation_prelude(op))
+            format!("{}{}const KEEPS_INPUT = {keeps_input};\n", grid_1d_prelude(op), activation_prelude(op))
         },
-        grid: |_, shapes| line(shapes[0].elements()),
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,
         tiles: None,
     },

@@ -17,7 +17,7 @@
 use std::ops::Range;
 
 use crate::kernels::shared::rows::Rows;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::plan::{
     Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, Touches, ViewId, WorkItem, words,
 };
@@ -63,8 +63,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/gather.wgsl"),
         shared: &[shared::STEP, shared::LINE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[2].rows * shapes[1].columns * shapes[0].columns),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[2].rows * shapes[1].columns * shapes[0].columns),
         rounds: None,
         tiles: None,
     },

@@ -18,7 +18,7 @@
 use std::ops::Range;
 
 use crate::kernels::shared::rows::Rows;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::plan::{
     Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, Touches, ViewId, WorkItem, words,
 };
@@ -69,8 +69,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/gather_bytes.wgsl"),
         shared: &[shared::STEP, shared::LINE],
-        prelude: line_prelude,
-        grid: |op, shapes| line(shapes[3].rows * shapes[1].columns * op.params::<Params>().width as usize),
+        prelude: grid_1d_prelude,
+        grid: |op, shapes| grid_1d(shapes[3].rows * shapes[1].columns * op.params::<Params>().width as usize),
         rounds: None,
         tiles: None,
     },

@@ -1,17 +1,17 @@
 //! Choice of the kernel of a loss function: `element_loss`, `whole_row_loss`, or `softmax_cross_entropy`.
 
-use crate::elementwise::Form;
+use crate::elementwise::LossKernel;
 use crate::kernels::{element_loss, shared, softmax_cross_entropy, whole_row_loss};
 use crate::loss::{Loss, TargetKind};
 use crate::plan::{Kernel, Op, Plan, ViewId};
 
 /// Returns the kernel of a loss function.
 pub fn kernel(loss: Loss) -> &'static Kernel {
-    match loss.function().form {
-        Form::Element(_) => &element_loss::KERNEL,
-        Form::Row(_) if loss.target_kind() == TargetKind::Class => &whole_row_loss::CLASSES,
-        Form::Row(_) => &whole_row_loss::NUMBERS,
-        Form::Softmax => &softmax_cross_entropy::KERNEL,
+    match loss.function().kernel {
+        LossKernel::Element(_) => &element_loss::KERNEL,
+        LossKernel::Row(_) if loss.target_kind() == TargetKind::Class => &whole_row_loss::CLASSES,
+        LossKernel::Row(_) => &whole_row_loss::NUMBERS,
+        LossKernel::Softmax => &softmax_cross_entropy::KERNEL,
     }
 }
 

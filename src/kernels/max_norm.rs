@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 
 use crate::elementwise::numbers::{Rounded, rounded};
 use crate::kernels::row_norm::{depth, total};
-use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
+use crate::kernels::shared::{self, along_row, grid_1d, per_row, row_prelude};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -55,7 +55,7 @@ pub static KERNEL: Kernel = Kernel {
         source: include_str!("../../shaders/max_norm.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE, shared::ROW, shared::SCALE],
         prelude: row_prelude,
-        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| 3 * along_row(shapes[0].columns)),
         tiles: None,
     },

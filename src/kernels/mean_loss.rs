@@ -11,7 +11,7 @@
 //!
 //! Rounding: [`Sum`] in blocks, one term per row.
 
-use crate::kernels::shared::{self, groups, line_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/mean_loss.wgsl"),
         shared: &[shared::STEPS, shared::LINE, shared::TREE, shared::BLOCKS],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[0].rows),
         rounds: Some(|op, _| taking_turns(op.params::<Params>().stride as usize)),
         tiles: None,

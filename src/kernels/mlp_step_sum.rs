@@ -16,7 +16,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::kernels::shared::parts;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -46,8 +46,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/mlp_step_sum.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::BLOCKS, shared::PARTS, shared::FINITE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[1].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[1].elements()),
         rounds: Some(|_, shapes| shapes[0].rows as u64),
         tiles: None,
     },

@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::{self, Rounded};
-use crate::kernels::shared::{self, line_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
 use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -38,7 +38,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/norm.wgsl"),
         shared: &[shared::STEP, shared::FINITE, shared::TREE, shared::BLOCKS, shared::SCALE],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, _| [1; 3],
         rounds: Some(|_, shapes| 2 * taking_turns(shapes[0].elements())),
         tiles: None,

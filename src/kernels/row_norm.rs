@@ -18,7 +18,7 @@
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::numbers::rounded::{abs, inverse_root};
-use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
+use crate::kernels::shared::{self, along_row, grid_1d, per_row, row_prelude};
 use crate::numeric::{Sum, UNIT_ROUNDOFF, sums_along_row, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -69,7 +69,7 @@ pub static KERNEL: Kernel = Kernel {
         source: include_str!("../../shaders/row_norm.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW],
         prelude: row_prelude,
-        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| 3 * along_row(shapes[0].columns)),
         tiles: None,
     },

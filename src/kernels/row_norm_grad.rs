@@ -15,7 +15,7 @@
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{Params, depth, total};
-use crate::kernels::shared::{self, along_row, line, per_row, row_prelude};
+use crate::kernels::shared::{self, along_row, grid_1d, per_row, row_prelude};
 use crate::numeric::{sums_along_row, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -52,7 +52,7 @@ pub static KERNEL: Kernel = Kernel {
         source: include_str!("../../shaders/row_norm_grad.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE, shared::ROW],
         prelude: row_prelude,
-        grid: |_, shapes| line(shapes[0].rows * per_row(shapes[0].columns)),
+        grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| 2 * along_row(shapes[0].columns)),
         tiles: None,
     },

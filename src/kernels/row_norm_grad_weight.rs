@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::total;
-use crate::kernels::shared::{self, groups, line_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
 use crate::numeric::{Matrix, SUM_DEPTH, Sum, all_finite, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -68,7 +68,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/row_norm_grad_weight.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS, shared::FINITE],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[3].elements()),
         rounds: Some(|_, shapes| taking_turns(shapes[0].rows)),
         tiles: None,

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::batch_norm::KEPT;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::kernels::update::{is_frozen, watch};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
@@ -52,8 +52,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/running_update.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::UPDATE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         // At most 1,024 micro-batches per step.
         rounds: Some(|_, _| 1024),
         tiles: None,

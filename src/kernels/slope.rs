@@ -13,7 +13,7 @@
 //! Derivative: `slope_grad`. Rounding: one multiplication.
 
 use crate::elementwise::numbers::Rounded;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::widest;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -74,8 +74,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/slope.wgsl"),
         shared: &[shared::STEP, shared::LINE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[0].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,
         tiles: None,
     },

@@ -11,7 +11,7 @@
 //! Rounding: half of the relative error of 64 positive terms, and a square root accurate to 4.5 ULP; elements below the
 //! normal range may be flushed to 0.
 
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::numeric::UNIT_ROUNDOFF;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
@@ -33,8 +33,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/square_sum.wgsl"),
         shared: &[shared::LINE, shared::SCALE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[1].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[1].elements()),
         rounds: None,
         tiles: None,
     },

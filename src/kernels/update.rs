@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::elementwise::numbers::{Rounded, rounded};
 use crate::elementwise::{Element, MAX_SETTINGS, MAX_STATES, Shared, Update, updates};
 use crate::kernels::norm;
-use crate::kernels::shared::{self, line, line_prelude};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::plan::{Binding, Call, Field, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 
@@ -265,8 +265,8 @@ impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
                     shared::UNGROUPED,
                 ]
             },
-            prelude: line_prelude,
-            grid: |_, shapes| line(shapes[0].elements()),
+            prelude: grid_1d_prelude,
+            grid: |_, shapes| grid_1d(shapes[0].elements()),
             rounds: None,
             tiles: None,
         },

@@ -12,7 +12,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::{self, line_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/vector_sum.wgsl"),
         shared: &[shared::STEP, shared::TREE, shared::BLOCKS, shared::FINITE],
-        prelude: line_prelude,
+        prelude: grid_1d_prelude,
         grid: |_, _| [1; 3],
         rounds: Some(|_, shapes| taking_turns(shapes[0].elements())),
         tiles: None,

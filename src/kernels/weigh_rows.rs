@@ -16,7 +16,7 @@
 //! Derivative: weights are constants.
 //! Rounding: one rounded product.
 
-use crate::kernels::shared::{self, line, line_prelude, row_loss};
+use crate::kernels::shared::{self, grid_1d, grid_1d_prelude, row_loss};
 use crate::numeric::Sum;
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -50,8 +50,8 @@ pub static KERNEL: Kernel = Kernel {
     shader: Shader {
         source: include_str!("../../shaders/weigh_rows.wgsl"),
         shared: &[shared::STEP, shared::LINE, shared::FINITE],
-        prelude: line_prelude,
-        grid: |_, shapes| line(shapes[2].elements()),
+        prelude: grid_1d_prelude,
+        grid: |_, shapes| grid_1d(shapes[2].elements()),
         rounds: None,
         tiles: None,
     },

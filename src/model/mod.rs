@@ -57,7 +57,7 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
     let bytes =
         |limits: &Limits| if limits.software { limits.binding_bytes } else { GPU_BYTES.min(limits.binding_bytes) };
     let fitting = |limits: &Limits| (bytes(limits) / (4 * widest.max(1)) as u64) as usize;
-    match device.target() {
+    match device.limits() {
         specialize::DeviceLimits::Cpu => (CPU_BYTES / (4 * widest.max(1))).clamp(1, CPU_ROWS),
         specialize::DeviceLimits::Gpu(limits) => {
             fitting(&limits).clamp(1, if limits.software { CPU_ROWS } else { GPU_ROWS })
@@ -69,7 +69,7 @@ pub(crate) fn evaluate_rows(network: &Network, device: &Device) -> usize {
 /// another batch size needs no compilation there.
 pub(crate) fn rows_at_once(network: &Network, device: &Device, rows: usize) -> usize {
     let most = evaluate_rows(network, device);
-    if device.target() == specialize::DeviceLimits::Cpu { most.min(rows.max(1)) } else { most }
+    if device.limits() == specialize::DeviceLimits::Cpu { most.min(rows.max(1)) } else { most }
 }
 
 /// Named array of numbers, row-major.

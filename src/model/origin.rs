@@ -48,26 +48,26 @@ impl TableLayout {
 impl Metadata {
     /// Adds to `form` the options of the table that the model was trained on. Options that are set in `form` take
     /// precedence.
-    pub fn csv_options(&self, mut form: CsvOptions) -> CsvOptions {
+    pub fn csv_options(&self, mut options: CsvOptions) -> CsvOptions {
         for (name, format) in self.preparation.iter().flat_map(Preparation::formats) {
-            form.formats.entry(name.into()).or_insert(format);
+            options.formats.entry(name.into()).or_insert(format);
         }
-        let Some(known) = &self.table else { return form };
-        form.header = form.header.or(Some(known.header));
-        form.known_delimiter =
-            form.known_delimiter.or_else(|| known.delimiter.and_then(|sign| u8::try_from(sign).ok()));
+        let Some(known) = &self.table else { return options };
+        options.header = options.header.or(Some(known.header));
+        options.known_delimiter =
+            options.known_delimiter.or_else(|| known.delimiter.and_then(|sign| u8::try_from(sign).ok()));
         for (name, format) in &known.formats {
-            form.formats.entry(name.clone()).or_insert(*format);
+            options.formats.entry(name.clone()).or_insert(*format);
         }
-        if !known.header && form.names.is_empty() {
+        if !known.header && options.names.is_empty() {
             // A preparation counts dropped columns, too.
             let others = self.columns.len() + known.dropped.len();
             let others = self.preparation.as_ref().map_or(others, Preparation::count);
-            form.names = unnamed_columns(others + self.targets.len());
-            form.target = form.target.or_else(|| self.targets.first().cloned());
-            form.drop.extend(known.dropped.iter().cloned());
+            options.names = unnamed_columns(others + self.targets.len());
+            options.target = options.target.or_else(|| self.targets.first().cloned());
+            options.drop.extend(known.dropped.iter().cloned());
         }
-        form
+        options
     }
 }
 

@@ -449,7 +449,7 @@ impl Builder {
             evaluate_rows: evaluate_rows(&self.network, device),
             ..TrainingSpec::new(self.network, loss, self.optimizer, self.batch)
         };
-        let planner = Planner::new(self.tuning, self.fused, &spec, device.target())?;
+        let planner = Planner::new(self.tuning, self.fused, &spec, device.limits())?;
         let mut executor = device.executor(planner.plan_at_rest(&spec)?)?;
         // Compile the shaders of steps now, so that no step waits for them. The CPU has none.
         let steps = [(None, InputStorage::Numbers), (Some(1), InputStorage::Numbers), (Some(1), InputStorage::Bytes)];

@@ -165,9 +165,9 @@ impl Trainer {
         let running = std::mem::take(&mut state.running);
         let epoch = state.epochs.len() + 1;
         let validation = fit.validation.map(|data| self.evaluate_with(data, fit.metric.as_slice())).transpose()?;
-        let judged = validation.as_ref().filter(|_| fit.restore_best);
+        let watched = validation.as_ref().filter(|_| fit.restore_best);
         let mut is_best = false;
-        if let Some(evaluation) = judged
+        if let Some(evaluation) = watched
             && state.is_best(evaluation, fit.metric)?
         {
             is_best = true;

@@ -249,7 +249,7 @@ impl Trainer {
     /// Returns the largest size in bytes of the inputs in a window. On a GPU these inputs must also fit into one
     /// binding.
     fn window_bytes(&self) -> usize {
-        match self.executor.target() {
+        match self.executor.limits() {
             DeviceLimits::Cpu => WINDOW_BYTES,
             DeviceLimits::Gpu(limits) => WINDOW_BYTES.min(limits.binding_bytes as usize),
         }
@@ -258,7 +258,7 @@ impl Trainer {
     /// Returns the largest number of steps per window. On a GPU, all step records of a window must fit into one
     /// binding, after a record that holds their number.
     fn window_steps(&self, accumulate: usize) -> usize {
-        match self.executor.target() {
+        match self.executor.limits() {
             DeviceLimits::Cpu => WINDOW_STEPS,
             DeviceLimits::Gpu(limits) => {
                 let records = (limits.binding_bytes as usize / STEP_BYTES).saturating_sub(1);

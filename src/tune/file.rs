@@ -19,7 +19,8 @@ const MOST_BYTES: u64 = 4 << 20;
 struct Stored {
     format: u32,
     machine: Machine,
-    products: Vec<Choice>,
+    #[serde(alias = "products")]
+    matmuls: Vec<Choice>,
 }
 
 impl Tuning {
@@ -38,7 +39,7 @@ impl Tuning {
         let lines = lines.collect::<serde_json::Result<Vec<_>>>().map_err(failed)?.join(",\n  ");
         let machine = serde_json::to_string(machine).map_err(failed)?;
         let text =
-            format!("{{\n\"format\": {TUNING_VERSION},\n\"machine\": {machine},\n\"products\": [\n  {lines}\n]\n}}\n");
+            format!("{{\n\"format\": {TUNING_VERSION},\n\"machine\": {machine},\n\"matmuls\": [\n  {lines}\n]\n}}\n");
         replace(path, |file| file.write_all(text.as_bytes()))
     }
 
@@ -66,9 +67,9 @@ impl Tuning {
             _ => {}
         }
         // Parsed from the text again, so that an error message has the line number.
-        let Stored { machine, products, .. } = serde_json::from_str(&text).map_err(bad)?;
-        let count = products.len();
-        let tuning = Self::new(Some(machine), products);
+        let Stored { machine, matmuls, .. } = serde_json::from_str(&text).map_err(bad)?;
+        let count = matmuls.len();
+        let tuning = Self::new(Some(machine), matmuls);
         if tuning.choices().len() < count {
             return Err(Error::format(path, "it has two tiles for one matrix multiplication", REMEDY));
         }

@@ -94,12 +94,12 @@ impl Tune {
     ) -> Result<Report> {
         let plans = Plans::of(&self.spec)?;
         let mut report = Report::new(machine, clocks);
-        let Some(any) = plans.any_product() else { return Ok(report) };
-        let target = make(trial::alone(&plans.whole, any, None)?)?.target();
-        if plans.is_whole(&target)? {
+        let Some(any) = plans.any_matmul() else { return Ok(report) };
+        let limits = make(trial::alone(&plans.whole, any, None)?)?.limits();
+        if plans.is_whole(&limits)? {
             return Ok(report);
         }
-        let matmuls = plans.matmuls(&target)?;
+        let matmuls = plans.matmuls(&limits)?;
         let total = matmuls.iter().map(|matmul| matmul.tiles.len()).sum();
         let share = self.budget / matmuls.len().max(1) as u32;
         let mut done = 0;
@@ -150,19 +150,19 @@ impl Plans {
     }
 
     /// Returns `true` if the device runs the fused step, which has no tiles.
-    fn is_whole(&self, target: &DeviceLimits) -> Result<bool> {
-        let plan = with_fused_step(self.real.clone(), target)?;
+    fn is_whole(&self, limits: &DeviceLimits) -> Result<bool> {
+        let plan = with_fused_step(self.real.clone(), limits)?;
         Ok(!plan.ops(Section::Gradients).iter().any(|op| op.kernel.shader.tiles.is_some()))
     }
 
     /// Returns the index of the first matrix multiplication, if there is one.
-    fn any_product(&self) -> Option<usize> {
+    fn any_matmul(&self) -> Option<usize> {
         self.real.ops(Section::Gradients).iter().position(|op| op.kernel.shader.tiles.is_some())
     }
 
     /// Returns the matrix multiplications. Those with the same kernel and the same shapes are one entry.
-    fn matmuls(&self, target: &DeviceLimits) -> Result<Vec<Subject>> {
-        let DeviceLimits::Gpu(limits) = target else {
+    fn matmuls(&self, limits: &DeviceLimits) -> Result<Vec<Subject>> {
+        let DeviceLimits::Gpu(limits) = limits else {
             let problem = "only GPUs have tiles";
             return Err(Error::conflict("tune", problem, "name a GPU, as listed by `wgrad devices`"));
         };

@@ -271,7 +271,7 @@ impl Verify {
     /// ```
     pub fn run_on(&self, make: &mut Make<'_>, mut on_event: impl FnMut(&Event<'_>)) -> Result<Report> {
         let first = make(self.cases[0].plan(self.plan_kinds[0])?)?;
-        let (target, mut cases, mut ignored) = (first.target(), self.cases.clone(), Vec::new());
+        let (target, mut cases, mut ignored) = (first.limits(), self.cases.clone(), Vec::new());
         if self.by_kernel {
             cases.extend(standard::tiles(&target, &self.plan_kinds)?);
         } else {
@@ -319,7 +319,7 @@ impl Verify {
 
     /// Returns the device, subject and inputs of the verification.
     fn header(&self, first: &dyn Executor, parts: &[(&Case, PlanKind)]) -> Result<Header> {
-        let target = first.target();
+        let target = first.limits();
         let tiles = match parts {
             [(case, kind), ..] if !self.by_kernel => Tuning::of(&case.plan(*kind)?, &target),
             _ => Tuning::default(),

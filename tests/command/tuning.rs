@@ -42,7 +42,7 @@ fn kept(folder: &Folder) -> PathBuf {
 /// Tiles of a tuning, as text.
 fn tiles(text: &[u8]) -> Vec<String> {
     let tuning: Value = serde_json::from_slice(text).expect("JSON");
-    let products = tuning["products"].as_array().expect("products").iter();
+    let products = tuning["matmuls"].as_array().expect("matmuls").iter();
     products.map(|product| product["tile"].as_str().expect("a tile").to_string()).collect()
 }
 

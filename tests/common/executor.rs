@@ -6,8 +6,8 @@ macro_rules! hands_on {
         $(hands_on!(@$method $field);)+
     };
     (@target $field:tt) => {
-        fn target(&self) -> wgrad::specialize::DeviceLimits {
-            self.$field.target()
+        fn limits(&self) -> wgrad::specialize::DeviceLimits {
+            self.$field.limits()
         }
     };
     (@plan $field:tt) => {

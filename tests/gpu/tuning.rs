@@ -274,7 +274,7 @@ fn a_step_that_is_one_op_has_no_matmuls() {
     let network = Network::parse(64, "36 relu 20 tanh 10").expect("a network");
     let report = tune(network.clone()).run(&device, |_| ()).expect("the device works");
     assert!(report.matmuls.is_empty() && report.to_string().contains("no tiles to choose"), "{report}");
-    let tuning = Tuning::of(&lower(&spec(network.clone())).expect("sound"), &device.target());
+    let tuning = Tuning::of(&lower(&spec(network.clone())).expect("sound"), &device.limits());
     let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(BATCH).tuning(tuning);
     let trainer = builder.build(&device).expect("a trainer");
     assert_eq!(trainer.tuned().map(|tuned| [tuned.matmuls, tuned.tuned]).ok(), Some([0, 0]));

@@ -110,7 +110,7 @@ pub fn measure(
 
 /// Returns the largest number of tile sizes that are possible for a matrix multiplication of the plan; 0 on the CPU.
 fn ways(plan: &Plan, device: &Device) -> usize {
-    let DeviceLimits::Gpu(limits) = device.target() else { return 0 };
+    let DeviceLimits::Gpu(limits) = device.limits() else { return 0 };
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
     let ops = plan.ops(Section::Gradients).iter();
     ops.map(|op| candidates(op, &shapes(op), &limits).len()).max().unwrap_or(0)
@@ -120,7 +120,7 @@ fn ways(plan: &Plan, device: &Device) -> usize {
 /// candidates.
 fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
-    if let DeviceLimits::Gpu(limits) = device.target() {
+    if let DeviceLimits::Gpu(limits) = device.limits() {
         plan.cut(|op, shapes| candidates(op, shapes, &limits).get(number).copied());
     }
     plan

@@ -173,16 +173,16 @@ fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
 /// Converts the outputs of the cells into the values to show. `target` is the name of a predicted number.
 fn values(model: &Model, data: &Dataset, mut outputs: Vec<f32>, target: &str) -> Result<Values> {
     let head = &model.metadata;
-    let told = head.class_count().unwrap_or(0);
+    let count = head.class_count().unwrap_or(0);
     let known = data.class_names().map(<[String]>::to_vec).or_else(|| head.classes.clone());
-    let names = known.unwrap_or_else(|| (0..told).map(|class| class.to_string()).collect());
+    let names = known.unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect());
     if head.loss.function().output == Meaning::Logit {
         head.probabilities(&mut outputs)?;
         return Ok(Values::Probabilities { names, values: outputs });
     }
-    let told = outputs.chunks(head.network.outputs()).map(|row| head.predicted(row));
-    let told: Option<Vec<_>> = told.collect::<Result<Vec<_>>>()?.into_iter().collect();
-    Ok(match told {
+    let predicted = outputs.chunks(head.network.outputs()).map(|row| head.predicted(row));
+    let predicted: Option<Vec<_>> = predicted.collect::<Result<Vec<_>>>()?.into_iter().collect();
+    Ok(match predicted {
         Some(cells) => {
             let probability = |(class, all): (u32, Vec<f32>)| (class as usize, all[class as usize]);
             Values::Classes { names, values: cells.into_iter().map(probability).collect() }

@@ -108,7 +108,7 @@ impl<'a> Job<'a> {
         let plot = arguments.picture(&model)?;
         let trace = arguments.trace_file(&model)?;
         if let Some(folder) = &arguments.save_split {
-            let options = arguments.columns.form();
+            let options = arguments.columns.csv_options();
             let is_file = found.is_some() && arguments.data != STANDARD;
             let table = is_file.then(|| (Path::new(&arguments.data), &options));
             let pictures = plot.as_ref().map(PictureFile::path);

@@ -324,7 +324,7 @@ impl Arguments {
         let given = |number: Option<String>| number.unwrap_or_default();
         let settings = [
             ("target", train.target_columns().join(", ")),
-            ("drop", self.columns.form().drop.join(", ")),
+            ("drop", self.columns.csv_options().drop.join(", ")),
             ("weights", given(self.columns.weights.clone())),
             ("class_weight", given(self.class_weight.as_ref().map(ClassWeights::to_string))),
             ("network", recipe.network.to_string()),

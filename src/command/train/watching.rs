@@ -70,7 +70,7 @@ pub struct HealthReport<'a, 'b> {
     health: Health,
     reporter: &'a Mutex<Reporter<'b>>,
     /// Problems that were reported.
-    told: Vec<(FindingKind, usize)>,
+    reported: Vec<(FindingKind, usize)>,
 }
 
 /// Numbers of layers after the last epoch.
@@ -106,7 +106,7 @@ impl Watching {
 
     /// Returns the callback for `--health`.
     pub fn health<'a, 'b>(&self, data: &Dataset, reporter: &'a Mutex<Reporter<'b>>) -> Option<HealthReport<'a, 'b>> {
-        self.health.then(|| HealthReport { health: Health::new(data), reporter, told: Vec::new() })
+        self.health.then(|| HealthReport { health: Health::new(data), reporter, reported: Vec::new() })
     }
 
     /// Adds plateau and logs to a fit. The logs contain the numbers of callbacks that were added before.
@@ -133,8 +133,8 @@ impl Callback for HealthReport<'_, '_> {
     fn on_epoch(&mut self, epoch: &mut Epoch, trainer: &mut Trainer) -> Result<ControlFlow<()>> {
         let flow = self.health.on_epoch(epoch, trainer)?;
         for finding in self.health.findings() {
-            if !self.told.contains(&(finding.kind, finding.layer)) {
-                self.told.push((finding.kind, finding.layer));
+            if !self.reported.contains(&(finding.kind, finding.layer)) {
+                self.reported.push((finding.kind, finding.layer));
                 lock(self.reporter).finding(epoch.epoch, finding);
             }
         }

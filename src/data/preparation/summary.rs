@@ -93,9 +93,9 @@ impl Encoding {
 /// Unless `all` is true, numbers without missing cells share one line, and at most 20 other columns are listed. The
 /// text is empty if no column is listed on its own line.
 pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
-    let (plain, told): (Vec<&PreparedColumn>, Vec<&PreparedColumn>) =
+    let (plain, listed): (Vec<&PreparedColumn>, Vec<&PreparedColumn>) =
         columns.iter().partition(|column| column.is_plain() && !all);
-    if told.is_empty() {
+    if listed.is_empty() {
         return String::new();
     }
     let most = if all { usize::MAX } else { MOST };
@@ -104,14 +104,14 @@ pub fn preparation_table(columns: &[PreparedColumn], all: bool) -> String {
         let missing = if column.inputs > 0 { column.missing.to_string() } else { String::new() };
         vec![shortened(&column.column, NAME), column.kind.to_string(), column.becomes.clone(), missing]
     };
-    let mut rows: Vec<Vec<String>> = std::iter::once(head).chain(told.iter().take(most).map(row)).collect();
+    let mut rows: Vec<Vec<String>> = std::iter::once(head).chain(listed.iter().take(most).map(row)).collect();
     let names = || plain.iter().map(|column| column.column.as_str()).collect::<Vec<_>>().join(", ");
     match plain.len() {
         0 => {}
         1 => rows.push(row(&plain[0])),
         count => rows.push(vec![format!("{count} others"), "number".into(), shortened(&names(), 38), "0".into()]),
     }
-    let more = told.len().saturating_sub(most);
+    let more = listed.len().saturating_sub(most);
     let more = if more > 0 {
         format!("… and {more} more columns; `wgrad inspect --all` lists them\n")
     } else {

@@ -145,7 +145,7 @@ impl Executor for Gpu {
         Some(self.device.adapter().driver.clone())
     }
 
-    fn target(&self) -> DeviceLimits {
+    fn limits(&self) -> DeviceLimits {
         DeviceLimits::Gpu(self.device.limits())
     }
 

@@ -10,7 +10,7 @@ pub const GROUP: usize = 64;
 pub const GROUP_BYTES: usize = 4 * (GROUP + 1);
 
 /// WGSL prelude of kernels with a 1-D grid: their workgroup size.
-pub fn line_prelude(_: &Op) -> String {
+pub fn grid_1d_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
 }
 
@@ -31,7 +31,7 @@ pub fn per_row(columns: usize) -> usize {
 
 /// WGSL prelude of kernels with one or more invocations per row. Their first parameter must be the number of columns.
 pub fn row_prelude(op: &Op) -> String {
-    format!("{}const PER_ROW = {}u;\n", line_prelude(op), per_row(op.params[0] as usize))
+    format!("{}const PER_ROW = {}u;\n", grid_1d_prelude(op), per_row(op.params[0] as usize))
 }
 
 /// Maximum number of loop iterations of one invocation when a workgroup processes `count` elements together, four per
@@ -47,11 +47,11 @@ pub fn along_row(columns: usize) -> u64 {
 }
 
 /// 1-D grid with one invocation for each of `count` elements.
-pub fn line(count: usize) -> [u32; 3] {
+pub fn grid_1d(count: usize) -> [u32; 3] {
     groups(count.div_ceil(GROUP))
 }
 
-/// Grid of `count` workgroups in one dimension, folded into rows if one axis cannot hold them. `line` in
+/// Grid of `count` workgroups in one dimension, folded into rows if one axis cannot hold them. `linear_index` in
 /// `shaders/shared/linear_index.wgsl` computes the linear index.
 pub fn groups(count: usize) -> [u32; 3] {
     // The limit per axis that WebGPU guarantees.

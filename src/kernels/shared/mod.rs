@@ -8,7 +8,8 @@ pub mod rows;
 pub mod tiles;
 
 pub use grid::{
-    GROUP, GROUP_BYTES, activation_prelude, along_row, groups, line, line_prelude, per_row, row_prelude, taking_turns,
+    GROUP, GROUP_BYTES, activation_prelude, along_row, grid_1d, grid_1d_prelude, groups, per_row, row_prelude,
+    taking_turns,
 };
 
 /// Operand a of a matrix multiplication: scalar loads, and vec4 loads.

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::{along_row, line, per_row, row_prelude};
+use crate::kernels::shared::{along_row, grid_1d, per_row, row_prelude};
 use crate::loss::Loss;
 use crate::plan::{Binding, Op, Shader, Step, words};
 use crate::shape::{Dtype, Shape};
@@ -69,7 +69,7 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
 pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {
     // The softmax passes over its row three times.
     let rounds = |_: &Op, shapes: &[Shape]| 3 * along_row(shapes[0].columns);
-    let grid = |_: &Op, shapes: &[Shape]| line(shapes[0].rows * per_row(shapes[0].columns));
+    let grid = |_: &Op, shapes: &[Shape]| grid_1d(shapes[0].rows * per_row(shapes[0].columns));
     Shader { source, shared, prelude: row_prelude, grid, rounds: Some(rounds), tiles: None }
 }
 

@@ -51,7 +51,8 @@ impl Options {
     /// Parses options. It ignores options of libtest, such as `--show-output`, since this is one of many tests.
     fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self { targets: Vec::new(), file: None, inputs: 3000, seconds: None, seed: 1 };
-        let mut words = words.filter(|word| !["--nocapture", "--show-output", "--quiet", "-q"].contains(&word.as_str()));
+        let mut words =
+            words.filter(|word| !["--nocapture", "--show-output", "--quiet", "-q"].contains(&word.as_str()));
         while let Some(word) = words.next() {
             let mut number = || words.next().and_then(|n| n.parse().ok()).ok_or(format!("{word} needs a number"));
             match word.as_str() {
