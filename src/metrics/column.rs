@@ -2,7 +2,7 @@
 
 use crate::metrics::sum::Sum;
 
-/// Targets and outputs of one column, with weights.
+/// Targets and outputs of one target column, with the weights of the rows.
 pub(crate) struct Column {
     /// Target, output and weight of each row whose weight is not 0.
     rows: Vec<[f64; 3]>,
@@ -10,20 +10,21 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// Creates a column from rows of target, output and weight. At least one weight must be above 0.
+    /// Creates a column from the target, output and weight of each row. At least one weight must be above 0.
     pub(crate) fn new(rows: impl Iterator<Item = [f64; 3]>) -> Self {
         let rows: Vec<_> = rows.filter(|[.., weight]| *weight > 0.0).collect();
         let weight = rows.iter().map(|[.., weight]| *weight).collect::<Sum>().value();
         Self { rows, weight }
     }
 
-    /// Returns the weighted mean of a function of target and output.
+    /// Returns the weighted mean of `f(target, output)` over the rows.
     pub(crate) fn mean(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
         self.rows.iter().map(|[target, output, weight]| weight * f(*target, *output)).collect::<Sum>().value()
             / self.weight
     }
 
-    /// Returns the weighted variance of a function of target and output; exactly 0 if all rows have the same value.
+    /// Returns the weighted variance of `f(target, output)` over the rows. It is exactly 0 if `f` is the same for all
+    /// rows.
     pub(crate) fn variance(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
         let first = self.rows.first().map_or(0.0, |[target, output, _]| f(*target, *output));
         if self.rows.iter().all(|[target, output, _]| f(*target, *output) == first) {
@@ -33,15 +34,15 @@ impl Column {
         self.mean(|target, output| (f(target, output) - mean).powi(2))
     }
 
-    /// Returns 1 − `unexplained` / variance of the targets. For constant targets, returns 1 if `unexplained` is 0,
-    /// else 0.
+    /// Returns 1 − `unexplained` / variance of the targets, such as R² for the mean squared error. For constant
+    /// targets, it is 1 if `unexplained` is 0, otherwise 0.
     pub(crate) fn explained(&self, unexplained: f64) -> f64 {
         let variance = self.variance(|target, _| target);
         if variance > 0.0 { 1.0 - unexplained / variance } else { f64::from(unexplained == 0.0) }
     }
 
-    /// Returns the weighted median of a function of target and output. If half of the weight lies on either side,
-    /// returns the mean of the two middle values (scikit-learn's `_weighted_percentile` with `average=True`).
+    /// Returns the weighted median of `f(target, output)`. If the weight is split exactly in half between two values,
+    /// the median is their mean (scikit-learn's `_weighted_percentile` with `average=True`).
     pub(crate) fn median(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
         let mut values: Vec<_> =
             self.rows.iter().map(|[target, output, weight]| (f(*target, *output), *weight)).collect();

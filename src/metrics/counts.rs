@@ -1,4 +1,4 @@
-//! Counts of rows per actual and predicted class, and the metrics that need no more.
+//! Confusion matrix, and the metrics that are computed from it alone.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use crate::error::{Error, Result, collected};
 use crate::metrics::Average;
 use crate::metrics::sum::Sum;
 
-/// Total weight of the rows for each pair of actual and predicted class. Without weights, it is the number of rows.
-/// Memory grows with the number of pairs that occur and with the number of classes, not with the square of the number
-/// of classes.
+/// Confusion matrix: the total weight of the rows for each pair of actual and predicted class. Without weights, this is
+/// the number of rows. Only pairs that occur are stored, so memory does not grow with the square of the number of
+/// classes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Counts {
-    /// Classes in ascending order. The place of a class in this list is also its place in the fields below.
+    /// Classes in ascending order. The index of a class in this list is also its index in the fields below.
     labels: Vec<u32>,
-    /// Weight per pair of places (actual, predicted), for pairs that occur.
+    /// Weight for each pair of indices (actual, predicted) that occurs.
     pairs: BTreeMap<(u32, u32), Sum>,
     /// Weight per actual class.
     support: Vec<Sum>,
@@ -21,19 +21,19 @@ pub(crate) struct Counts {
     predicted: Vec<Sum>,
 }
 
-/// Weights of one class.
+/// Weights of the rows of one class or label.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClassCounts {
-    /// Weight of the rows of the class that are predicted as the class.
+    /// Weight of the rows that are of the class and predicted as it: true positives.
     pub(crate) right: f64,
-    /// Weight of the rows of the class.
+    /// Weight of the rows that are of the class.
     pub(crate) support: f64,
     /// Weight of the rows that are predicted as the class.
     pub(crate) predicted: f64,
 }
 
 impl ClassCounts {
-    /// Returns the sums over classes or labels.
+    /// Returns the sums over several classes or labels.
     pub(crate) fn total(classes: &[Self]) -> Self {
         Self {
             right: sum(classes.iter().map(|class| class.right)),
@@ -42,37 +42,37 @@ impl ClassCounts {
         }
     }
 
-    /// Returns the fraction of the rows predicted as the class that belong to it; 0 for 0/0.
+    /// Returns right / predicted: the fraction of the rows predicted as the class that are of the class. It is 0 for
+    /// 0/0.
     pub(crate) fn precision(self) -> f64 {
         ratio(self.right, self.predicted)
     }
 
-    /// Returns the fraction of the rows of the class that are predicted as the class; 0 for 0/0.
+    /// Returns right / support: the fraction of the rows of the class that are predicted as it. It is 0 for 0/0.
     pub(crate) fn recall(self) -> f64 {
         ratio(self.right, self.support)
     }
 
-    /// Returns (1 + β²)·precision·recall / (β²·precision + recall), or 0 if this is 0/0, since precision and recall
-    /// are 0.
+    /// Returns the F-score (1 + β²)·P·R / (β²·P + R) of precision P and recall R. It is 0 if both are 0.
     pub(crate) fn f_beta(self, beta: f64) -> f64 {
         let square = beta * beta;
         ratio((1.0 + square) * self.right, square * self.support + self.predicted)
     }
 }
 
-/// Returns a quotient, or 0 for 0/0, as scikit-learn's `zero_division=0`.
+/// Returns `part / whole`, or 0 if `whole` is 0, as scikit-learn does with `zero_division=0`.
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }
 
 impl Counts {
-    /// Creates counts of 0 for classes in ascending order.
+    /// Creates an empty confusion matrix for these classes, in ascending order.
     pub(crate) fn new(labels: Vec<u32>) -> Result<Self> {
         let zeros = || collected("counts of classes", labels.len(), labels.iter().map(|_| Sum::default()));
         Ok(Self { support: zeros()?, predicted: zeros()?, pairs: BTreeMap::new(), labels })
     }
 
-    /// Adds a row. A row with a class that is not among the labels is not counted; callers check classes before.
+    /// Adds a row. Callers check the classes first: a row with a class that is not in `labels` is ignored.
     pub(crate) fn add(&mut self, actual: u32, predicted: u32, weight: f64) {
         let place = |class: u32| match self.labels.get(class as usize) {
             Some(same) if *same == class => Ok(class as usize),
@@ -89,36 +89,36 @@ impl Counts {
         self.labels.len()
     }
 
-    /// Returns the weight of a pair of actual and predicted class, given their places.
+    /// Returns the weight of a pair of actual and predicted class, given their indices.
     pub(crate) fn pair(&self, actual: usize, predicted: usize) -> f64 {
         self.pairs.get(&(actual as u32, predicted as u32)).map_or(0.0, |sum| sum.value())
     }
 
-    /// Returns the pairs of places that occur, with their weights.
+    /// Returns each pair of indices (actual, predicted) that occurs, with its weight.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = ((usize, usize), f64)> {
         self.pairs.iter().map(|(&(actual, predicted), sum)| ((actual as usize, predicted as usize), sum.value()))
     }
 
-    /// Returns the weights of the class at a place.
+    /// Returns the weights of the class at index `place`.
     ///
     /// # Panics
-    /// There is no such place.
+    /// If `place` is not below the number of classes.
     pub(crate) fn class(&self, place: usize) -> ClassCounts {
         let (support, predicted) = (self.support[place].value(), self.predicted[place].value());
         ClassCounts { right: self.pair(place, place), support, predicted }
     }
 
-    /// Returns the weights of all classes, in order.
+    /// Returns the weights of all classes, in ascending order of class.
     pub(crate) fn classes(&self) -> impl Iterator<Item = ClassCounts> {
         (0..self.len()).map(|place| self.class(place))
     }
 
-    /// Returns the weight of all rows.
+    /// Returns the total weight of all rows.
     pub(crate) fn total(&self) -> f64 {
         sum(self.support.iter().map(|sum| sum.value()))
     }
 
-    /// Returns the weight of the rows whose predicted class is the actual one.
+    /// Returns the total weight of the correct rows: the predicted class is the actual one.
     pub(crate) fn right(&self) -> f64 {
         sum(self.classes().map(|class| class.right))
     }
@@ -128,7 +128,10 @@ impl Counts {
         sum(self.classes().map(metric)) / self.len() as f64
     }
 
-    /// Returns a metric of the classes, averaged.
+    /// Returns the average of a metric over all classes. [`Average::Binary`] is the metric of class 1 alone.
+    ///
+    /// # Errors
+    /// The average is [`Average::Binary`], and there is a class above 1.
     pub(crate) fn average(&self, average: Average, metric: impl Fn(ClassCounts) -> f64) -> Result<f64> {
         if let Some(value) = average.of(&self.classes().collect::<Vec<_>>(), &metric) {
             return Ok(value);
@@ -151,8 +154,7 @@ impl Counts {
         recalls.value() / count
     }
 
-    /// Returns the correlation of actual and predicted classes; 0 if all actual classes, or all predicted classes, are
-    /// equal.
+    /// Returns the Matthews correlation coefficient. It is 0 if all actual classes or all predicted classes are equal.
     pub(crate) fn matthews_correlation(&self) -> f64 {
         let total = self.total();
         let one_class = |weights: &[Sum]| weights.iter().filter(|sum| sum.value() > 0.0).count() < 2;
@@ -162,17 +164,18 @@ impl Counts {
         let both = sum(self.classes().map(|class| class.right * total - class.support * class.predicted));
         let actual = sum(self.classes().map(|class| class.support * (total - class.support)));
         let predicted = sum(self.classes().map(|class| class.predicted * (total - class.predicted)));
-        // Rounding may exceed 1 by a little.
+        // Rounding may give a little more than 1.
         (both / (actual * predicted).sqrt()).clamp(-1.0, 1.0)
     }
 
-    /// Returns the agreement beyond chance; `None` if all actual and all predicted classes are one and the same class.
+    /// Returns Cohen's kappa: the agreement beyond chance. `None` if all rows are of one class and predicted as it.
     pub(crate) fn cohen_kappa(&self) -> Option<f64> {
         let total = self.total();
         if self.pairs.len() == 1 && self.pairs.keys().all(|(actual, predicted)| actual == predicted) {
             return None;
         }
-        // Sums the weights of wrong rows, not 1 minus those of right rows, so that few errors keep their digits.
+        // Sums the weights of wrong rows, instead of 1 minus that of correct rows: a small sum then keeps all its
+        // digits.
         let wrong = sum(self.pairs().filter(|((actual, predicted), _)| actual != predicted).map(|(_, weight)| weight));
         let expected = sum(self.classes().map(|class| class.support / total * (total - class.predicted)));
         Some(1.0 - wrong / expected)
@@ -180,8 +183,7 @@ impl Counts {
 }
 
 impl Average {
-    /// Returns a metric averaged over classes or labels; `None` for [`Average::Binary`], which concerns one class
-    /// alone.
+    /// Returns the average of a metric over classes or labels; `None` for [`Average::Binary`], which averages nothing.
     pub(crate) fn of(self, classes: &[ClassCounts], metric: impl Fn(ClassCounts) -> f64) -> Option<f64> {
         let support = classes.iter().map(|class| class.support);
         match self {

@@ -20,14 +20,14 @@ pub(crate) struct Declaration {
     pub(crate) compute: Compute,
 }
 
-/// Parameter of a metric; its value is stored as a number.
+/// Parameter of a metric. Its value is stored as an f64.
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) default: f64,
     pub(crate) kind: ParameterKind,
 }
 
-/// Values that a parameter may have.
+/// Kind of a parameter: the values that it may have.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum ParameterKind {
     /// Whole number of at least 1.
@@ -36,33 +36,34 @@ pub(crate) enum ParameterKind {
     NotNegative,
     /// Number from 0 to 1.
     Fraction,
-    /// Index in [`Average::ALL`](crate::metrics::Average::ALL).
+    /// Index in [`Average::ALL`](crate::metrics::Average::ALL), stored as a number.
     Average,
 }
 
-/// Computation of a metric.
+/// Function that computes a metric, and the data that it needs. `[f64; 2]` has the values of the metric's parameters.
 pub(crate) enum Compute {
-    /// Mean over the rows of a term per row.
+    /// The metric is the weighted mean of the returned values over all rows.
     Rows(fn(&Row<'_>, [f64; 2]) -> f64),
-    /// Σ |sum of the terms of a bin| / number of rows. The function returns the bin and the term of a row.
+    /// The metric is Σ |weighted sum over a bin| / total weight. The function returns a row's bin and value.
     Bins(fn(&Row<'_>) -> (usize, f64)),
-    /// From the counts of actual and predicted classes.
+    /// The metric is computed from the confusion matrix.
     Counts(fn(&Counts, [f64; 2]) -> Result<f64>),
-    /// From the counts of each class, averaged over classes or labels.
+    /// The metric is computed for each class or label, and then averaged.
     Averaged(fn(ClassCounts, [f64; 2]) -> f64),
-    /// From several labels per row.
+    /// The metric is computed from several labels per row.
     Labels(fn(&LabelScores<'_>) -> f64),
-    /// From the rows sorted by score. With two classes, the score is that of class 1. Otherwise the metric is the mean
-    /// over all classes, each against the rest. `None` if no row, or every row, is of a class.
+    /// The metric is computed from the rows sorted by score. With two classes, the score is that of class 1. With more
+    /// classes, each class is ranked against all others, and the metric is the mean over classes. The function returns
+    /// `None` if the metric is undefined, such as for a class without rows.
     Ranking(fn(&Ranking) -> Option<f64>),
-    /// Mean over target columns.
+    /// The metric is computed for each target column, and then averaged.
     Columns(fn(&Column, [f64; 2]) -> f64),
 }
 
-/// Declares metrics as `ALL`, a list of [`Declaration`]s, and a public function for each.
+/// Declares metrics. It creates `ALL`, a list of [`Declaration`]s, and a public function for each metric.
 ///
-/// A declaration has documentation, the function's name and parameters with kind and default, a readable formula, the
-/// kind of predictions that the metric needs, which values are better, its range, an example with its value, and the
+/// A declaration has these parts, in this order: documentation; name; parameters with kind and default; formula; kind
+/// of predictions that the metric needs; the better direction, `larger` or `smaller`; range; example with its value;
 /// computation in f64.
 macro_rules! metrics {
     ($(
@@ -90,7 +91,7 @@ macro_rules! metrics {
             $(#[$doc])*
             ///
             /// # Errors
-            /// As [`Metric::compute`](crate::metrics::Metric::compute).
+            /// See [`Metric::compute`](crate::metrics::Metric::compute).
             ///
             /// # Examples
             /// ```

@@ -8,8 +8,8 @@ use crate::metrics::scorer::no_scores;
 use crate::metrics::sum::Sum;
 use crate::metrics::{Metric, Row, undefined};
 
-/// Actual labels, 0 or 1, and scores, both of shape [rows, columns] with at least one row. Scores above 0 predict the
-/// label.
+/// Actual labels (0 or 1) and scores. Both have the shape [rows, columns], row-major, with one column per label and at
+/// least one row. A label is predicted if its score is above 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LabelScores<'a> {
     pub(crate) actual: &'a [u32],
@@ -27,19 +27,20 @@ impl LabelScores<'_> {
         0..self.actual.len() / self.columns
     }
 
-    /// Returns the actual and the predicted label at a place.
+    /// Returns the actual and the predicted label, each 0 or 1, at a row and column.
     fn label(&self, row: usize, column: usize) -> (u32, u32) {
         let at = row * self.columns + column;
         (self.actual[at], u32::from(self.scores[at] > 0.0))
     }
 
-    /// Returns the weighted mean over rows of a function of the actual and predicted labels of a row.
+    /// Returns the weighted mean of `of_row` over all rows. Its argument has the actual and the predicted label of each
+    /// column.
     pub(crate) fn mean(&self, of_row: impl Fn(&[(u32, u32)]) -> f64) -> f64 {
         let (sum, weight) = self.sum(of_row);
         sum / weight
     }
 
-    /// Returns the weighted sum over rows, and the weight of all rows.
+    /// Returns the weighted sum of `of_row` over all rows, and the total weight of the rows.
     fn sum(&self, of_row: impl Fn(&[(u32, u32)]) -> f64) -> (f64, f64) {
         let (mut sum, mut total, mut labels) = (Sum::default(), Sum::default(), Vec::with_capacity(self.columns));
         for row in self.rows() {
@@ -51,7 +52,7 @@ impl LabelScores<'_> {
         (sum.value(), total.value())
     }
 
-    /// Returns three weights per label: of the rows that have it, of those predicted to have it, and of those in both.
+    /// Returns the true positives, actual positives and predicted positives of each label, as total weights of rows.
     pub(crate) fn counts(&self) -> Vec<ClassCounts> {
         let of_label = |column: usize| {
             let weight = |counts: fn(u32, u32) -> bool| {
@@ -70,7 +71,7 @@ impl LabelScores<'_> {
         (0..self.columns).map(of_label).collect()
     }
 
-    /// Computes a metric that suits labels.
+    /// Computes a metric, if it can be computed from labels.
     pub(crate) fn compute(&self, metric: Metric) -> Result<f64> {
         match metric.compute_kind() {
             Compute::Labels(of_labels) => Ok(of_labels(self)),

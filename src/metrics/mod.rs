@@ -1,11 +1,10 @@
-//! Metrics of predictions, with scikit-learn's formulas and conventions. Each is a function. A
-//! [`Metric`] represents one as a value.
+//! Metrics of predictions, with scikit-learn's formulas and conventions. Each metric is a function, such as
+//! [`accuracy`]. A [`Metric`] is a metric as a value, such as one that a user chose by name.
 //!
-//! All metrics take [`Predictions`]: actual classes with predicted classes, scores or probabilities, targets with
-//! predicted numbers, or labels with scores; optionally with a weight per row.
-//! [`Model::evaluate`](crate::Model::evaluate) computes all metrics that fit a model, with the default of each
-//! parameter. Metrics are computed in f64. Sums over rows are compensated, so that their error does not grow with the
-//! number of rows.
+//! All metrics take [`Predictions`]. These are actual classes with predicted classes, scores or probabilities; target
+//! numbers with predicted numbers; or several labels per row with their scores. Each row may have a weight.
+//! [`Model::evaluate`](crate::Model::evaluate) computes all metrics that suit a model, with default parameters. Metrics
+//! are computed in f64. Sums over rows are compensated, so their error does not grow with the number of rows.
 //!
 //! ```
 //! use wgrad::metrics::{self, Metric, Predictions};
@@ -45,7 +44,8 @@ use crate::error::{Error, Result};
 use crate::text::{Term, number, option, term};
 use declare::{Compute, Declaration, ParameterKind};
 
-/// Metric with its parameters. Its text is the name, followed by all parameters if one of them is not the default.
+/// Metric with its parameters. As text, it is its name if all parameters have their defaults, otherwise its name and
+/// all parameters.
 ///
 /// # Examples
 /// ```
@@ -63,8 +63,8 @@ pub struct Metric {
     values: [f64; 2],
 }
 
-/// Kind of predictions that a metric needs. Scores also suffice for a metric of classes. Probabilities also suffice for
-/// a metric of classes or scores.
+/// Kind of predictions that a metric needs. A metric that needs classes also accepts scores and probabilities. A metric
+/// that needs scores also accepts probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Needs {
@@ -81,7 +81,7 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Returns `true` if predictions of the kind `given` suffice.
+    /// Returns `true` if predictions of the kind `given` have all that is needed.
     pub(crate) fn is_met_by(self, given: Self) -> bool {
         match self {
             Self::Numbers => given == Self::Numbers,
@@ -109,7 +109,7 @@ impl fmt::Display for Needs {
     }
 }
 
-/// Average of a metric over classes.
+/// Method of averaging a metric over classes or labels, as scikit-learn's parameter `average`.
 ///
 /// # Examples
 /// ```
@@ -123,14 +123,14 @@ impl fmt::Display for Needs {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Average {
-    /// Mean over classes.
+    /// Unweighted mean over classes.
     #[default]
     Macro,
-    /// Metric computed once, from the counts of all classes together.
+    /// One metric over all classes, computed from the sums of their counts.
     Micro,
     /// Mean over classes, weighted by the number of rows of each class.
     Weighted,
-    /// The metric of class 1, for two classes.
+    /// Metric of class 1, without an average. It is an error for classes above 1, and for several labels per row.
     Binary,
 }
 
@@ -138,13 +138,13 @@ impl Average {
     const ALL: [(Self, &'static str); 4] =
         [(Self::Macro, "macro"), (Self::Micro, "micro"), (Self::Weighted, "weighted"), (Self::Binary, "binary")];
 
-    /// Returns the average whose index in [`Self::ALL`] is `number`.
+    /// Returns the average at index `number` of [`Self::ALL`].
     fn at(number: f64) -> Self {
         Self::ALL.get(number as usize).map_or_else(Self::default, |(average, _)| *average)
     }
 }
 
-/// Conversion of a parameter's value to the number that [`Metric`] stores.
+/// Type of a metric's parameter. Its values are converted to the f64 that [`Metric`] stores.
 trait IntoNumber {
     fn number(self) -> f64;
 }
@@ -167,7 +167,7 @@ impl IntoNumber for Average {
     }
 }
 
-/// Row of a classification.
+/// Row of a classification: its actual class, its predicted class, and its scores.
 pub(crate) struct Row<'a> {
     pub(crate) actual: u32,
     pub(crate) predicted: u32,
@@ -176,8 +176,8 @@ pub(crate) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Returns the rank of the actual class by score, from 1. Among equal scores, the class with the larger index ranks
-    /// first, as in scikit-learn. With two classes, the predicted class ranks first.
+    /// Returns the rank of the actual class by score: 1 is the highest score. Among equal scores, the class with the
+    /// larger index ranks first, as in scikit-learn. With only two classes, the predicted class ranks first.
     fn rank(&self) -> f64 {
         if self.scores.len() == 2 {
             return if self.actual == self.predicted { 1.0 } else { 2.0 };
@@ -195,7 +195,7 @@ impl Row<'_> {
     }
 }
 
-/// Names that other libraries use, each with ours.
+/// Names of metrics in other libraries, each with wgrad's name for it.
 const SYNONYMS: [(&str, &str); 4] =
     [("auc", "roc_auc"), ("auroc", "roc_auc"), ("auprc", "pr_auc"), ("average_precision", "pr_auc")];
 
@@ -267,8 +267,9 @@ impl Metric {
         &self.declaration().compute
     }
 
-    /// Returns `true` if the metric can be computed from predictions of a kind. Labels also suit means over rows, means
-    /// over classes, and rankings, since each label is a class of its own.
+    /// Returns `true` if the metric can be computed from predictions of this kind. Labels also suit three kinds of
+    /// metrics that are made for classes: means over rows of a function of classes, averages over classes, and
+    /// rankings. Each label is then a class of its own.
     pub(crate) fn suits(&self, kind: Needs) -> bool {
         let needs = self.needs();
         match (kind, self.compute_kind()) {
@@ -278,14 +279,14 @@ impl Metric {
         }
     }
 
-    /// Returns the value of the parameter `average`, or the default average.
+    /// Returns the value of the parameter `average`; [`Average::Macro`] if the metric has no such parameter.
     fn average(&self) -> Average {
         let mut values = self.declaration().parameters.iter().zip(self.values);
         let average = values.find(|(parameter, _)| parameter.kind == ParameterKind::Average);
         average.map_or_else(Average::default, |(_, value)| Average::at(value))
     }
 
-    /// Returns `true` if the scores of all rows must be kept and sorted.
+    /// Returns `true` if the metric sorts all rows by score, so that their scores must be kept.
     pub(crate) fn is_of_ranking(&self) -> bool {
         matches!(self.compute_kind(), Compute::Ranking(_))
     }
@@ -302,7 +303,7 @@ impl Metric {
         self.declaration().name
     }
 
-    /// Returns the name with all parameters.
+    /// Returns the name with the values of all parameters.
     ///
     /// # Examples
     /// ```
@@ -368,12 +369,12 @@ impl Metric {
         self.declaration().range
     }
 
-    /// Computes the metric.
+    /// Computes the metric from predictions.
     ///
     /// # Errors
-    /// There are no rows; the numbers of values do not fit; values are not finite, probabilities are outside \[0, 1\],
-    /// or a class has no score; the predictions are of another kind than the metric needs; the metric is undefined for
-    /// them.
+    /// There are no rows; the lengths of the slices do not match; a value is not finite, or a probability is outside
+    /// \[0, 1\]; the probabilities of a row do not sum to 1; a class has no score; a weight is negative; all weights
+    /// are 0; the metric needs another kind of predictions, or is undefined for these.
     ///
     /// # Examples
     /// ```
@@ -394,7 +395,7 @@ impl Metric {
     }
 }
 
-/// Returns the error of a metric that has no value.
+/// Returns the error for a metric that is undefined for the given rows.
 fn undefined(name: &str, why: &str) -> Error {
     Error::data(format!("metric `{name}`"), format!("it is undefined, since {why}"), "use other rows or another metric")
 }
@@ -429,7 +430,8 @@ impl TryFrom<String> for Metric {
 impl FromStr for Metric {
     type Err = Error;
 
-    /// Parses a name, with parameters such as `f_beta(beta=2, average=macro)`.
+    /// Parses a name, or a name with parameters, such as `f_beta(beta=2, average=macro)`. Other parameters have their
+    /// defaults.
     fn from_str(text: &str) -> Result<Self> {
         let term = Term::parse("metric", text)?;
         let mut metric = Self::named(term.name)?;

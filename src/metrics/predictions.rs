@@ -1,14 +1,16 @@
-//! Predictions and true values of rows: the input of metrics.
+//! Predictions and actual values of rows: the input of metrics.
 
 use crate::error::{Error, Result, room};
 use crate::metrics::labels::LabelScores;
 use crate::metrics::scorer::{Scorer, of_numbers};
 use crate::metrics::{Metric, Needs};
 
-/// Largest difference between 1 and the sum of a row's probabilities, which may be rounded to three decimals.
+/// Tolerance of the sum of a row's probabilities, which should be 1. It allows for probabilities rounded to three
+/// decimals.
 const SUM_TOLERANCE: f64 = 1e-3;
 
-/// Predictions of rows, and their true values. The data are borrowed. They are checked when a metric is computed.
+/// Predictions of rows, with their actual classes or targets. The data are borrowed, and are checked when a metric is
+/// computed.
 ///
 /// # Examples
 /// ```
@@ -33,7 +35,8 @@ enum Data<'a> {
 }
 
 impl<'a> Predictions<'a> {
-    /// Takes the actual and the predicted class of each row, as indices from 0.
+    /// Creates predictions from the actual and the predicted class of each row. Both slices have the shape `[rows]`,
+    /// and classes are indices from 0.
     ///
     /// # Examples
     /// ```
@@ -45,9 +48,9 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Classes { actual, predicted, count: None }, weights: None }
     }
 
-    /// Takes the actual class of each row, and its probability of each class: shape `[rows, classes]`, row-major. A
-    /// single probability per row is that of class 1 of two classes. The predicted class is the class with the highest
-    /// probability, or the first of several equal ones.
+    /// Creates predictions from the actual class of each row, and from probabilities with the shape `[rows, classes]`,
+    /// row-major. With one probability per row, there are two classes, and it is that of class 1. The predicted class
+    /// is the one with the highest probability; among equal probabilities, the one with the smallest index.
     ///
     /// # Examples
     /// ```
@@ -61,8 +64,10 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Scores { actual, scores: probabilities, are_probabilities: true }, weights: None }
     }
 
-    /// Like [`Predictions::probabilities`], with scores of any size, such as logits. With one score per row, a score
-    /// above 0 predicts class 1.
+    /// Creates predictions from the actual class of each row, and from scores with the shape `[rows, classes]`,
+    /// row-major. Scores may be any finite numbers, such as logits. With one score per row, there are two classes, and
+    /// a score above 0 predicts class 1. Otherwise the predicted class is the one with the highest score; among equal
+    /// scores, the one with the smallest index.
     ///
     /// # Examples
     /// ```
@@ -74,7 +79,8 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Scores { actual, scores, are_probabilities: false }, weights: None }
     }
 
-    /// Takes a target and an output per row. For several target columns, see [`Predictions::columns`].
+    /// Creates predictions from the target and the output of each row. For several target columns, call
+    /// [`Predictions::columns`].
     ///
     /// # Examples
     /// ```
@@ -86,9 +92,9 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Numbers { targets, outputs, columns: 1 }, weights: None }
     }
 
-    /// Takes several labels per row: the actual labels, 0 or 1, and a score for each label. Both have the shape
-    /// `[rows, columns]`, row-major. A score above 0 predicts the label, as a logit does. Subtract 0.5 from
-    /// probabilities.
+    /// Creates predictions for several labels per row: the actual labels, 0 or 1, and a score for each label. Both have
+    /// the shape `[rows, columns]`, row-major, with one column per label. A label is predicted if its score is above 0,
+    /// as for logits. If you have probabilities, subtract 0.5 from them.
     ///
     /// # Examples
     /// ```
@@ -102,8 +108,9 @@ impl<'a> Predictions<'a> {
         Self { data: Data::Labels { actual, scores, columns }, weights: None }
     }
 
-    /// Sets the number of target columns for [`Predictions::numbers`]. Targets and outputs then have the shape
-    /// `[rows, columns]`, row-major. A metric is the mean over columns. Other kinds of predictions ignore the number.
+    /// Sets the number of target columns for [`Predictions::numbers`]; the default is 1. Targets and outputs then have
+    /// the shape `[rows, columns]`, row-major. Metrics are averaged over the columns. Other kinds of predictions are
+    /// unchanged.
     ///
     /// # Examples
     /// ```
@@ -119,9 +126,9 @@ impl<'a> Predictions<'a> {
         self
     }
 
-    /// Sets the number of classes for [`Predictions::classes`]. Averages then include classes that do not occur, like
-    /// scikit-learn's `labels`. By default, averages include only classes that occur as actual or predicted class.
-    /// Other kinds of predictions ignore the number.
+    /// Sets the number of classes for [`Predictions::classes`]. Averages then include all classes, as with
+    /// scikit-learn's `labels`. By default, averages include only the classes that occur as actual or predicted class.
+    /// Other kinds of predictions are unchanged.
     ///
     /// # Examples
     /// ```
@@ -138,7 +145,8 @@ impl<'a> Predictions<'a> {
         self
     }
 
-    /// Sets a weight per row, at least 0. A row with a weight of 2 counts like two equal rows.
+    /// Sets the weight of each row, at least 0; by default, all weights are 1. A row with the weight 2 counts as two
+    /// equal rows. The sum of all weights must be above 0.
     ///
     /// # Examples
     /// ```
@@ -151,7 +159,7 @@ impl<'a> Predictions<'a> {
         self
     }
 
-    /// Returns the kind of predictions.
+    /// Returns the kind of these predictions.
     pub(crate) fn kind(&self) -> Needs {
         match self.data {
             Data::Classes { .. } => Needs::Classes,
@@ -204,7 +212,7 @@ impl<'a> Predictions<'a> {
         scorer.finish().swap_remove(0)
     }
 
-    /// Checks shapes and values; returns the number of rows.
+    /// Checks shapes and values, and returns the number of rows.
     fn check(&self) -> Result<usize> {
         let (rows, columns) = match self.data {
             Data::Classes { actual, .. } | Data::Scores { actual, .. } => (actual.len(), 1),
@@ -249,7 +257,7 @@ impl<'a> Predictions<'a> {
         self.check_weights(rows)
     }
 
-    /// Checks the weights of `rows` rows. Returns `rows`.
+    /// Checks the weights, and returns `rows`, the number of rows.
     fn check_weights(&self, rows: usize) -> Result<usize> {
         let Some(weights) = self.weights else { return Ok(rows) };
         same("weights", weights.len(), "rows", rows)?;
@@ -263,7 +271,7 @@ impl<'a> Predictions<'a> {
     }
 }
 
-/// Checks that two counts are equal.
+/// Refuses two counts that differ. `what` and `of` name the found and the wanted count in the message.
 fn same(what: &str, found: usize, of: &str, wanted: usize) -> Result<()> {
     if found == wanted {
         return Ok(());

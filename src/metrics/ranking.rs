@@ -1,16 +1,16 @@
-//! Metrics of the order of rows by score: areas under the ROC and the precision-recall curve.
+//! Metrics that depend on the order of rows by score: areas under the ROC curve and the precision-recall curve.
 
 use crate::metrics::sum::Sum;
 
-/// Rows in descending order of score, grouped by equal score: the weights of the positive and negative rows of each
-/// group.
+/// Rows sorted by score, highest first. Rows with equal scores form a group, of which the weights of its positive and
+/// of its negative rows are stored.
 pub(crate) struct Ranking {
     groups: Vec<[f64; 2]>,
 }
 
 impl Ranking {
-    /// Sorts rows, given as score, `true` for a positive row, and weight. Scores are finite. Leaves out rows of
-    /// weight 0.
+    /// Sorts rows by score. Each row is its score (finite), `true` if it is positive, and its weight. Rows of weight 0
+    /// are left out.
     pub(crate) fn new(rows: impl Iterator<Item = (f64, bool, f64)>) -> Self {
         let mut rows: Vec<_> = rows.filter(|(.., weight)| *weight > 0.0).collect();
         rows.sort_unstable_by(|one, two| two.0.total_cmp(&one.0));
@@ -26,8 +26,8 @@ impl Ranking {
         [0, 1].map(|side| self.groups.iter().map(|group| group[side]).collect::<Sum>().value())
     }
 
-    /// Returns the probability that a positive row has a higher score than a negative row. Equal scores count half.
-    /// `None` without positive or without negative rows.
+    /// Returns the area under the ROC curve: the probability that a positive row has a higher score than a negative
+    /// row. Equal scores count half. `None` if there are no positive or no negative rows.
     pub(crate) fn roc_auc(&self) -> Option<f64> {
         let [positives, negatives] = self.totals();
         let (mut above, mut area) = (Sum::default(), Sum::default());
@@ -35,11 +35,12 @@ impl Ranking {
             area.add(negative * (above.value() + positive / 2.0));
             above.add(*positive);
         }
-        // With weights, rounding can give a little more than 1.
+        // With weights, rounding may give a little more than 1.
         (positives > 0.0 && negatives > 0.0).then(|| (area.value() / (positives * negatives)).min(1.0))
     }
 
-    /// Returns the average precision Σ (Rᵢ − Rᵢ₋₁)·Pᵢ over the scores as thresholds; 0 without positive rows.
+    /// Returns the average precision Σ (Rᵢ − Rᵢ₋₁)·Pᵢ, with recall R and precision P at each score as the threshold. It
+    /// is 0 if there are no positive rows.
     pub(crate) fn average_precision(&self) -> f64 {
         let [positives, _] = self.totals();
         let (mut right, mut all, mut area) = (Sum::default(), Sum::default(), Sum::default());

@@ -1,4 +1,4 @@
-//! Computes several metrics from rows that come one after another.
+//! Computation of several metrics from rows that are added one after another.
 
 use crate::error::{Result, collected, room};
 use crate::metrics::column::Column;
@@ -8,17 +8,17 @@ use crate::metrics::ranking::Ranking;
 use crate::metrics::sum::Sum;
 use crate::metrics::{Metric, Row, undefined};
 
-/// Running computation of the metrics of a classification. Memory does not grow with the number of rows, except that
-/// metrics of the ranking need the scores of all rows.
+/// Computation of the metrics of a classification, row by row. Memory does not grow with the number of rows, unless a
+/// metric needs the ranking of all rows by score.
 pub(crate) struct Scorer {
-    /// Metrics with the sums of their bins.
+    /// Metrics, each with the sum of every bin. A mean over rows has a single bin.
     metrics: Vec<(Metric, Vec<Sum>)>,
     counts: Counts,
     weight: Sum,
     kept: Option<Kept>,
 }
 
-/// Rows that are kept for ranking.
+/// Rows that are stored for metrics of the ranking.
 #[derive(Default)]
 struct Kept {
     actual: Vec<u32>,
@@ -33,7 +33,7 @@ fn highest(scores: &[f64]) -> u32 {
 }
 
 impl Scorer {
-    /// Starts the computation for classes below `class_count`. `rows` is the expected number of rows.
+    /// Creates a scorer for the classes 0 to `class_count` − 1. `rows` is the expected number of rows.
     pub(crate) fn new(metrics: &[Metric], class_count: usize, rows: usize) -> Result<Self> {
         let mut scorer = Self::with_labels(metrics, collected("classes", class_count, 0..class_count as u32)?)?;
         if let Some(kept) = &mut scorer.kept {
@@ -43,7 +43,7 @@ impl Scorer {
         Ok(scorer)
     }
 
-    /// Starts the computation for these classes, in ascending order.
+    /// Creates a scorer for these classes, in ascending order.
     pub(crate) fn with_labels(metrics: &[Metric], labels: Vec<u32>) -> Result<Self> {
         Ok(Self {
             counts: Counts::new(labels)?,
@@ -53,12 +53,12 @@ impl Scorer {
         })
     }
 
-    /// Adds a row of which only the predicted class is known.
+    /// Adds a row without scores.
     pub(crate) fn add_class(&mut self, actual: u32, predicted: u32, weight: f64) {
         self.add_row(&Row { actual, predicted, scores: &[] }, weight);
     }
 
-    /// Adds a row with a score per class, at least two.
+    /// Adds a row with one score per class. There are at least two classes.
     pub(crate) fn add(&mut self, actual: u32, scores: &[f64], weight: f64) {
         if let Some(kept) = &mut self.kept {
             kept.actual.push(actual);
@@ -92,7 +92,7 @@ impl Scorer {
         }
     }
 
-    /// Returns the value of each metric, in order.
+    /// Returns the value of each metric, in the order in which the metrics were given.
     pub(crate) fn finish(self) -> Vec<Result<f64>> {
         let weight = self.weight.value();
         let areas = self.kept.map(|kept| kept.areas(&self.metrics, self.counts.len()));
@@ -113,14 +113,14 @@ impl Scorer {
     }
 }
 
-/// Returns the error for a metric that needs scores or numbers, if only classes were added. [`Metric::compute`]
-/// excludes this case before.
+/// Returns the error for a metric that needs scores, if the rows have none. [`Metric::compute`] reports other errors
+/// first, so users never see this one.
 pub(super) fn no_scores(metric: &Metric) -> Result<f64> {
     Err(undefined(metric.name(), "there are no scores"))
 }
 
 impl Kept {
-    /// Returns the value of each metric of the ranking, in order.
+    /// Returns the value of each metric that needs the ranking, in order.
     fn areas(&self, metrics: &[(Metric, Vec<Sum>)], class_count: usize) -> Vec<Result<f64>> {
         let columns = self.scores.len() / self.actual.len().max(1);
         let classes = if columns == 1 { 1..2 } else { 0..class_count as u32 };
@@ -144,8 +144,8 @@ impl Kept {
     }
 }
 
-/// Computes metrics of numbers: means over columns. Targets and outputs have the shape [rows, columns], with at least
-/// one row.
+/// Computes metrics of numbers, averaged over target columns. `targets` and `outputs` have the shape [rows, columns],
+/// row-major, with at least one row.
 pub(crate) fn of_numbers(
     metrics: &[Metric],
     targets: &[f64],

@@ -1,6 +1,7 @@
 //! Sums whose rounding error does not grow with the number of terms.
 
-/// Sum in f64 with Neumaier's compensation: the error is one rounding of the result, plus a term of second order.
+/// Sum in f64 with Neumaier's compensated summation. The error is one rounding of the result, plus a term of second
+/// order.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Sum {
     total: f64,
