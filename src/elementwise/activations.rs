@@ -1,5 +1,5 @@
-//! The activation functions. Formulas and defaults are PyTorch's; names have underscores. softplus has no linear
-//! branch.
+//! Declarations of the activation functions. Formulas and defaults are PyTorch's; names are in snake case. Unlike
+//! PyTorch's, softplus has no linear branch.
 //!
 //! Every function propagates NaN. `above(c, a, b)` is b if c ≤ 0, else a. So if c is NaN, a must be NaN. `exponential`
 //! is called only with arguments of at most 0, so that nothing overflows. eˣ − 1 is written as tanh(x/2)·(eˣ + 1),

@@ -4,9 +4,10 @@
 ///
 /// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a readable
 /// formula, the meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss
-/// `l(z, t)` and its derivative `d(z, t)` by z, or what [`row_loss!`](super::declare_row_losses) takes. The constructor
-/// takes all parameters. If `with NAME` follows the parameters, this constructor uses their defaults, and a second
-/// constructor, `NAME`, takes them. A list of up to eight numbers stands in brackets, after empty parentheses.
+/// `l(z, t)` and its derivative `d(z, t)` with respect to z, or the input of [`row_loss!`](super::declare_row_losses).
+/// The constructor takes all parameters. If `with NAME` follows the parameters, this constructor uses their defaults,
+/// and a second constructor, `NAME`, takes them. A list of up to eight numbers stands in brackets, after empty
+/// parentheses.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*
@@ -43,7 +44,7 @@ macro_rules! losses {
             $($name),*
         }
 
-        /// Returns the values, followed by zeros.
+        /// Returns an array of the values, filled up with zeros.
         const fn parameters(values: &[f32]) -> [f32; $crate::elementwise::MOST_PARAMETERS] {
             let (mut all, mut place) = ([0.0; $crate::elementwise::MOST_PARAMETERS], 0);
             while place < values.len() {
@@ -65,7 +66,7 @@ macro_rules! losses {
     };
 }
 
-/// Constructors of one loss function.
+/// Defines the constructors of one loss function.
 macro_rules! constructors {
     ($(#[$doc:meta])* $name:ident, () [$($level:literal),+]) => {
         $(#[$doc])*
@@ -119,7 +120,7 @@ macro_rules! constructors {
     };
 }
 
-/// Bodies of a loss per element, or of a loss of a whole row.
+/// Expands to a [`LossKernel`](crate::elementwise::LossKernel) with the bodies of a loss per element or of a whole row.
 macro_rules! form {
     (($($p:ident),*) softmax) => {
         $crate::elementwise::LossKernel::Softmax

@@ -1,4 +1,4 @@
-//! Declared function with values for its parameters: the part that activation functions and losses have in common.
+//! Declared function with values for its parameters. Activation functions and loss functions share this code.
 
 use std::iter;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use crate::text::{Term, number, option, term};
 pub trait Declaration: Sized + 'static {
     /// The table. Kernels identify a function by its index in this table.
     const ALL: &'static [Self];
-    /// Kind of the functions, for messages.
+    /// Kind of the functions that errors name, such as `loss`.
     const KIND: &'static str;
 
     /// Returns the name.
@@ -156,7 +156,8 @@ impl<D: Declaration, const N: usize> Declared<D, N> {
         Ok(self)
     }
 
-    /// Checks that the values of the parameters are within their limits, and that those of a list ascend.
+    /// Checks that the values of the parameters are within their limits, and that the values of a list increase.
+    /// `place` is the location that an error names.
     pub(crate) fn check(self, place: &str) -> Result<()> {
         self.parameters().try_for_each(|(parameter, value)| parameter.check(place, value))?;
         let values: Vec<f32> = self.parameters().map(|(_, value)| value).collect();
@@ -170,7 +171,7 @@ impl<D: Declaration, const N: usize> Declared<D, N> {
     }
 }
 
-/// Names of the values of a list in messages.
+/// Names of the values of a list in errors.
 const NUMBERED: [&str; 8] = ["value 1", "value 2", "value 3", "value 4", "value 5", "value 6", "value 7", "value 8"];
 
 /// Returns `true` if the only parameter of the function with index `number` is a list.

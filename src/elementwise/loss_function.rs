@@ -28,10 +28,11 @@ pub struct LossFunction {
 /// Meaning of a network's output, which follows from the loss function. The task follows from this meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Prediction of the target. If outputs, targets and all parameters that are distances are multiplied by c, the
-    /// loss is multiplied by c to this power. With a power of 0, the loss has no unit.
+    /// Prediction of the target, in the target's unit. If outputs, targets and all parameters with that unit are
+    /// multiplied by c, the loss is multiplied by c to the power `power`. A power of 0 stands for a loss without a
+    /// unit.
     Number {
-        /// Power of the target's unit that the loss has.
+        /// Exponent of the target's unit in the unit of the loss.
         power: i32,
     },
     /// Logarithm of the expected count.
@@ -40,7 +41,7 @@ pub enum Meaning {
     Logit,
     /// Score. A score above 0 predicts a target of 1.
     Score,
-    /// Logit of a class. The softmax of a row's logits is the probabilities of the classes. The loss is in nats.
+    /// Logit of a class. The softmax of a row's logits gives the probabilities of the classes. The loss is in nats.
     ClassLogits,
     /// Score of a class. The class with the largest score is predicted.
     ClassScore,
@@ -48,7 +49,7 @@ pub enum Meaning {
     Normal,
     /// One output per target and level: a quantile of the target's distribution.
     Quantiles,
-    /// Part of a vector, of which only the direction counts.
+    /// Component of a vector. Only the vector's direction counts.
     Direction,
 }
 
@@ -112,7 +113,7 @@ pub type Formula<N> = fn(N, N, [N; MOST_PARAMETERS]) -> N;
 /// scale, losses, gradients.
 pub type Rows = fn(&[f32], &[f32], [f32; MOST_PARAMETERS], f32, &mut [f32], &mut [f32]);
 
-/// Loss of one output z and its target t, and its derivative by z.
+/// Loss of one output z and its target t, and its derivative with respect to z.
 #[derive(Debug)]
 pub struct ElementLoss {
     /// Floating-point operations per element, including mean and scaling.

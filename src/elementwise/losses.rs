@@ -1,9 +1,10 @@
-//! The loss functions of an output z and its target t. Formulas and defaults are PyTorch's if PyTorch has the function.
+//! Declarations of the loss functions of an output z and its target t. Formulas and defaults are PyTorch's if PyTorch
+//! has the function.
 //!
 //! Each declaration states the meaning of outputs and the valid targets. The rest of the library reads both from it.
 //! The rules of [`activations`](super::activations) hold: `exponential` is called only with arguments of at most 0, and
-//! a NaN of z makes the loss NaN. Derivatives are by z. Where the loss is smooth, both branches of `above` have the
-//! same limit. Rounding that selects the other branch then changes little.
+//! a NaN of z makes the loss NaN. Derivatives are with respect to z. Where the loss is smooth, both branches of `above`
+//! have the same limit. Rounding that selects the other branch then changes little.
 
 use super::declare_losses::losses;
 use super::loss_function::{Meaning, Range};
@@ -104,7 +105,7 @@ losses! {
         d(z, t) { above(z, 1.0, 0.0) - t }
     }
     /// Binary focal loss, `torchvision.ops.sigmoid_focal_loss` without alpha: binary cross-entropy times (1 − p)^gamma,
-    /// where p is the predicted probability of the target. Confident predictions count less.
+    /// where p is the predicted probability of the target. Confident correct predictions count less.
     ///
     /// Let m be z for a target of 1, and −z for a target of 0. Then 1 − p is the sigmoid of −m, and its power is
     /// e^(−gamma·softplus m).
@@ -165,9 +166,10 @@ losses! {
         d { w * exponential(z - m) / s - t }
     }
     /// Kullback–Leibler divergence of the softmax of logits from soft targets, `torch.nn.KLDivLoss` with
-    /// `reduction="batchmean"`: soft cross-entropy less the entropy of the targets. The gradient is the same.
+    /// `reduction="batchmean"`: soft cross-entropy minus the entropy of the targets. The gradient is that of soft
+    /// cross-entropy.
     ///
-    /// ln t is −ln(1 + (1 − t)/t). A target below 10⁻³⁷ counts as 0 there.
+    /// ln t is computed as −ln(1 + (1 − t)/t). There, a target up to 10⁻³⁷ counts as 0.
     kl_divergence / kl() "sum t·(ln t - z + ln sum e^z)", Meaning::ClassLogits, Range::Distribution, {
         row(z, t, o, k, n) flops 40;
         max m { z }
@@ -178,8 +180,8 @@ losses! {
         l { (b - h) + w * log_1p(s - 1.0) }
         d { w * exponential(z - m) / s - t }
     }
-    /// Margin loss of several classes, `torch.nn.MultiMarginLoss` with `p=1`. An output is the score of a class, and
-    /// that of the right class shall exceed all others by the margin.
+    /// Multi-class margin loss, `torch.nn.MultiMarginLoss` with `p=1`. An output is the score of a class. The loss is 0
+    /// if the score of the right class exceeds all others by the margin.
     multi_margin(margin = 1.0 >= 0.0) "mean over other classes of max(0, margin - z of the class + z), of n outputs",
         Meaning::ClassScore, Range::Class, {
         row(z, t, o, k, n) flops 16;
@@ -189,8 +191,8 @@ losses! {
         d { let h = (z - o) + margin; above(t, -w, above(h, 1.0, 0.0)) / n }
     }
     /// Negative logarithm of a normal likelihood, `torch.nn.GaussianNLLLoss`. Each target has two outputs: the mean m,
-    /// and the logarithm s of the variance. As PyTorch's `eps`, 10⁻⁶ keeps the variance above 0; here it is added. With
-    /// scaled targets, the loss is that of the scaled numbers.
+    /// and the logarithm s of the variance. Like PyTorch's `eps`, 10⁻⁶ keeps the variance above 0, but it is added to
+    /// the variance. With scaled targets, the loss is that of the scaled numbers.
     ///
     /// With x = s − ln 10⁻⁶ and e = e⁻|ˣ|, ln v is the larger of s and ln 10⁻⁶, plus ln(1 + e): nothing overflows.
     gaussian_nll() "(ln v + (t - m)^2 / v) / 2, v = e^s + 1e-6, outputs m and s", Meaning::Normal, Range::Any, {
@@ -221,11 +223,11 @@ losses! {
         l { b / n }
         d { let a = t - z; above(a, -o, above(-a, 1.0 - o, 0.0)) / n }
     }
-    /// Cosine distance of outputs and targets, `torch.nn.CosineEmbeddingLoss` of similar pairs: 1 less the cosine of
-    /// the angle between both. Only directions count. To the square of each length, 10⁻¹² is added, so that a row of
-    /// zeros has a loss of 1.
+    /// Cosine distance between the row of outputs and the row of targets, `torch.nn.CosineEmbeddingLoss` of similar
+    /// pairs: 1 minus the cosine of the angle between them. Only directions count. 10⁻¹² is added to the square of each
+    /// norm, so that a row of zeros has a loss of 1.
     ///
-    /// Both rows are divided by their largest number first, so that no square overflows.
+    /// Both rows are first divided by their largest magnitude, so that no square overflows.
     cosine() "1 - sum z·t / (|z|·|t|)", Meaning::Direction, Range::Any, {
         row(z, t, o, k, n) flops 50;
         max a { above(abs(z) - 1e-6, abs(z), 1e-6) }

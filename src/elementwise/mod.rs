@@ -83,7 +83,7 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Checks a value.
+    /// Checks that a value is finite and within its limits. `place` is the location that an error names.
     pub(crate) fn check(&self, place: &str, value: f32) -> Result<()> {
         let Self { name, least, most, .. } = *self;
         if value.is_finite() && (least..=most).contains(&value) {
@@ -185,13 +185,13 @@ impl Declaration for Function {
     }
 }
 
-/// Returns a body in WGSL, ending in `return`. Parameters come from the vector `parameters`.
+/// Returns the WGSL statements of a body, ending in `return`. They read parameters from the vector `parameters`.
 fn statements(parameters: &[Parameter], body: &str, indent: &str) -> String {
     let names = parameters.iter().map(|parameter| parameter.name);
     statements_with(names.zip(["parameters.x", "parameters.y"]), body, indent)
 }
 
-/// Returns a body in WGSL, ending in `return`, after declarations of names with their values.
+/// Returns the WGSL statements of a body, ending in `return`. They begin with a `let` for each name and its value.
 fn statements_with<'a>(names: impl Iterator<Item = (&'a str, &'a str)>, body: &str, indent: &str) -> String {
     let parameters = names.map(|(name, value)| format!("let {name} = {value};"));
     let (statements, result) = body.rsplit_once(';').unwrap_or(("", body));

@@ -3,7 +3,8 @@
 use super::numbers::{Dual, Rounded, RowNumber};
 use super::{LossFunction, MOST_PARAMETERS, Meaning, statements_with};
 
-/// Loss of a row, and its derivative by each output. Arguments: the row, and room for the derivatives.
+/// Function that returns the loss of a row, and writes its derivative with respect to each output. Arguments: row,
+/// derivatives.
 pub type RowFormula<N> = fn(&Row<'_, N>, &mut [N]) -> N;
 
 /// Loss of a whole row.
@@ -11,7 +12,8 @@ pub type RowFormula<N> = fn(&Row<'_, N>, &mut [N]) -> N;
 pub struct RowLoss {
     /// Floating-point operations per output, including scaling.
     pub flops: u64,
-    /// Names of the numbers of a column: output, target, other number, place, number of columns.
+    /// Names of the numbers of a column: output, target, auxiliary number, index among the outputs of its target,
+    /// number of columns.
     pub(super) columns: [&'static str; 5],
     /// Name and body, in WGSL, of each maximum over columns, at most two.
     pub(super) maxima: &'static [(&'static str, &'static str)],
@@ -34,7 +36,7 @@ pub struct RowLoss {
 pub enum Targets<'a, N> {
     /// Numbers, each for one output or for several.
     Numbers(&'a [N]),
-    /// Class.
+    /// Index of the row's class.
     Class(usize),
 }
 
@@ -52,11 +54,12 @@ pub struct Row<'a, N> {
 }
 
 impl<N: RowNumber> Row<'_, N> {
-    /// Returns four numbers of a column: its output, its target, another number, and its place among the outputs of one
-    /// target.
+    /// Returns four numbers of a column: its output, its target, an auxiliary number, and its index among the outputs
+    /// of its target.
     ///
-    /// The target of a class is 1, that of all other classes 0; the other number is then the output of the class. The
-    /// other number of a quantile is its level, that of a mean or variance the other of both.
+    /// If the target is a class, the target is 1 in the column of that class, else 0, and the auxiliary number is the
+    /// output of that class. The auxiliary number of a quantile is its level. That of a mean is the output of the
+    /// variance, and that of a variance the output of the mean.
     pub(super) fn column(&self, c: usize) -> [N; 4] {
         let z = self.outputs[c];
         let numbers = match self.targets {
@@ -82,8 +85,8 @@ impl<N: RowNumber> Row<'_, N> {
 
 impl LossFunction {
     /// Returns the WGSL of a loss of whole rows: the struct `Column`, the functions `maxima_of`, `sums_of`, `loss_of`
-    /// and `derivative_of`, and the numbers of maxima and sums. `per_target` is the number of outputs per target. For
-    /// other losses, they are those of the first loss of whole rows.
+    /// and `derivative_of`, and constants such as `MAXIMA` and `SUMS`. `per_target` is the number of outputs per
+    /// target. For other losses, the result is that of the first loss of whole rows.
     pub fn row_wgsl(&self, per_target: usize) -> String {
         let mut all = std::iter::once(self).chain(Self::ALL).filter_map(|function| Some((function, function.row()?)));
         all.next().map_or(String::new(), |(function, row)| function.wgsl_of_row(row, per_target))

@@ -6,7 +6,7 @@ pub const MAX_STATES: usize = 4;
 /// Largest number of settings per optimizer.
 pub const MAX_SETTINGS: usize = 8;
 
-/// Largest number of values that an optimizer computes for each step.
+/// Largest number of values that the host computes for each step of an optimizer.
 pub const MAX_SCALARS: usize = 4;
 
 /// Values of an update that are the same for all elements.
@@ -20,7 +20,7 @@ pub struct Shared<T> {
     pub kept: T,
     /// Settings, in the order of [`Update::settings`].
     pub settings: [T; MAX_SETTINGS],
-    /// Values for the step, in the order of [`Update::scalars`].
+    /// Values that the host computed for the step, in the order of [`Update::scalars`].
     pub scalars: [T; MAX_SCALARS],
 }
 
@@ -42,7 +42,7 @@ pub struct Update {
     pub name: &'static str,
     /// Name of the kernel of this update.
     pub kernel: &'static str,
-    /// Name of its kernel for parameters in groups.
+    /// Name of the kernel of this update for plans with parameter groups.
     pub grouped_kernel: &'static str,
     /// Names of the states, each of which has one number per parameter. They are 0 at first.
     pub states: &'static [&'static str],
@@ -50,31 +50,31 @@ pub struct Update {
     pub never_negative: &'static [&'static str],
     /// Names of the settings.
     pub settings: &'static [&'static str],
-    /// Names of the values that the optimizer computes for each step.
+    /// Names of the values that the host computes for each step, such as bias corrections.
     pub scalars: &'static [&'static str],
     /// Floating-point operations per element.
     pub flops: u64,
     /// WGSL of the kernel: `Params`, bindings of the states, the functions `load`, `updated`, `store` and `is_sound`,
     /// and `shaders/update.wgsl`.
     pub wgsl: &'static str,
-    /// WGSL of its kernel for parameters in groups.
+    /// WGSL of the kernel for plans with parameter groups.
     pub grouped_wgsl: &'static str,
-    /// In f32, for the reference implementation.
+    /// Update of one element in f32, for the reference implementation.
     pub single: Formula<f32>,
-    /// In f64, for tests.
+    /// Update of one element in f64, for tests.
     pub double: Formula<f64>,
-    /// With rounding errors, for tolerances.
+    /// Update of one element with rounding errors, for tolerances.
     pub rounded: Formula<super::numbers::Rounded>,
-    /// For the CPU kernel.
+    /// Vectorized update, for the CPU kernel.
     pub fast: Fast,
 }
 
 /// Declares updates as [`Update`]s.
 ///
 /// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body.
-/// The body changes `p` and the states from the gradient `g`, which is clipped and has the L2 penalty, the learning
-/// rate `rate`, and `kept`, the factor of decoupled weight decay. `decay` is the decoupled weight decay itself, for an
-/// update that uses it in another way. These five names are given first.
+/// The body changes the parameter `p` and the states. It reads the gradient `g` (after clipping and with the L2
+/// penalty), the learning rate `rate`, and `kept`, the factor of decoupled weight decay. `decay` is the decoupled
+/// weight decay itself, for an update that uses it in another way. These five names come first in the macro's input.
 macro_rules! updates {
     (($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident)
     $(
@@ -183,7 +183,8 @@ macro_rules! formula {
     }};
 }
 
-/// WGSL of an update's settings, states and formula, and `shaders/update.wgsl`. It begins within `Params`.
+/// Expands to the WGSL of an update's settings, states and formula, and `shaders/update.wgsl`. The text begins within
+/// the struct `Params`.
 macro_rules! wgsl {
     ([$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) { $($body:tt)* }) => {
         concat!(
@@ -212,7 +213,7 @@ macro_rules! wgsl {
     };
 }
 
-/// Pattern of zipped iterators: `(((p, g), m), v)`.
+/// Expands to the pattern of zipped iterators: `(((p, g), m), v)`.
 macro_rules! pattern {
     ($inner:tt) => {
         $inner
@@ -222,7 +223,7 @@ macro_rules! pattern {
     };
 }
 
-/// WGSL of the states' bindings, with these numbers.
+/// Expands to the WGSL of the states' bindings, which get the given numbers.
 macro_rules! bindings {
     ($($number:literal)*;) => {
         ""
@@ -235,7 +236,7 @@ macro_rules! bindings {
     };
 }
 
-/// WGSL of the groups' binding, whose number follows those of the states.
+/// Expands to the WGSL of the binding `groups`, whose number follows those of the states.
 macro_rules! groups {
     ($number:literal $($numbers:literal)*;) => {
         concat!("@group(0) @binding(", $number, ") var<storage, read> groups: array<f32>;\n\n")
@@ -245,7 +246,7 @@ macro_rules! groups {
     };
 }
 
-/// WGSL that reads the values for the step from its record.
+/// Expands to the WGSL that reads the host's values for the step from the step record.
 macro_rules! scalars {
     ($($number:literal)*;) => {
         ""

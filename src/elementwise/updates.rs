@@ -1,7 +1,7 @@
 //! Updates of the optimizers, one per kernel. `crate::optim` has their settings and the sources of the formulas.
 //!
-//! `normal` writes numbers below the smallest normal number as 0: a state without gradients would otherwise decay into
-//! subnormal numbers and stay there, since 0.9 times a few units rounds to the same few units. Processors are many
+//! `normal` replaces numbers below the smallest normal number by 0. A state whose gradients are 0 would otherwise decay
+//! into subnormal numbers and stay there, since 0.9 times a few units rounds to the same few units. Processors are many
 //! times slower on subnormal numbers.
 
 use super::update::updates;
@@ -124,7 +124,7 @@ updates! {
     }
 
     /// Adan. `started` is 0 in the first step, which has no previous gradient, and 1 later. Corrections are 1 − βᵗ;
-    /// `correction3_root` is √(1 − β₃ᵗ). Decoupled weight decay divides the parameter by 1 + `rate`·`divided`.
+    /// `correction3_root` is √(1 − β₃ᵗ). Decoupled weight decay divides the parameter by 1 + `rate`·`decay`.
     ADAN = adan[m, difference, square, previous]
     (beta1, one_minus_beta1, beta2, one_minus_beta2, beta3, one_minus_beta3, epsilon;
     started, correction1, correction2, correction3_root) flops 33, never_negative square {

@@ -5,16 +5,16 @@ use super::{RowNumber, operator};
 /// A number and its derivative.
 #[derive(Clone, Copy, Debug)]
 pub struct Dual {
-    /// The number.
+    /// Value of the number.
     pub value: f64,
-    /// Its derivative.
+    /// Derivative of the number.
     pub slope: f64,
 }
 
-/// Kind of number.
+/// Number type of this module.
 pub type Number = Dual;
 
-/// A constant.
+/// Converts a constant, whose derivative is 0.
 impl From<f64> for Dual {
     fn from(value: f64) -> Self {
         Self { value, slope: 0.0 }
@@ -64,48 +64,48 @@ impl RowNumber for Dual {
     }
 }
 
-/// |x|
+/// Returns |x|.
 pub fn abs(x: Dual) -> Dual {
     x.chain(x.value.abs(), x.value.signum())
 }
 
-/// b if x ≤ 0, else a.
+/// Returns `b` if x ≤ 0, else `a`.
 pub fn above(x: impl Into<Dual>, a: impl Into<Dual>, b: impl Into<Dual>) -> Dual {
     if x.into().value <= 0.0 { b.into() } else { a.into() }
 }
 
-/// erf x
+/// Returns erf x.
 pub fn erf(x: impl Into<Dual>) -> Dual {
     let x = x.into();
     let derivative = std::f64::consts::FRAC_2_SQRT_PI * (-x.value * x.value).exp();
     x.chain(crate::numeric::erf_f64(x.value), derivative)
 }
 
-/// eˣ
+/// Returns eˣ.
 pub fn exponential(x: impl Into<Dual>) -> Dual {
     let x = x.into();
     x.chain(x.value.exp(), x.value.exp())
 }
 
-/// ln(1 + x)
+/// Returns ln(1 + x).
 pub fn log_1p(x: impl Into<Dual>) -> Dual {
     let x = x.into();
     x.chain(x.value.ln_1p(), 1.0 / (1.0 + x.value))
 }
 
-/// tanh x
+/// Returns tanh x.
 pub fn tanh_of(x: impl Into<Dual>) -> Dual {
     let x = x.into();
     let tanh = x.value.tanh();
     x.chain(tanh, (1.0 - tanh) * (1.0 + tanh))
 }
 
-/// x, unchanged. Only updates of optimizers call `normal`, and they are not differentiated.
+/// Returns x unchanged. Only updates of optimizers call `normal`, and they are not differentiated.
 pub fn normal(x: Dual) -> Dual {
     x
 }
 
-/// √x
+/// Returns √x.
 pub fn sqrt(x: Dual) -> Dual {
     let root = x.value.sqrt();
     x.chain(root, 0.5 / root)

@@ -3,28 +3,28 @@
 pub use crate::numeric::tanh as tanh_of;
 pub use crate::numeric::{erf, exponential, log_1p};
 
-/// Plain number.
+/// Number type of this module.
 pub type Number = f32;
 
-/// |x|
+/// Returns |x|.
 #[inline(always)]
 pub fn abs(x: Number) -> Number {
     x.abs()
 }
 
-/// b if x ≤ 0, else a.
+/// Returns `b` if x ≤ 0, else `a`.
 #[inline(always)]
 pub fn above(x: Number, a: Number, b: Number) -> Number {
     if x <= 0.0 { b } else { a }
 }
 
-/// x, or 0 if |x| is below the smallest normal number.
+/// Returns x, or 0 if |x| is below the smallest normal number.
 #[inline(always)]
 pub fn normal(x: Number) -> Number {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
-/// √x
+/// Returns √x.
 #[inline(always)]
 pub fn sqrt(x: Number) -> Number {
     x.sqrt()

@@ -1,5 +1,5 @@
-//! Kinds of numbers for which elementwise functions are compiled. Each module has a type `Number` and the functions
-//! that bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`, `tanh_of`.
+//! Number types for which elementwise functions are compiled. Each module has a type `Number` and the functions that
+//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`, `tanh_of`.
 
 pub mod dual;
 pub mod fast;
@@ -8,40 +8,40 @@ pub mod rounded;
 pub use dual::Dual;
 pub use rounded::Rounded;
 
-/// Declares the functions for a plain float with the system's math functions.
+/// Declares the module of a plain float type, with the system's math functions.
 macro_rules! plain {
     ($(#[$doc:meta])* $module:ident, $float:ident) => {
         $(#[$doc])*
         pub mod $module {
-            /// Plain number.
+            /// Number type of this module.
             pub type Number = $float;
 
-            /// |x|
+            /// Returns |x|.
             pub fn abs(x: Number) -> Number {
                 x.abs()
             }
 
-            /// b if x ≤ 0, else a.
+            /// Returns `b` if x ≤ 0, else `a`.
             pub fn above(x: Number, a: Number, b: Number) -> Number {
                 if x <= 0.0 { b } else { a }
             }
 
-            /// erf x
+            /// Returns erf x.
             pub fn erf(x: Number) -> Number {
                 crate::numeric::erf_f64(x.into()) as Number
             }
 
-            /// eˣ
+            /// Returns eˣ.
             pub fn exponential(x: Number) -> Number {
                 x.exp()
             }
 
-            /// ln(1 + x)
+            /// Returns ln(1 + x).
             pub fn log_1p(x: Number) -> Number {
                 x.ln_1p()
             }
 
-            /// x, or 0 if |x| is below the smallest normal f32, or ±infinity if |x| is above the largest f32.
+            /// Returns x, or 0 if |x| is below the smallest normal f32, or ±infinity if |x| is above the largest f32.
             pub fn normal(x: Number) -> Number {
                 if x.abs() < f32::MIN_POSITIVE.into() {
                     0.0
@@ -52,12 +52,12 @@ macro_rules! plain {
                 }
             }
 
-            /// √x
+            /// Returns √x.
             pub fn sqrt(x: Number) -> Number {
                 x.sqrt()
             }
 
-            /// tanh x
+            /// Returns tanh x.
             pub fn tanh_of(x: Number) -> Number {
                 x.tanh()
             }
@@ -66,23 +66,23 @@ macro_rules! plain {
 }
 
 plain! {
-    /// f32, as the reference computes.
+    /// f32 with the system's math functions, for the reference implementation.
     single, f32
 }
 plain! {
-    /// f64.
+    /// f64 with the system's math functions, for tests.
     double, f64
 }
 
-/// Number of which maxima and sums over the columns of a row are computed.
+/// Number type with the maximum and the sum over the columns of a row, for losses of whole rows.
 pub trait RowNumber: Copy {
-    /// Creates a whole number.
+    /// Converts a count to this number type.
     fn whole(number: usize) -> Self;
 
-    /// Returns the largest of numbers, or a NaN among them.
+    /// Returns the largest of the numbers. A NaN is lost if other numbers follow it.
     fn largest(numbers: impl Iterator<Item = Self>) -> Self;
 
-    /// Returns the sum of numbers.
+    /// Returns the sum of the numbers.
     fn sum(numbers: impl Iterator<Item = Self>) -> Self;
 }
 

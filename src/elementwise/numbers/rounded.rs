@@ -1,4 +1,5 @@
-//! Numbers with rounding errors: how far a device may be from the reference implementation.
+//! Numbers with rounding errors. They bound how far a device's result may differ from that of the reference
+//! implementation.
 //!
 //! Running error analysis with intervals (Higham, *Accuracy and Stability of Numerical Algorithms*, §3.3 and §26.4):
 //! each operation maps the interval of its operands, and widens it by its own error. Accuracies of operations are those
@@ -11,13 +12,13 @@ use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, Sum, UNIT_ROUNDOFF, erf_f6
 /// Number that the reference computes, and the interval in which the device's number lies.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounded {
-    /// Number of the reference.
+    /// Number that the reference computes.
     pub value: f64,
     low: f64,
     high: f64,
 }
 
-/// Kind of number.
+/// Number type of this module.
 pub type Number = Rounded;
 
 /// Largest error of a division, in units of the roundoff: 2.5 ULP of WGSL and half an ULP of the reference.
@@ -127,7 +128,7 @@ impl RowNumber for Rounded {
     }
 }
 
-/// A constant, which is rounded to f32.
+/// Converts a constant, which device and reference may round to f32.
 impl From<f64> for Rounded {
     fn from(value: f64) -> Self {
         Self::new(value, (value - f64::from(value as f32)).abs())
@@ -161,13 +162,13 @@ impl std::ops::Neg for Rounded {
     }
 }
 
-/// |x|
+/// Returns |x|.
 pub fn abs(x: Rounded) -> Rounded {
     let (low, high) = (x.low.abs().min(x.high.abs()), x.low.abs().max(x.high.abs()));
     Rounded { value: x.value.abs(), low: if x.low < 0.0 && x.high > 0.0 { 0.0 } else { low }, high }
 }
 
-/// b if x ≤ 0, else a. If rounding decides on the sign of x, a device may return either.
+/// Returns `b` if x ≤ 0, else `a`. If the sign of x depends on rounding, a device may return either.
 pub fn above(x: impl Into<Rounded>, a: impl Into<Rounded>, b: impl Into<Rounded>) -> Rounded {
     let (x, a, b) = (x.into(), a.into(), b.into());
     let chosen = if x.value <= 0.0 { b } else { a };
@@ -177,45 +178,45 @@ pub fn above(x: impl Into<Rounded>, a: impl Into<Rounded>, b: impl Into<Rounded>
     Rounded { value: chosen.value, low: a.low.min(b.low), high: a.high.max(b.high) }
 }
 
-/// eˣ. Bodies call it only with x ≤ 0, so an interval that reaches beyond 0 is cut there.
+/// Returns eˣ. Bodies call it only with x ≤ 0, so an interval that reaches beyond 0 is cut there.
 pub fn exponential(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(|x| if x > 0.0 { 1.0 } else { x.exp() }).widened(EXPONENTIAL_ERROR / UNIT_ROUNDOFF)
 }
 
-/// 1/√x, for x > 0. WGSL's `sqrt` is as accurate as 1 / `inverseSqrt`: 2 ULP and 2.5 ULP. The division has 2.5 ULP
-/// more, which gives 14 units. The reference has 2.
+/// Returns 1/√x, for x > 0. WGSL's `sqrt` is as accurate as 1 / `inverseSqrt`: 2 ULP and 2.5 ULP. The division has 2.5
+/// ULP more, which gives 14 units. The reference has 2.
 pub fn inverse_root(x: Rounded) -> Rounded {
     let root = |x: f64| if x > 0.0 { 1.0 / x.sqrt() } else { f64::INFINITY };
     Rounded { value: root(x.value), low: root(x.high), high: root(x.low) }.widened(16.0)
 }
 
-/// ln(1 + x), for x ≥ 0.
+/// Returns ln(1 + x), for x ≥ 0.
 pub fn log_1p(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(f64::ln_1p).widened(LOG_1P_ERROR / UNIT_ROUNDOFF)
 }
 
-/// x, or 0 if |x| is below the smallest normal number. The added unit is the rounding error of the reference, which is
-/// lost if an end becomes 0.
+/// Returns x, or 0 if |x| is below the smallest normal number. The added unit is the rounding error of the reference,
+/// which is lost if an end becomes 0.
 pub fn normal(x: Rounded) -> Rounded {
     x.mapped(|x| if x.abs() < f64::from(f32::MIN_POSITIVE) { 0.0 } else { x }).widened(1.0)
 }
 
-/// √x. An interval that reaches below 0 is cut there. WGSL computes 1 / inverseSqrt(x), with 2 and 2.5 ULP, so 9 units.
-/// The reference is within one unit.
+/// Returns √x. An interval that reaches below 0 is cut there. WGSL computes 1 / inverseSqrt(x), with 2 and 2.5 ULP, so
+/// 9 units. The reference is within one unit.
 pub fn sqrt(x: Rounded) -> Rounded {
     x.mapped(|x| x.max(0.0).sqrt()).widened(10.0)
 }
 
-/// tanh x. Near 0, WGSL's `tanh_of` is x + x³·p(x²) with |x²·p| ≤ 0.12: one unit from the last sum, half a unit from
-/// the rest, one from p. Elsewhere it is (1 − e)/(1 + e) with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9
+/// Returns tanh x. Near 0, WGSL's `tanh_of` is x + x³·p(x²) with |x²·p| ≤ 0.12: one unit from the last sum, half a unit
+/// from the rest, one from p. Elsewhere it is (1 − e)/(1 + e) with e ≤ 0.29 known to 4 units: 2.6 units for 1 − e, 1.9
 /// for 1 + e, 5 for the quotient. The reference is within 4 units, so the two differ by at most 16.
 pub fn tanh_of(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(f64::tanh).widened(16.0)
 }
 
-/// erf x. Near 0, `erf` is x + x·p(x²) with |p| ≤ 0.13, at most 3 units. Elsewhere it is 1 − e^−q with e^−q ≤ 0.19: q
-/// has at most 12 units relative to |q|, of which q·e^−q ≤ 0.32 reach the result, the exponential 4 and the difference
-/// one, 7 units in all relative to 0.8. The reference is within one unit.
+/// Returns erf x. Near 0, `erf` is x + x·p(x²) with |p| ≤ 0.13, at most 3 units. Elsewhere it is 1 − e^−q with e^−q ≤
+/// 0.19: q has at most 12 units relative to |q|, of which q·e^−q ≤ 0.32 reach the result, the exponential 4 and the
+/// difference one, 7 units in all relative to 0.8. The reference is within one unit.
 pub fn erf(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(erf_f64).widened(8.0)
 }
