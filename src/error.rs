@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::text::shown;
 
-/// Error of this library. Its text is one line with the place, the problem and the remedy.
+/// Error of this library. Its text is one line with the place, the problem and, in most cases, a remedy.
 ///
 /// # Examples
 /// ```
@@ -29,7 +29,7 @@ pub enum Error {
         wanted_what: String,
         /// Expected size.
         wanted: usize,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
     /// A value is outside its allowed range.
@@ -58,27 +58,27 @@ pub enum Error {
     /// Settings that are valid by themselves do not fit together.
     #[non_exhaustive]
     Conflict {
-        /// Place.
+        /// Place: a setting, an option or a file.
         place: String,
-        /// Problem.
+        /// Description of the problem.
         problem: String,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
     /// Data cannot be used.
     #[non_exhaustive]
     Data {
-        /// Data set, row and column.
+        /// Place: data set, row and column.
         place: String,
-        /// Problem.
+        /// Description of the problem.
         problem: String,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
-    /// An op exceeds a limit of the device.
+    /// An op or allocation exceeds a limit of the device.
     #[non_exhaustive]
     Limit {
-        /// Op.
+        /// Op or allocation that exceeds the limit.
         op: String,
         /// Limited quantity, with its unit.
         what: &'static str,
@@ -86,7 +86,7 @@ pub enum Error {
         needed: u64,
         /// Amount that the device allows.
         allowed: u64,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
     /// Memory could not be allocated.
@@ -96,7 +96,7 @@ pub enum Error {
         what: String,
         /// Requested size in bytes.
         bytes: u64,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
     /// An output of a network is NaN or infinite, so there is no prediction.
@@ -128,9 +128,9 @@ pub enum Error {
         row: usize,
         /// Column in the view.
         column: usize,
-        /// Value.
+        /// Value at this place: infinite or NaN.
         value: f32,
-        /// Remedy that fits the settings of the training. Boxed, since every `Result` is as large as the largest error.
+        /// Advice that fits the settings of the training. Boxed, since every `Result` is as large as the largest error.
         remedy: Box<str>,
     },
     /// An update wrote an infinite or NaN parameter or optimizer state. All other parameters were updated as well, so
@@ -144,7 +144,7 @@ pub enum Error {
         row: usize,
         /// Column in the tensor.
         column: usize,
-        /// Value.
+        /// Value at this place: infinite or NaN.
         value: f32,
     },
     /// A result of a device differs from the reference by more than its tolerance.
@@ -167,9 +167,9 @@ pub enum Error {
     /// A file could not be read or written.
     #[non_exhaustive]
     File {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Action that failed.
+        /// Action that failed, such as `writing`.
         action: &'static str,
         /// Error of the operating system.
         source: std::io::Error,
@@ -177,21 +177,21 @@ pub enum Error {
     /// The content of a file is not valid.
     #[non_exhaustive]
     Format {
-        /// File.
+        /// Path of the file.
         path: PathBuf,
-        /// Problem.
+        /// Description of the problem.
         problem: String,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
     /// A device is missing, cannot be opened, or has stopped responding.
     #[non_exhaustive]
     Device {
-        /// Device as requested.
+        /// Name of the device, as requested.
         device: String,
-        /// Problem.
+        /// Description of the problem.
         problem: String,
-        /// Remedy.
+        /// Advice on how to correct the problem.
         remedy: String,
     },
 }
@@ -224,14 +224,14 @@ impl std::error::Error for Error {
     }
 }
 
-/// Result whose error is [`Error`].
+/// `Result` with [`Error`] as its error type.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Returns an empty vector with capacity for `count` elements, for sizes that a user chooses. If memory is short, it
 /// returns an error that names `what`; a plain `Vec` would abort the process.
 ///
 /// # Errors
-/// [`Error::Memory`].
+/// Returns [`Error::Memory`] if the allocation fails.
 pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(count).map_err(|_| Error::Memory {
@@ -245,7 +245,7 @@ pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
 /// Collects `count` elements into a vector. Like [`room`], it returns an error if memory is short.
 ///
 /// # Errors
-/// [`Error::Memory`].
+/// Returns [`Error::Memory`] if the allocation fails.
 pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
     let mut all = room(what, count)?;
     all.extend(elements);
@@ -255,21 +255,21 @@ pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator
 /// Copies values to a new vector. Like [`room`], it returns an error if memory is short.
 ///
 /// # Errors
-/// [`Error::Memory`].
+/// Returns [`Error::Memory`] if the allocation fails.
 pub(crate) fn copied<T: Copy>(what: &str, values: &[T]) -> Result<Vec<T>> {
     let mut copy = room(what, values.len())?;
     copy.extend_from_slice(values);
     Ok(copy)
 }
 
-/// Most problems that are listed in one error.
+/// Largest number of problems that are listed in one error.
 const MOST_PROBLEMS: usize = 5;
 
 impl Error {
-    /// Returns all problems as one error, so that users need not correct them one by one.
+    /// Combines problems into one error, so that a user can correct all of them at once.
     ///
     /// # Errors
-    /// There is at least one problem.
+    /// Returns an error if there is at least one problem.
     pub(crate) fn all(mut problems: Vec<Self>) -> Result<()> {
         match problems.len() {
             0 => Ok(()),

@@ -34,14 +34,15 @@
 //!
 //! # Guarantees
 //!
-//! - The same seed on the same device gives the same bits, for any number of threads and any number of steps that are
-//!   sent to the device at once. A run that is resumed from a [`Checkpoint`] equals the uninterrupted one.
+//! - The same seed on the same device gives bitwise identical results, for any number of threads and of steps per
+//!   submission to the device. A run that is resumed from a [`Checkpoint`] equals the uninterrupted one.
 //! - Names, formulas and defaults are PyTorch's. Where they differ, the documentation says so and why.
 //! - Invalid input is an [`Error`] that states the position, the value found, the limit and a remedy. The library does
 //!   not panic.
-//! - A NaN or an infinite number stops training before the parameters change, and the error names the layer.
-//! - The library prints nothing. No result depends on a clock, except the tile sizes that [autotuning](tune) chooses, which
-//!   are plain data and part of checkpoints, and the number of epochs under a [time limit](trainer::TimeLimit).
+//! - A NaN or infinite loss or gradient stops training before the parameters change, and the error names the layer.
+//! - The library prints nothing. No result depends on a clock, with two exceptions: the tile sizes that
+//!   [autotuning](tune) chooses, and the number of epochs under a [time limit](trainer::TimeLimit). Checkpoints store
+//!   the tile sizes.
 //!
 //! # Features
 //!
@@ -90,8 +91,8 @@ pub mod verify;
 /// Internals: **unstable**, and not covered by semantic versioning.
 ///
 /// [`lower`] turns a network into a [`Plan`](internals::plan::Plan): primitive ops over named views of memory. [`fuse`]
-/// replaces them by few large ops. [`specialize`] fits the plan to a device's limits. An
-/// [`Executor`](internals::exec::Executor) runs it. Each op is a run of a [`Kernel`](internals::plan::Kernel), which
+/// replaces them by fewer, larger ops. [`specialize`] fits the plan to a device's limits. An
+/// [`Executor`](internals::exec::Executor) runs it. Each op runs one [`Kernel`](internals::plan::Kernel), which
 /// declares its bindings and the tolerance of its results. [`lockstep`](internals::exec::lockstep) compares every
 /// element of every op with the reference implementation. ARCHITECTURE.md explains the design.
 pub mod internals {

@@ -1,4 +1,4 @@
-//! The command `wgrad`: trains, evaluates and uses networks; its parts are in `command/`.
+//! Entry point of the command `wgrad`, which trains, evaluates and applies networks. The subcommands are in `command/`.
 
 mod command;
 

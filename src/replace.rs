@@ -25,11 +25,11 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
     Beside::new(path).map(drop)
 }
 
-/// Writes a temporary file next to `path`, and renames it to `path` once it is complete and on disk. Temporary files
-/// that killed processes left there are removed.
+/// Writes a temporary file next to `path`, and renames it to `path` once it is complete and on disk. Removes temporary
+/// files for the same path that killed processes left.
 ///
 /// # Errors
-/// Returns an error if the folder or file cannot be written; in every case the old file stays unchanged.
+/// Returns an error if the folder or file cannot be written. The old file then stays unchanged.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let failed = |action| move |error| Error::file(path, action, error);
     let mut beside = Beside::new(path)?;
@@ -67,10 +67,11 @@ fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
 pub(crate) fn remove_leftovers(folder: &Path, is_ours: impl Fn(&str) -> bool) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_str().and_then(target).is_some_and(&is_ours) {
-            // Without `create`: a file that was removed in the meantime must not come back. Opened for writing, since
-            // some file systems lock only such files. If the lock fails, a writer holds it.
+            // The file is opened for writing, since some file systems lock only such files. It is not created, since
+            // another process may have removed it. If the lock fails, a writer holds it.
             let opened = File::options().write(true).open(entry.path());
-            // Removed while it is locked, so that a writer that has just created the file notices the loss.
+            // The file is removed while it is locked. A writer that has just created it then finds it locked or
+            // missing, and creates another.
             let removed =
                 opened.is_ok_and(|file| file.try_lock().is_ok() && std::fs::remove_file(entry.path()).is_ok());
             if removed {
@@ -102,7 +103,7 @@ impl Beside {
     /// Creates an empty file in the folder of `path`, under an unused name.
     fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Shortened, since file systems limit the length of names.
+        // Only the first 40 characters, since file systems limit the length of names.
         let stem: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(40).collect();
         remove_leftovers(folder_of(path), |target| target == stem);
         loop {
@@ -216,7 +217,7 @@ mod tests {
         assert!(!at(".m.safetensors-2-0.wgrad-part").exists());
     }
 
-    /// Backups and notes of the user, whose names also end in numbers.
+    /// Files of the user, whose names resemble those of temporary files.
     #[test]
     fn files_that_are_not_unmistakably_leftovers_stay() {
         let folder = tempfile::tempdir().expect("a temporary folder");

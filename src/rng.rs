@@ -1,8 +1,8 @@
 //! Philox4x32-10: random numbers as a pure function of a key and a counter.
 //!
 //! Source: Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC'11). A number depends only on
-//! (seed, stream, step, element), so every thread, every device and every resumed run draws the same one.
-//! `shaders/shared/philox.wgsl` has the same function.
+//! the seed, the purpose ([`Stream`]), an index such as the step or epoch, and its position. Every thread, every device
+//! and every resumed run therefore draws the same number. `shaders/shared/philox.wgsl` has the same function.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 /// Number of rounds of [`philox`], on every device.
 pub const PHILOX_ROUNDS: usize = 10;
 
-/// Returns the four words at `counter` under `key`, after ten rounds.
+/// Returns four random 32-bit words, computed from a counter and a key in ten rounds.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..PHILOX_ROUNDS {
         let a = u64::from(MULTIPLIER[0]) * u64::from(counter[0]);
@@ -25,8 +25,8 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// [`philox`] at several counters: word i of counter l is `counters[i][l]`. The loops over counters are vectorized if
-/// the caller is compiled for vector instructions.
+/// Computes [`philox`] for several counters at once: word i of counter l is `counters[i][l]`. The loops over counters
+/// are vectorized if the caller is compiled for vector instructions.
 #[inline(always)]
 pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
     for _ in 0..PHILOX_ROUNDS {
@@ -43,7 +43,7 @@ pub fn philox_lanes<const LANES: usize>(mut counters: [[u32; LANES]; 4], mut key
     counters
 }
 
-/// Returns the key of a 64-bit seed.
+/// Splits a 64-bit seed into a key: low half, high half.
 pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
@@ -79,8 +79,8 @@ pub enum Stream {
 #[derive(Clone, Debug)]
 pub struct Philox {
     key: [u32; 2],
-    /// Counter of the next block, which is four words: low and high half of the block's number in this sequence, from
-    /// 0, then the index of the sequence, and the stream.
+    /// Counter of the next block of four random words. It has the block's number from 0 (low half, high half), the
+    /// index of the sequence, and the stream.
     counter: [u32; 4],
     words: [u32; 4],
     used: usize,
@@ -88,7 +88,7 @@ pub struct Philox {
 
 impl Philox {
     /// Creates the sequence of `stream` under `seed`. `index` distinguishes the sequences of a stream: it is the epoch
-    /// of `Shuffle`, and the layer of `Init`.
+    /// for `Shuffle`, and the number of the layer for `Init`.
     pub fn new(seed: u64, stream: Stream, index: u32) -> Self {
         Self { key: key(seed), counter: [0, 0, index, stream as u32], words: [0; 4], used: 4 }
     }
@@ -122,8 +122,8 @@ impl Philox {
         debug_assert!(bound > 0);
         loop {
             let product = u64::from(self.word()) * u64::from(bound);
-            // Products with a low word below the remainder are rejected. The remainder is less than `bound`, so it is
-            // computed only if the low word is.
+            // Lemire's method: products whose low word is below 2³² mod `bound` are rejected. This remainder is less
+            // than `bound`, so it is computed only if the low word is, too.
             if product as u32 >= bound || product as u32 >= bound.wrapping_neg() % bound {
                 return (product >> 32) as u32;
             }

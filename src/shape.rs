@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Rows and columns of a view, row-major; a vector is one row.
+/// Numbers of rows and columns of a view, which is row-major. A vector is one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// Number of rows.

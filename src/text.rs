@@ -1,5 +1,5 @@
-//! Grammar of the texts for networks and initializations: `name`, or `name(value, key=value)` where a value may have
-//! the same form. Also escaping of text for display, and tables.
+//! Parser of settings such as layers, optimizers and metrics: `name`, or `name(value, key=value)`, where a value may
+//! have the same form. This module also escapes text for display, and formats tables.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -9,11 +9,11 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::error::{Error, Result};
 
-/// Term: a name and its arguments.
+/// Name with its arguments, such as `dropout(0.1)`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Term<'a> {
     pub(crate) name: &'a str,
-    /// Key (empty for a plain value) and value, in order.
+    /// Pairs of key and value, in the order of the text. A plain value has an empty key.
     pub(crate) arguments: Vec<(&'a str, &'a str)>,
 }
 
@@ -198,7 +198,8 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// Fills a text with blanks to a number of columns, at its beginning if it is aligned right.
+/// Pads a text with blanks to `width` columns: on the left if `is_right` is true, otherwise on the right. A wider text
+/// is returned unchanged.
 ///
 /// ```
 /// assert_eq!(wgrad::data::padded("東京", 6, true), "  東京");
@@ -233,10 +234,11 @@ pub fn table(rows: &[Vec<String>], left: usize) -> String {
     table_with_gap(rows, left, 2)
 }
 
-/// Fewest columns of a name that is shortened.
+/// Smallest width, in columns, to which [`table_within`] shortens a name.
 const SHORT_NAME: usize = 12;
 
-/// Like [`table`], with the names in the first column shortened, as far as that makes the lines fit a width.
+/// Like [`table`], but shortens the names in the first column so that lines fit `width` columns. Names of up to 12
+/// columns are not shortened.
 pub fn table_within(width: usize, mut rows: Vec<Vec<String>>, left: usize) -> String {
     let excess = table(&rows, left).lines().map(columns).max().unwrap_or(0).saturating_sub(width);
     let longest = rows.iter().map(|row| columns(&row[0])).max().unwrap_or(0);
