@@ -1,13 +1,13 @@
-//! Tables whose columns are separated by runs of blanks. Each run is replaced by a tab.
+//! Tables whose columns are separated by runs of blanks: spaces or tabs. Each run is replaced by one tab.
 
 use super::number_format::is_number;
 
 /// Number of lines that decide if blanks separate the columns.
 const SAMPLE: usize = 20;
 
-/// Returns true if blanks separate the columns: all of the first lines have the same number of words, at least two; the
-/// header may have one word less. These lines must have at least twice as many words as tabs would separate. They must
-/// have no semicolon or `|`, and no comma other than decimal commas.
+/// Returns true if runs of blanks separate the columns. All of the first lines then have the same number of words (see
+/// [`are_even`]). The first line has at least twice as many words as tabs would separate. No line has a semicolon or
+/// `|`, or a comma that is not a decimal comma.
 pub(super) fn separate(bytes: &[u8]) -> bool {
     let lines = first_lines(bytes);
     let separators =
@@ -17,8 +17,8 @@ pub(super) fn separate(bytes: &[u8]) -> bool {
     is_plain && are_even(bytes) && lines.first().is_some_and(|line| words(line).len() >= 2 * (tabs + 1))
 }
 
-/// Returns true if all of the first lines have the same number of words, at least two. In tables that R writes, the
-/// header has one word less, since it has no name for the first column.
+/// Returns true if there are at least three lines, and all of the first lines have the same number of words, at least
+/// two. The header may have one word less: R writes tables without a name for the first column.
 pub(super) fn are_even(bytes: &[u8]) -> bool {
     let counts: Vec<usize> = first_lines(bytes).iter().map(|line| words(line).len()).collect();
     let [header, first, rest @ ..] = counts.as_slice() else { return false };
@@ -26,7 +26,8 @@ pub(super) fn are_even(bytes: &[u8]) -> bool {
     is_even && !rest.is_empty() && *first >= 2 && (header == first || header + 1 == *first)
 }
 
-/// Returns true if all words below the first line are numbers, and not all cells between commas are.
+/// Returns true if the commas are decimal commas: all words below the first line are numbers, but not all parts between
+/// commas are.
 fn are_decimal_commas(lines: &[&[u8]]) -> bool {
     let is_number = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|cell| is_number(cell.trim()));
     let mut rows = lines.iter().skip(1);
@@ -69,7 +70,7 @@ fn words(line: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-/// Number of bytes outside quotes for which `is` returns true.
+/// Counts the bytes outside quotes for which `is` returns true.
 fn unquoted(line: &[u8], is: impl Fn(u8) -> bool) -> usize {
     let mut quoted = false;
     let mut count = 0;

@@ -69,12 +69,12 @@ pub struct Table {
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) kind: ColumnKind,
-    /// Way to read a cell of the column.
+    /// Rule by which the cells of the column were read.
     pub(super) reader: CellReader,
     pub(super) values: Values,
     /// Number of missing cells, including the cells in `unread`.
     pub(super) missing: usize,
-    /// Cells with text that could not be read as a number.
+    /// Cells with text that `reader` cannot read. They count as missing.
     pub(super) unread: Unread,
 }
 
@@ -94,9 +94,11 @@ impl Table {
     /// A column named in [`CsvOptions::kinds`] has the requested kind.
     ///
     /// # Errors
-    /// The file cannot be read or unpacked, is no text, or has no rows; a row differs in length from the header; a
-    /// column of the options is unknown; numbers or dates are ambiguous; the target is neither classes nor numbers; no
-    /// input is left. Problems of several columns are reported in one error.
+    /// The file cannot be read or unpacked, is not text, or has no rows; a row differs in length from the header; a
+    /// column of the options is unknown; numbers or dates are ambiguous; no cell of a column is of the requested kind;
+    /// a row has no weight; no input is left. The target may also be the reason: it has no values, too many different
+    /// texts for classes, or text although numbers were requested. Problems of several columns are reported in one
+    /// error.
     pub fn read(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Self> {
         let path = path.as_ref();
         let decoded = Decoded::read(path, options)?;
@@ -125,7 +127,7 @@ impl Table {
         Ok((table, inspection))
     }
 
-    /// Returns the table, and warnings about cells that were not read as their column shows.
+    /// Returns the table, and warnings about its columns.
     fn inspected(
         name: &str,
         header: &Header<'_>,
@@ -262,8 +264,11 @@ impl Table {
         used.map(|column| (column.name.as_str(), column.missing)).collect()
     }
 
-    /// Targets of the rows with these indices; `None` if the table was read without a target. Every given row must have
-    /// a target.
+    /// Returns the targets of the rows with these indices; `None` if the table was read without a target. Each row must
+    /// have a target: use indices from [`Table::rows`].
+    ///
+    /// # Panics
+    /// If a row is not below [`len`](Self::len).
     pub fn targets(&self, rows: &[usize]) -> Option<Targets> {
         self.target.as_ref().map(|target| target.of_rows(rows))
     }
@@ -299,7 +304,7 @@ pub(super) fn row_weights(text: Text<'_>, name: &str, collector: Collector) -> R
     Ok(values.into_iter().map(|weight| weight as f32).collect())
 }
 
-/// Returns the value of a result; an error is added to `problems`.
+/// Returns the value of a result. An error is added to `problems`, and `None` is returned.
 fn problems_of<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
@@ -345,8 +350,8 @@ fn unclear(text: Text, layout: &Layout, column: usize, reader: &CellReader, is_c
 }
 
 impl TableColumn {
-    /// Creates a column of the kind that its values show. A requested kind (`is_chosen`) is kept unless the column has
-    /// no values. `is_first` is true for the first column of the table.
+    /// Creates a column, and determines its kind from its values. A requested kind (`is_chosen`) is kept unless the
+    /// column has no values. `is_first` is true for the first column of the table.
     fn of(name: String, reader: CellReader, collector: Collector, is_chosen: bool, is_first: bool) -> Self {
         match collector {
             Collector::Skip => {
@@ -363,7 +368,8 @@ impl TableColumn {
                 if let CellReader::Number(format) = &reader
                     && found.levels.len() > MOST_LEVELS
                 {
-                    // Codes such as `007` are levels. With this many different values, they are numbers.
+                    // Numbers with a leading zero, such as `007`, are read as levels. If there are too many levels,
+                    // they become numbers.
                     let numbers: Vec<f64> =
                         found.levels.iter().map(|level| format.read(level).unwrap_or(f64::NAN)).collect();
                     let number = |index: &u32| numbers.get(*index as usize).copied().unwrap_or(f64::NAN);
@@ -381,8 +387,8 @@ impl TableColumn {
         }
     }
 
-    /// Corrects the kind of a column of numbers: a constant, row numbers or ids are not used as inputs. A requested
-    /// kind (`is_chosen`) is kept unless the column has no values.
+    /// Determines the kind of a column of numbers from all its values: constants, row numbers and ids are not used as
+    /// inputs. A requested kind (`is_chosen`) is kept unless the column has no values.
     fn checked(self, is_chosen: bool, is_first: bool) -> Self {
         let Values::Numbers(values) = &self.values else { return self };
         let is_unnamed = is_first && self.name == unnamed(0);

@@ -159,8 +159,8 @@ impl Dataset {
     }
 }
 
-/// Returns `count` names: `input0`, `input1`, … for the prefix `input`. Users may pass any `count`, so check it against
-/// the number of values before the call.
+/// Returns `count` names: `input0`, `input1`, … for the prefix `input`. Callers first check `count` against the number
+/// of values, so that a wrong `count` of a user allocates no memory.
 pub(super) fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|column| format!("{prefix}{column}")).collect()
 }
@@ -170,8 +170,8 @@ pub(super) fn place(name: &str) -> String {
     format!("data set `{name}`")
 }
 
-/// Returns the number of rows of `values` values, with `width` values per row. An incomplete row is an error.
-/// `width_name` and `what` name the two numbers in messages.
+/// Returns the number of rows: `values` (the number of all values) divided by `width` (the number of values per row).
+/// An incomplete row and a `width` of 0 are errors. `what` and `width_name` name the two numbers in messages.
 fn whole_rows(place: &str, width_name: &str, width: usize, what: &str, values: usize) -> Result<usize> {
     if width == 0 {
         return Err(Error::value(place, width_name, 0, "at least 1"));

@@ -1,10 +1,10 @@
-//! Kinds of columns. The kind is found by inspection of the values.
+//! Kinds of columns. The kind of a column is determined from its name and its values.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Kind of a column. It determines whether and how the column becomes inputs of a network.
+/// Kind of a column. It determines if the column becomes inputs of a network, and how it is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -15,13 +15,15 @@ pub enum ColumnKind {
     Boolean,
     /// Dates, times, or both.
     Date,
-    /// Text or codes, with values that appear in several rows.
+    /// Text or codes. The number of different values is at most half the number of rows, or at most 9 if some of them
+    /// repeat.
     Category,
-    /// Consecutive numbers that count the rows: 0, 1, 2, … or 1, 2, 3, …
+    /// Row numbers: 0, 1, 2, … or 1, 2, 3, …, in a column without a name, or with a name such as `id` or `index`.
     RowNumber,
-    /// Names or ids: almost every row has a different value.
+    /// Names or ids: text with more different values than a category has. Whole numbers are ids if all differ and the
+    /// column has a name such as `customer_id`.
     Identifier,
-    /// Sentences: almost every row has a different text.
+    /// Sentences: text that would be an id, but has three or more words on average.
     FreeText,
     /// One value that is the same in every row.
     Constant,
@@ -76,18 +78,18 @@ impl fmt::Display for ColumnKind {
 /// Minimum number of rows of a table in which a column of numbers is recognized as ids or row numbers.
 const FEWEST_ROWS: usize = 20;
 
-/// Maximum number of different values with which text is a category even if most rows differ. If all rows differ, it is
-/// not.
+/// Maximum number of different values with which text is a category although they exceed half the number of rows. This
+/// does not hold if all rows differ.
 const FEW_LEVELS: usize = 9;
 
-/// Minimum mean number of words per cell from which text is [`ColumnKind::FreeText`].
+/// Minimum mean number of words with which different texts are [`ColumnKind::FreeText`].
 const WORDS: f64 = 3.0;
 
-/// Words that end the names of id columns, in lower case.
+/// Last words of the names of id columns, in lower case.
 const IDS: [&str; 14] =
     ["id", "ids", "uid", "uuid", "guid", "index", "idx", "key", "rownames", "row", "rowid", "number", "no", "nr"];
 
-/// Determines the kind of a column of numbers; a missing number is NaN. `kind` is the kind that the cells show.
+/// Determines the kind of a column of numbers; a missing number is NaN. `kind` is the kind by the format of the cells.
 /// `is_unnamed` is true for a first column without a name, in which pandas and R write the row numbers.
 pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: ColumnKind) -> ColumnKind {
     let mut present = values.iter().filter(|value| !value.is_nan());
@@ -99,7 +101,7 @@ pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: Col
     if kind != ColumnKind::Number || values.len() < FEWEST_ROWS || !all_present {
         return kind;
     }
-    // A column with another name, such as `x`, may also count up.
+    // In a column with another name, such as `x`, such numbers may be data.
     if !is_unnamed && !is_id(name) {
         return kind;
     }
@@ -111,7 +113,7 @@ pub(super) fn of_numbers(name: &str, is_unnamed: bool, values: &[f64], kind: Col
     if !is_unnamed && is_whole && all_differ(values) { ColumnKind::Identifier } else { kind }
 }
 
-/// Returns true if a column name ends with a word for ids: `id`, `customer_id`, `PassengerId`, `Unnamed: 0`.
+/// Returns true if a column name is typical of ids: `id`, `customer_id`, `PassengerId`, `Unnamed: 0`.
 fn is_id(name: &str) -> bool {
     let lower = name.to_lowercase();
     let last = lower.rsplit([' ', '_', '-', '.']).next().unwrap_or_default();

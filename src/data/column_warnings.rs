@@ -1,4 +1,4 @@
-//! Warnings about cells of a table that are not read as the other cells of their column, or as the user requested.
+//! Warnings about the columns of a table: cells that cannot be read, numbers that are read as text, and rare levels.
 
 use super::cells::{Table, TableColumn};
 use super::number_format::{Column as Written, Found};
@@ -10,10 +10,10 @@ use super::values::Values;
 use super::{ColumnKind, CsvOptions, FEWEST_TO_SPLIT, KindChoice, Warning};
 use crate::error::{Error, Result};
 
-/// Returns the warnings about the cells of a table that is trained on.
+/// Returns the warnings about the columns of a table.
 ///
 /// # Errors
-/// No cell of a column is of the requested kind.
+/// A kind was requested for a column, but no cell is of this kind.
 pub(super) fn of(table: &Table, header: &Header<'_>, options: &CsvOptions) -> Result<Vec<Warning>> {
     let text = header.text;
     let target = table.target.iter().filter_map(|target| {
@@ -37,7 +37,7 @@ pub(super) fn of(table: &Table, header: &Header<'_>, options: &CsvOptions) -> Re
     Ok(warnings.into_iter().map(warning).collect())
 }
 
-/// Returns a note on a target of yes and no that is read as a number, with the name of the target.
+/// Returns a note if a target of yes and no is read as the numbers 1 and 0. The note comes with the name of the target.
 fn yes_or_no<'a>(table: &'a Table, header: &Header<'_>) -> Option<(&'a String, String)> {
     let target = table.target.as_ref().filter(|target| matches!(target.values, Values::Numbers(_)))?;
     let Written::Text { first, .. } = &header.layout.written[header.target] else { return None };
@@ -48,7 +48,8 @@ fn yes_or_no<'a>(table: &'a Table, header: &Header<'_>) -> Option<(&'a String, S
 }
 
 impl TableColumn {
-    /// Returns a note on cells that cannot be read, if there are any. `rows` is the number of all rows.
+    /// Returns a note on cells that the column's reader cannot read; `None` if there are none. `rows` is the number of
+    /// all rows.
     pub(super) fn unread_note(&self, text: Text<'_>, rows: usize) -> Option<String> {
         let note = || format!("column `{}`: {}, and count as missing", self.name, self.unread_cells(text, rows));
         (self.unread.cells > 0).then(note)

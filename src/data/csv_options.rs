@@ -24,22 +24,22 @@ pub struct CsvOptions {
     pub target: Option<String>,
     /// Delimiter between columns; `None`, the default, detects it.
     pub delimiter: Option<u8>,
-    /// Delimiter of the table that a model was trained on; `None` by default. It takes precedence over a detected one
-    /// if it separates all of the first rows into equally many cells.
+    /// Delimiter of the table that a model was trained on; `None` by default. It is used in place of a detected one if
+    /// it separates all of the first rows into equally many cells.
     pub known_delimiter: Option<u8>,
     /// Name of the column with the weight of each row; `None` by default. The column is not an input.
     pub weights: Option<String>,
     /// Names of the columns that are dropped from the inputs; none by default.
     pub drop: Vec<String>,
-    /// True if the first row has the column names; `None`, the default, detects it.
+    /// True if the first row has the column names, false if it has values; `None`, the default, detects it.
     pub header: Option<bool>,
-    /// Known number formats by column name; none by default. A known format is used if the numbers of the column are
-    /// ambiguous. Otherwise the format that the numbers show takes precedence. It is an error if percent or currency
-    /// signs differ from the known format.
+    /// Known number formats by column name, such as those of the training set; none by default. A known format is used
+    /// only if the numbers of the column are ambiguous. It is an error if the numbers have another currency sign, or if
+    /// only one of the two formats has percent signs.
     pub formats: BTreeMap<String, NumberFormat>,
-    /// Column names of a table without a header. If the list is empty, the default, the columns are `column1`,
-    /// `column2`, … A table with one column fewer is read as a table without the target. Such a table is
-    /// refused if columns are dropped.
+    /// Column names of a table without a header. If the list is empty, the default, the columns are named `column1`,
+    /// `column2`, … If a table has one column fewer, it is read without the target; this is an error if columns are
+    /// dropped.
     pub names: Vec<String>,
     /// Requested kinds by column name; none by default. The kinds of all other columns are found by inspection. Only a
     /// [`Table`](super::Table) uses this field.
@@ -65,7 +65,7 @@ pub enum KindChoice {
 }
 
 impl KindChoice {
-    /// Names of all choices, as in `--column zip=category`.
+    /// Names of all choices on the command line, as in `--column zip=category`.
     pub const ALL: [(&str, Self); 5] = [
         ("number", Self::Number),
         ("category", Self::Category),
@@ -119,11 +119,12 @@ impl CsvOptions {
         Self { read_as: Some(ReadAs::Number), ..self }
     }
 
-    /// Sets if the first row has the column names. By default this is detected.
+    /// Sets that the first row has the column names (`true`) or values (`false`). By default, this is detected.
     ///
-    /// The first row is read as values if it resembles the rows below. Numbers above numbers are values if one is not
-    /// whole, if two are equal, or if all lie within the range of their columns. Text is a value if it appears again in
-    /// its column. Years and whole numbers in equal steps are read as names.
+    /// The first row has names if one of its cells is text above numbers, or is a column name in these options.
+    /// Otherwise it has values if it resembles the rows below: a text appears again in its column, two numbers are
+    /// equal, a number is not whole, or all numbers lie within the range of their columns. Years, and numbers in equal
+    /// steps, are read as names.
     ///
     /// Columns without names are named `column1`, `column2`, …
     ///
@@ -138,8 +139,8 @@ impl CsvOptions {
         Self { header: Some(header), ..self }
     }
 
-    /// Returns the names of `width` columns without a header. If the number of columns is wrong, the error is the
-    /// expected number.
+    /// Returns the column names of a table that has `width` columns and no header. The error is the expected number of
+    /// columns.
     pub(super) fn unnamed(&self, width: usize) -> Result<Vec<String>, usize> {
         let known = &self.names;
         if known.is_empty() {
@@ -148,19 +149,21 @@ impl CsvOptions {
         if width == known.len() {
             return Ok(known.clone());
         }
-        // Without the target, the columns after it move left. If columns are dropped, one of these could be the missing
-        // one.
+        // A table without the target has one column fewer. If columns are dropped, the missing column may be one of
+        // those.
         let inputs: Vec<String> = known.iter().filter(|name| Some(*name) != self.target.as_ref()).cloned().collect();
         let is_target_missing = self.drop.is_empty() && width + 1 == known.len() && width == inputs.len();
         if is_target_missing { Ok(inputs) } else { Err(known.len()) }
     }
 
-    /// Sets the delimiter: an ASCII character other than a letter, digit, quote or line break.
+    /// Sets the delimiter: an ASCII character other than a letter, digit, quote or line break. A blank stands for runs
+    /// of spaces or tabs.
     ///
-    /// The default is detected: the most frequent of comma, tab, semicolon and `|` in the header, outside quotes. If
-    /// several appear, the one is used whose cells are more often numbers, and equally many in each row; commas may be
-    /// decimal signs. It is a blank if blanks separate the first lines into equally many words. It is a comma if none
-    /// of these appears.
+    /// By default, the delimiter is detected. It is a blank if all of the first lines have the same number of words,
+    /// and no semicolon, `|` or comma (other than decimal commas). Otherwise it is the most frequent of comma, tab,
+    /// semicolon and `|` in the first line, outside quotes. If several of them appear there, another one is preferred
+    /// in two cases: it alone gives all rows equally many cells, or more of its cells are numbers. If none appears, it
+    /// is a comma.
     ///
     /// # Examples
     /// ```

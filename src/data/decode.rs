@@ -1,5 +1,6 @@
 //! Conversion of the bytes of a file to the text of a table. UTF-16 and Latin-1 are decoded, and zip archives are
-//! unpacked. Runs of blanks become delimiters. Files that are no text are refused, and the error names their format.
+//! unpacked. Runs of blanks between columns are replaced by tabs. Files that are not text are refused, and the error
+//! names their format.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,7 +17,7 @@ pub(super) struct Decoded<'a> {
     path: &'a Path,
     /// Text in UTF-8.
     pub(super) bytes: Cow<'a, [u8]>,
-    /// Delimiter between columns. A blank stands for the tabs that replaced runs of blanks.
+    /// Delimiter between columns. A blank means that runs of blanks were replaced by tabs.
     delimiter: u8,
     /// Notes on encoding and delimiter, for users to check.
     pub(super) notes: Vec<String>,
@@ -29,7 +30,7 @@ impl<'a> Decoded<'a> {
         Ok(Self::of(path, bytes.into(), notes, options))
     }
 
-    /// Takes the text of a table that is already UTF-8. Messages have its name in place of the path.
+    /// Decodes a table in memory, whose text is UTF-8 already. Messages have `name` in place of the path.
     pub(super) fn of_text(name: &'a str, text: &'a str, options: &CsvOptions) -> Self {
         Self::of(Path::new(name), text.as_bytes().into(), vec![], options)
     }
@@ -47,7 +48,7 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Formats that are no text. Each entry has the first bytes of the file, the name of the format, and a remedy.
+/// File formats that are not text. Each entry has the first bytes of the file, the name of the format, and a remedy.
 const OTHERS: [(&[u8], &str, &str); 12] = [
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", SAVE_AS_CSV),
     (b"PAR1", "a Parquet file", CONVERT),
@@ -73,7 +74,8 @@ const WINDOWS: [char; 32] = [
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// Converts the contents of the file at `path` to UTF-8. Also returns notes for users to check.
+/// Unpacks the contents of the file at `path`, and converts them to UTF-8. Returns the text, and notes for users to
+/// check.
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<String>)> {
     let mut notes = vec![];
     let bytes = if zip::is_zip(&bytes) { zip::only_file(path, &bytes)? } else { bytes };
@@ -99,7 +101,7 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<String>)> {
     Ok((bytes, notes))
 }
 
-/// Returns true for an object, or an array of objects or arrays.
+/// Returns true if a text begins with a JSON object, or with a JSON array of objects or arrays.
 fn is_json(start: &[u8]) -> bool {
     let Some((open, rest)) = start.split_first() else { return false };
     let next = rest.trim_ascii_start().first();
@@ -130,7 +132,7 @@ fn uncomment_header(bytes: &mut [u8]) {
     }
 }
 
-/// Converts UTF-16 with a byte order mark, and Latin-1, to UTF-8.
+/// Converts UTF-16 with a byte order mark, or Latin-1, to UTF-8. Text in UTF-8 is returned unchanged.
 fn utf8(path: &Path, bytes: Vec<u8>, notes: &mut Vec<String>) -> Result<Vec<u8>> {
     let order: Option<fn([u8; 2]) -> u16> = match bytes.get(..2) {
         Some([0xff, 0xfe]) => Some(u16::from_le_bytes),

@@ -21,9 +21,9 @@ pub(super) struct Delimiter {
 }
 
 impl Delimiter {
-    /// Returns the delimiter that the user `asked` for, or the `known` one of the table that a model was trained on, or
-    /// else the one that the first rows show. A known delimiter must separate all of the first rows into equally many
-    /// cells.
+    /// Returns the delimiter that the user `asked` for. If there is none, it is the `known` delimiter of a model's
+    /// training set, provided that it separates all of the first rows into equally many cells. Otherwise the delimiter
+    /// is detected.
     pub(super) fn find(bytes: &[u8], asked: Option<u8>, known: Option<u8>) -> Self {
         let (text, has_comments) = after_comments(bytes);
         let is_regular = |byte: &u8| match byte {
@@ -39,9 +39,9 @@ impl Delimiter {
         Self::detected(text, has_comments)
     }
 
-    /// Detects the delimiter. It is the most frequent one in the first line. Another one of the first line is better if
-    /// it alone separates the rows into equally many cells, or if more of its cells are numbers, as with decimal
-    /// commas.
+    /// Detects the delimiter. It is the most frequent one in the first line. Another delimiter of the first line is
+    /// better in two cases: it alone separates all rows into equally many cells, or more of its cells are numbers, as
+    /// with decimal commas.
     pub(super) fn detected(text: &[u8], has_comments: bool) -> Self {
         let counts = counts(text);
         let most = counts.iter().max();
@@ -59,7 +59,7 @@ impl Delimiter {
             let note = format!("columns are separated by {}, not by {}", named(*other), named(usual));
             return Self { byte: *other, note: Some(note) };
         }
-        // If all cells are numbers, nothing is left to separate.
+        // If all cells are numbers, the delimiter is right, so no note is needed.
         let note = (known.numbers < 1.0).then(|| {
             let (used, option) = (named(usual), option(*other));
             format!("columns are separated by {used}; if {} separates them, use {option}", named(*other))
@@ -114,11 +114,11 @@ fn counts(text: &[u8]) -> [usize; DELIMITERS.len()] {
     counts
 }
 
-/// First rows of a table, as one delimiter separates them.
+/// Statistics of the first rows of a table, if they are separated by a given delimiter.
 struct Sample {
     /// True if all rows have the same number of cells, at least two.
     is_regular: bool,
-    /// Fraction of numbers among the cells below the first row, without missing cells.
+    /// Fraction of numbers, from 0 to 1, among the cells below the first row. Missing cells are not counted.
     numbers: f64,
 }
 

@@ -70,7 +70,7 @@ impl Inputs {
         }
     }
 
-    /// Memory of the values in the type in which they are stored, for checksums.
+    /// Returns the bytes of the values as they are stored, for checksums.
     pub(super) fn raw_bytes(&self) -> &[u8] {
         match self {
             Self::Numbers(values) => bytemuck::cast_slice(values),
@@ -137,8 +137,8 @@ impl Dataset {
         self.input.value(row * self.inputs() + column)
     }
 
-    /// Returns the inputs of a range of rows. They are scaled in f64, and then rounded to f32. Without `scaling` they
-    /// are only rounded.
+    /// Returns the inputs of a range of rows, with the shape \[rows, inputs\], row-major. They are scaled in f64, and
+    /// then rounded to f32. Without `scaling`, they are only rounded.
     ///
     /// # Errors
     /// The number of columns of `scaling` differs from the number of inputs.

@@ -16,8 +16,8 @@ const REACH: f64 = 10.0;
 /// Another seed also gives other centers.
 ///
 /// # Errors
-/// `rows` is below 2 or above 2²⁴, `clusters` is below 2 or above `rows`, or `deviation` is negative or not finite as
-/// f32.
+/// `rows` is below 2 or above 2²⁴, `clusters` is below 2 or above `rows`, or `deviation` is negative, not finite, or so
+/// large that a coordinate is not finite as f32.
 ///
 /// # Examples
 /// ```

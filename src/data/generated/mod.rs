@@ -18,10 +18,11 @@ use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::Philox;
 
-/// Maximum number of rows. It refuses a typing error before the memory is exhausted: this many points take 400 MB.
+/// Maximum number of rows, which take about 400 MB. A typing error in the number is thus refused before memory is
+/// exhausted.
 const MOST_ROWS: usize = 1 << 24;
 
-/// Refuses an invalid number of rows or an invalid noise. `noise` is the name of the argument and its value.
+/// Refuses an invalid number of rows, and an invalid noise. `noise` has the argument's name and value.
 fn check(generator: &str, rows: usize, fewest: usize, noise: (&str, f64)) -> Result<()> {
     if !(fewest..=MOST_ROWS).contains(&rows) {
         return Err(Error::value(generator, "rows", rows, &format!("from {fewest} to {MOST_ROWS}")));
@@ -41,7 +42,7 @@ fn check_classes(generator: &str, name: &str, classes: usize, rows: usize) -> Re
     Ok(())
 }
 
-/// Row indices from 0 to `rows` − 1, in random order.
+/// Returns the row indices from 0 to `rows` − 1 in random order.
 fn shuffled(rows: usize, random: &mut Philox) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows).collect();
     random.shuffle(&mut order);

@@ -14,7 +14,7 @@ use crate::rng::{Philox, Stream};
 /// 1 − noise² / (½ + noise²). The same arguments give the same rows.
 ///
 /// # Errors
-/// `rows` is below 2 or above 2²⁴, or `noise` is negative or not finite as f32.
+/// `rows` is below 2 or above 2²⁴, or `noise` is negative, not finite, or so large that a target is not finite as f32.
 ///
 /// # Examples
 /// ```

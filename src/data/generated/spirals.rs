@@ -20,7 +20,8 @@ const TURNS: f64 = 1.5;
 /// arms. The same arguments give the same rows.
 ///
 /// # Errors
-/// `rows` is below 2 or above 2²⁴, `arms` is below 2 or above `rows`, or `noise` is negative or not finite as f32.
+/// `rows` is below 2 or above 2²⁴, `arms` is below 2 or above `rows`, or `noise` is negative, not finite, or so large
+/// that a coordinate is not finite as f32.
 ///
 /// # Examples
 /// ```
