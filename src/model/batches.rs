@@ -10,9 +10,9 @@ use crate::plan::{Plan, Section, Step, ViewId};
 /// Sums over all rows.
 #[derive(Default)]
 pub(super) struct Totals {
-    /// Sum of the losses, times the weights of their rows.
+    /// Sum over all rows of loss times weight.
     pub(super) loss: f64,
-    /// Sum of the weights; without weights the number of rows.
+    /// Sum of the weights. Without weights, the number of rows.
     pub(super) weight: f64,
     /// Number of correct predictions; `None` if the device does not count them.
     pub(super) correct: Option<u64>,
@@ -41,7 +41,7 @@ pub(super) fn run(
         submit(executor, &views, input, batch)?;
         let correct = counted.map(|view| executor.read(view, 0)).transpose()?;
         let outputs = receiver.is_some().then(|| executor.read(views.output, 0)).transpose()?;
-        // With weights, the mean is computed here, in f64.
+        // With weights, the host computes the mean, in f64.
         let losses = executor.read(if weights.is_some() { views.row_loss } else { views.loss }, 0)?;
         in_flight.push_back((batch, losses, correct, outputs));
         let most = if number + 1 < batches.len() { executor.in_flight() } else { 0 };
@@ -96,8 +96,9 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Returns the mean loss and the weight of the rows. `losses` are those of the rows if they have weights, else the
-    /// mean alone. Rows whose weights are all 0 have the mean 0.
+    /// Returns the mean loss of the batch, and the sum of its weights. Without weights, `losses` holds only this mean,
+    /// and the sum is the number of rows. With weights, it holds the loss of each row, and the mean is weighted. If all
+    /// weights are 0, the mean of finite losses is 0.
     fn mean(&self, losses: &[f32], weights: Option<&[f32]>) -> (f64, f64) {
         let Some(weights) = weights else { return (losses[0].into(), self.rows as f64) };
         let weights = &weights[self.first..self.first + self.rows];

@@ -26,11 +26,11 @@ pub(crate) struct Contents {
     /// JSON object, without the checksum.
     pub(crate) metadata: String,
     pub(crate) tensors: Vec<Tensor>,
-    /// True if the file has a checksum, which is then correct. Early versions wrote none.
+    /// True if the file has a checksum, which was verified. Early versions of wgrad wrote none.
     pub(crate) is_sealed: bool,
 }
 
-/// Metadata keys of all kinds of files.
+/// Metadata key and name of each kind of file.
 const KINDS: [(&str, &str); 2] = [("wgrad", "model"), ("wgrad.checkpoint", "checkpoint")];
 
 /// Beginning of metadata with a checksum, before the digits.
@@ -118,8 +118,8 @@ impl Container {
     }
 }
 
-/// Returns true for bytes that begin like text. The first eight bytes of a safetensors file are a length, which has
-/// zeros; fewer bytes show nothing.
+/// Returns true if the bytes look like text: the first 1,000 have no control characters. A safetensors file begins with
+/// a length in eight bytes, some of which are 0. The result for eight bytes or fewer is false.
 fn is_text(bytes: &[u8]) -> bool {
     let is_control = |byte: &u8| *byte < b' ' && !b"\t\n\r".contains(byte);
     bytes.len() > 8 && !bytes.iter().take(1000).any(is_control)

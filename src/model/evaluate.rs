@@ -16,19 +16,19 @@ use crate::model::{
 };
 use crate::plan::Plan;
 
-/// Largest number of classes for which every evaluation includes the metrics of the ranking, `roc_auc` and `pr_auc`.
-/// They need the scores of all rows in memory, sorted.
+/// Largest number of classes for which [`Wanted::All`] includes the ranking metrics, `roc_auc` and `pr_auc`. These need
+/// the scores of all rows in memory, sorted.
 const MOST_RANKED_CLASSES: usize = 32;
 
-/// Metrics of every evaluation of numbers, of labels, and with weights. Without weights, the device counts the accuracy
-/// of classes.
+/// Metrics that are computed even if they are not requested: for numbers, for labels, and for classes with weights. For
+/// classes without weights, the device counts the correct predictions, which give the accuracy.
 const ALWAYS: [&str; 6] = ["r2", "mae", "rmse", "accuracy", "exact_match", "f1"];
 
 impl Model {
-    /// Checks that a data set fits the model, as [`Model::evaluate`] does first.
+    /// Checks that a data set fits the model. [`Model::evaluate`] makes the same checks.
     ///
     /// # Errors
-    /// Columns or targets do not fit the network and the loss function.
+    /// Columns or targets do not fit the network and the loss function; there are no rows, or all their weights are 0.
     ///
     /// # Examples
     /// ```
@@ -45,13 +45,14 @@ impl Model {
         target_of(&self.metadata.network, self.metadata.loss, self.metadata.target_scaling.as_ref(), data).map(drop)
     }
 
-    /// Evaluates the model on a data set, on the CPU: the loss, and all [metrics](crate::metrics) that suit the loss
-    /// function and are defined for the data, with the default of each parameter. [Weights](Dataset::weighted) of rows
-    /// weigh loss and metrics. `roc_auc` and `pr_auc` are left out for more than 32 classes. Metrics of classes need
-    /// one class per row: softmax cross-entropy, or a binary loss with one output and targets 0 and 1.
+    /// Evaluates the model on a data set, on the CPU. Computes the loss, and all [metrics](crate::metrics) that suit
+    /// the loss function and are defined for the data, with default parameters. If rows have
+    /// [weights](Dataset::weighted), loss and metrics are weighted. `roc_auc` and `pr_auc` are left out for more than
+    /// 32 classes. Metrics of classes need one class per row: softmax cross-entropy, or a binary loss with one output
+    /// and targets 0 and 1.
     ///
     /// # Errors
-    /// Columns or targets do not fit the network and the loss function; a loss is not finite.
+    /// Columns or targets do not fit the network and the loss function; a loss or an output is not finite.
     ///
     /// # Examples
     /// ```
@@ -68,8 +69,8 @@ impl Model {
         self.evaluate_on(&Device::cpu(), data)
     }
 
-    /// Evaluates the loss and the given metrics, with any parameters, on a device. Always includes the accuracy for
-    /// classes, R², MAE and RMSE for numbers, and the accuracy, exact match and F1 for labels.
+    /// Computes the loss and the given metrics, with any parameters, on a device. The result always includes the
+    /// accuracy for classes, R², MAE and RMSE for numbers, and the accuracy, exact match and F1 for labels.
     ///
     /// # Errors
     /// As [`Model::evaluate_on`]; a metric that does not suit the loss function, or is undefined for the data.
@@ -131,7 +132,7 @@ pub(crate) enum Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Returns the metrics to compute from predictions of a kind, for a number of classes. `uncounted` is true if the
+    /// Returns the metrics to compute from predictions of `kind`, for `class_count` classes. `uncounted` is true if the
     /// device does not count correct predictions.
     ///
     /// # Errors
@@ -154,7 +155,8 @@ impl Wanted<'_> {
         Ok(metrics.iter().copied().chain(always).collect())
     }
 
-    /// Returns the values, with the texts of the metrics as keys.
+    /// Returns the values by the names of the metrics, including parameters. Leaves out undefined metrics of
+    /// [`Self::All`].
     ///
     /// # Errors
     /// One of [`Self::These`] is undefined.
@@ -203,14 +205,14 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Returns `true` if the device counts correct predictions: without weights, and if a target is not a row of
-    /// probabilities.
+    /// Returns `true` if the device counts correct predictions. It does not if rows have weights, or if each target is
+    /// a row of probabilities.
     fn is_counted(&self) -> bool {
         self.data.weights().is_none() && self.loss.function().range != Range::Distribution
     }
 
-    /// Returns the kind of predictions, and the meaning of scores if a row belongs to one class. Both are `None` for
-    /// classes and labels if a target lies between 0 and 1.
+    /// Returns the kind of predictions, and the meaning of outputs as class scores if each row belongs to one class.
+    /// Both are `None` if no metric applies, for example for classes or labels if a target lies between 0 and 1.
     fn kind(&self) -> (Option<Needs>, Option<ClassScores>) {
         let is_class = self.loss.target_kind() == TargetKind::Class;
         let exact = is_class || self.target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));
@@ -259,7 +261,7 @@ impl Subject<'_> {
     }
 }
 
-/// Computation of metrics from outputs, which come batch by batch.
+/// Computation of metrics from outputs that arrive batch by batch.
 enum OutputScorer {
     /// Metrics for one class per row.
     Classes(Box<ClassScorer>),
@@ -279,8 +281,8 @@ impl OutputScorer {
     }
 }
 
-/// Returns the mean loss in the units of the targets. In each column, outputs and targets are divided by the scale, and
-/// their loss is multiplied by a power of the scale. `None` if the loss has no such unit.
+/// Returns the mean loss in the units of the targets. In each column, errors are divided by the scale, and their loss
+/// is multiplied by a power of the scale. `None` if the loss does not scale with the targets.
 fn raw_loss(
     loss: Loss,
     scaling: &Standardization,
@@ -296,7 +298,8 @@ fn raw_loss(
     let (columns, rows) = (scaling.columns(), targets.len() / scaling.columns());
     let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
     let total: f64 = (0..rows).map(weight).sum();
-    // Without parameters, no distance has to be divided.
+    // Parameters such as the delta of Huber's loss are distances on the scaled targets. Without parameters, the loss is
+    // computed in the units of the targets directly.
     let is_scaled = power == 0 || !loss.function().parameters.is_empty();
     let of_column = |(column, scale): (usize, &f64)| {
         let scale = if is_scaled { *scale } else { 1.0 };
@@ -307,8 +310,8 @@ fn raw_loss(
     Some(scaling.scale().iter().enumerate().map(of_column).sum::<f64>() / columns as f64)
 }
 
-/// Returns the mean loss of quantiles in the unit of the targets. They have no parameter that is a distance, so nothing
-/// is divided.
+/// Returns the mean quantile loss in the units of the targets. No parameter of this loss is a distance, so outputs and
+/// targets are used as they are.
 fn raw_quantile_loss(
     loss: Loss,
     columns: usize,

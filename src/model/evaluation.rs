@@ -13,10 +13,10 @@ use crate::metrics::Metric;
 pub struct Evaluation {
     /// Number of rows.
     pub rows: usize,
-    /// Mean loss over all rows.
+    /// Mean loss over all rows, weighted if rows have weights.
     pub loss: f64,
-    /// Accuracy, for classification: the fraction of correct predictions. If rows have several labels, each label is a
-    /// prediction. `None` for a regression, or if a target lies between 0 and 1.
+    /// Accuracy, for classification: the fraction of correct predictions. If rows have several labels, each label
+    /// counts as one prediction. `None` for a regression, or if a target lies between 0 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Fraction of rows with all labels predicted correctly, if rows have several labels, as scikit-learn's
@@ -38,13 +38,14 @@ pub struct Evaluation {
     /// over outputs, in the unit of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rmse: Option<f64>,
-    /// Other [metrics](crate::metrics), with their texts as keys. In JSON, each is a field of the evaluation.
+    /// Other [metrics](crate::metrics), by name with parameters, such as `f_beta(beta=2)`. In JSON, each is a field of
+    /// the evaluation.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
 }
 
 impl Evaluation {
-    /// Creates an evaluation from values whose keys are the texts of their metrics.
+    /// Creates an evaluation from the values of metrics, by name with parameters.
     pub(super) fn new(rows: usize, loss: f64, mut values: BTreeMap<String, f64>) -> Self {
         let mut field = |name: &str| values.remove(name);
         let (accuracy, exact_match, f1) = (field("accuracy"), field("exact_match"), field("f1"));
@@ -52,7 +53,8 @@ impl Evaluation {
         Self { rows, loss, accuracy, exact_match, f1, r2, mae, rmse, metrics: values }
     }
 
-    /// Returns a metric by its text: `loss`, or the text of a [`Metric`], such as `mae` or `log_loss`.
+    /// Returns the value of a metric: `loss`, or a [`Metric`] by name, with parameters if it has any, such as `mae` or
+    /// `f_beta(beta=2)`.
     ///
     /// # Errors
     /// The name is unknown, or the evaluation does not have the metric.
@@ -85,7 +87,7 @@ impl Evaluation {
         })
     }
 
-    /// Returns the loss and all metrics with their texts.
+    /// Returns the loss and all metrics, each with its name.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, f64)> {
         let fields = [
             ("loss", Some(self.loss)),

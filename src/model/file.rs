@@ -17,10 +17,11 @@ use crate::replace::replace;
 /// tables and limits of scaled inputs. Files of version 1 can be read.
 pub const FORMAT_VERSION: u32 = 3;
 
-/// Version of models without a preparation and without limits, so that older programs read them, too.
+/// Version that is written for models without a preparation and without limits of scaled inputs, so that older programs
+/// can read them.
 const WITHOUT_PREPARATION: u32 = 2;
 
-/// Version of a model's metadata.
+/// Returns the oldest metadata version that supports this preparation and scaling.
 pub(crate) fn version(preparation: Option<&Preparation>, scaling: Option<&Standardization>) -> u32 {
     let is_new = preparation.is_some() || scaling.is_some_and(|scaling| scaling.limit().is_some());
     if is_new { FORMAT_VERSION } else { WITHOUT_PREPARATION }

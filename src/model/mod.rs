@@ -100,7 +100,7 @@ pub struct Metadata {
     pub network: Network,
     /// Loss function of training, which defines the meaning of the outputs.
     pub loss: Loss,
-    /// Preparation of a table's rows, if the model was trained on a table: it computes the network's inputs.
+    /// Conversion of a table's rows into the network's inputs, if the model was trained on a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
     /// Standardization of the network's inputs, if they are scaled.
@@ -194,8 +194,8 @@ impl Metadata {
 
 /// Trained network: parameters and metadata.
 ///
-/// Inputs are raw, that is not scaled: the model applies its own preprocessing. An input may have any number of rows;
-/// it is row-major, `[rows, inputs]`.
+/// Inputs are raw (unscaled): the model applies its own preprocessing. They are row-major, of shape `[rows, inputs]`,
+/// with at least one row.
 ///
 /// # Examples
 /// ```
@@ -219,13 +219,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Predicts rows of raw inputs on the CPU. Returns probabilities, or for a regression numbers in the units of the
-    /// targets: shape `[rows, outputs]`, row-major. With a binary loss, each output is the probability of class 1. For
-    /// many calls, use a [`Predictor`].
+    /// Returns the predictions for rows of raw inputs, computed on the CPU: shape `[rows, outputs]`, row-major. They
+    /// are probabilities, or for a regression numbers in the units of the targets. With a binary loss, each output is
+    /// the probability of class 1. A loss without probabilities, such as `hinge`, gives 1 for a predicted class and 0
+    /// for others. For many calls, use a [`Predictor`].
     ///
     /// # Errors
-    /// The number of values is no positive multiple of the network's inputs; an input is not finite; an output is not
-    /// finite ([`Error::Output`]).
+    /// The number of values is not a positive multiple of the network's inputs; an input is not finite; an output is
+    /// not finite ([`Error::Output`]); metadata and parameters do not fit each other (see [`Model::check`]).
     ///
     /// # Examples
     /// ```
@@ -242,11 +243,11 @@ impl Model {
         Ok(outputs)
     }
 
-    /// Predicts logarithms of the probabilities, as [`Metadata::log_probabilities`]: scikit-learn's
-    /// `predict_log_proba`.
+    /// Returns the logarithms of the predicted probabilities, like scikit-learn's `predict_log_proba`; see
+    /// [`Metadata::log_probabilities`].
     ///
     /// # Errors
-    /// As [`Model::predict`]; a loss function that gives no probabilities.
+    /// As [`Model::predict`]; the loss function gives no probabilities.
     ///
     /// # Examples
     /// ```
@@ -281,12 +282,12 @@ impl Model {
         classes(self.metadata.loss, self.metadata.network.outputs(), &self.outputs(input)?)
     }
 
-    /// Checks that metadata and parameters fit each other. They do unless the model was changed after training or
-    /// loading.
+    /// Checks that metadata and parameters fit each other. They always do, unless the program changed the model after
+    /// training or loading.
     ///
     /// # Errors
-    /// Parameters that are missing, not finite or of another shape; names or a standardization for another number of
-    /// columns or classes.
+    /// A parameter is missing, not finite or of a wrong shape; the number of names or of scaled columns does not fit
+    /// the network; another field of the metadata is invalid.
     ///
     /// # Examples
     /// ```
@@ -304,9 +305,8 @@ impl Model {
         check_parameters(&self.metadata.network, &self.parameters)
     }
 
-    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. They are logits for
-    /// classification. For a regression they are numbers as scaled for training; [`Metadata::numbers`] scales them
-    /// back.
+    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. They are logits or scores for
+    /// classification. For a regression they are in the scale of the training; [`Metadata::numbers`] scales them back.
     ///
     /// # Errors
     /// As [`Model::predict`].
@@ -391,7 +391,8 @@ impl Model {
         Ok(tensors)
     }
 
-    /// Creates the executor for [`forward`] on `rows` rows. The model must be checked before.
+    /// Creates an executor for [`forward`], with a batch size that suits `rows` rows. The caller must have checked the
+    /// model.
     fn forward_executor(&self, device: &Device, rows: usize) -> Result<Box<dyn Executor>> {
         let plan = Plan::for_inference(&self.metadata.network, rows_at_once(&self.metadata.network, device, rows))?;
         let mut executor = device.executor(plan)?;
@@ -437,7 +438,7 @@ pub(crate) fn check_inputs(input: &[f32], columns: usize, first: usize) -> Resul
     }
 }
 
-/// Runs the section `evaluate` over rows of prepared inputs; returns the outputs of the last layer.
+/// Runs the section `evaluate` over rows of scaled inputs, and returns the outputs of the last layer.
 ///
 /// # Errors
 /// As [`forward_batches`].
@@ -454,12 +455,12 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
     Ok(result)
 }
 
-/// Runs the section `evaluate` over rows of prepared inputs, batch by batch. `get` returns the inputs of some rows, and
-/// `put` receives the outputs of the last layer, in order. All predictions in batches go through this function. An
-/// output that is not finite is an error. `place` names the computation in error messages.
+/// Runs the section `evaluate` over rows of scaled inputs, batch by batch. All predictions in batches go through this
+/// function. `get` returns the inputs of a range of rows. `put` receives the outputs of the last layer, in order.
+/// `place` names the computation in error messages.
 ///
 /// # Errors
-/// [`Error::Output`]; a device that fails.
+/// [`Error::Output`] if an output is not finite; a device that fails.
 pub(crate) fn forward_batches<'a>(
     executor: &mut dyn Executor,
     place: &str,
@@ -494,7 +495,7 @@ pub(crate) fn parameter_shapes(network: &Network) -> Vec<(String, Vec<usize>)> {
     prefixed_shapes(network, "")
 }
 
-/// Prefix of the best parameters of a training, in checkpoints.
+/// Prefix, in checkpoints, of the names of a training run's best parameters.
 pub(crate) const BEST: &str = "best.";
 
 /// Like [`parameter_shapes`], with a prefix before each name, as in `grad.layer0.weight`. If the prefix is neither
@@ -505,7 +506,7 @@ pub(crate) fn prefixed_shapes(network: &Network, prefix: &str) -> Vec<(String, V
     tensors.map(|(number, tensor)| (format!("{prefix}layer{number}.{}", tensor.name), tensor.shape)).collect()
 }
 
-/// Reads the tensors of the network with this prefix.
+/// Reads the network's tensors whose names in the plan have this prefix.
 pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefix: &str) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
     for (name, shape) in prefixed_shapes(network, prefix) {
@@ -515,7 +516,7 @@ pub(crate) fn read_tensors(executor: &mut dyn Executor, network: &Network, prefi
     Ok(tensors)
 }
 
-/// Writes parameters; the plan must have a view for each.
+/// Writes each parameter to the view of the same name. The plan must have all these views.
 pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[Tensor]) -> Result<()> {
     for tensor in parameters {
         let view = executor.plan().named(&tensor.name)?;

@@ -16,7 +16,7 @@ use crate::model::{Evaluation, Metadata, version};
 pub struct TableLayout {
     /// True if the first row holds the names of the columns; else they are called `column1`, `column2`, ….
     pub header: bool,
-    /// Delimiter between the columns; a blank stands for runs of blanks. Early versions did not store it.
+    /// Delimiter between the columns; a space stands for runs of spaces and tabs. `None` in models of early versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// Column with the weight of each row, if rows had weights.
@@ -25,7 +25,7 @@ pub struct TableLayout {
     /// Columns that were neither inputs nor the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
-    /// Columns whose number format differs from `-1234.5`.
+    /// Number formats by column, for columns whose format differs from `-1234.5`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub formats: BTreeMap<String, NumberFormat>,
 }
@@ -46,8 +46,7 @@ impl TableLayout {
 }
 
 impl Metadata {
-    /// Adds to `form` the options of the table that the model was trained on. Options that are set in `form` take
-    /// precedence.
+    /// Adds the options for reading the model's table. Options that are already set take precedence.
     pub fn csv_options(&self, mut options: CsvOptions) -> CsvOptions {
         for (name, format) in self.preparation.iter().flat_map(Preparation::formats) {
             options.formats.entry(name.into()).or_insert(format);
@@ -60,7 +59,7 @@ impl Metadata {
             options.formats.entry(name.clone()).or_insert(*format);
         }
         if !known.header && options.names.is_empty() {
-            // A preparation counts dropped columns, too.
+            // `Preparation::count` includes dropped columns.
             let others = self.columns.len() + known.dropped.len();
             let others = self.preparation.as_ref().map_or(others, Preparation::count);
             options.names = unnamed_columns(others + self.targets.len());
@@ -72,15 +71,17 @@ impl Metadata {
 }
 
 impl Metadata {
-    /// Stores the preparation of the table that the model was trained on, whose inputs the network has.
+    /// Sets the preparation of table rows, and with it the names of the input columns and the format version. It must
+    /// have as many inputs as the network.
     pub fn prepare_with(&mut self, preparation: Preparation) {
         self.columns = preparation.inputs();
         self.format = version(Some(&preparation), None);
         self.preparation = Some(preparation);
     }
 
-    /// Returns the preparation of tables: that of the model. A model without one needs numbers in all columns; a
-    /// missing number becomes the mean of the training set, or 0 if the model does not scale its inputs.
+    /// Returns the model's preparation of table rows. A model without one gets a preparation that needs numbers in all
+    /// columns. It replaces a missing number by the mean of the training set, or by 0 if the model does not scale its
+    /// inputs.
     pub fn table_preparation(&self) -> Cow<'_, Preparation> {
         if let Some(preparation) = &self.preparation {
             return Cow::Borrowed(preparation);
@@ -123,7 +124,7 @@ pub struct Record {
     /// Epoch (from 1) with the best parameters, if these were kept instead of the last ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<usize>,
-    /// Number of rows of the sets `train`, `validation` and `test`, as far as they have rows.
+    /// Number of rows of each of the sets `train`, `validation` and `test` that is not empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sets: BTreeMap<String, usize>,
     /// Set of the evaluation: `test`, `validation` if there was no test set, or `all` (the training set) if there was
@@ -156,8 +157,8 @@ impl Origin {
         Self { data: data.into(), rows, checksum, settings: settings.into_iter().collect() }
     }
 
-    /// Returns the first difference to `other`: its name, and both values. Ignores the settings in `may_change`. `None`
-    /// if there is no difference.
+    /// Returns the first difference to `other`: its name, the value in `self`, and the value in `other`. Ignores the
+    /// settings in `may_change`. `None` if there is no difference.
     pub fn difference<'a>(&'a self, other: &'a Self, may_change: &[&str]) -> Option<(&'a str, String, String)> {
         let data = |origin: &Self| format!("{} rows with checksum {:08x}", origin.rows, origin.checksum);
         let text = |value: Option<&String>| value.map_or("not set".into(), String::clone);

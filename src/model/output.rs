@@ -1,4 +1,4 @@
-//! Meaning of a network's outputs, by the loss function of its training.
+//! Predictions from a network's outputs: classes, probabilities, or numbers, depending on the loss function.
 
 use crate::data::Standardization;
 use crate::elementwise::Meaning;
@@ -7,8 +7,8 @@ use crate::loss::{Loss, Task};
 use crate::model::Metadata;
 use crate::network::Activation;
 
-/// Checks that outputs of shape [rows, columns] are finite. `first` is the number of the first row. Predictions are
-/// checked before they are used, since the class of a NaN would look like any other class.
+/// Checks that outputs of shape [rows, columns] are finite. `first` is the index of the first row in error messages.
+/// Predictions are checked before they are used, since a NaN would still yield a class.
 ///
 /// # Errors
 /// [`Error::Output`] for the first output that is not finite.
@@ -24,7 +24,8 @@ pub(crate) fn check_finite(
     Err(Error::Output { place: place.into(), row: first + at / columns, output: at % columns, value })
 }
 
-/// Converts outputs of shape [rows, columns] in place into probabilities, or into numbers in the units of the targets.
+/// Converts outputs of shape [rows, columns] in place into predictions: probabilities, or numbers in the units of the
+/// targets.
 ///
 /// # Errors
 /// [`Error::Output`] if an output, or a number in the units of the targets, is not finite. The outputs are unchanged
@@ -46,7 +47,8 @@ pub(crate) fn probabilities(
     Ok(())
 }
 
-/// Converts finite outputs of shape [rows, columns] in place into probabilities; outputs of a regression do not change.
+/// Converts finite outputs of shape [rows, columns] in place into probabilities. Scores without probabilities become 1
+/// for a predicted class and 0 for others. Outputs of a regression do not change.
 fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
     match loss.function().output {
         Meaning::Number { .. } | Meaning::LogRate | Meaning::Normal | Meaning::Quantiles | Meaning::Direction => {}
@@ -68,7 +70,7 @@ enum Rule {
 }
 
 impl Rule {
-    /// Returns the rule; `None` if a row does not belong to one class.
+    /// Returns the rule; `None` for a loss that does not predict one class per row.
     fn of(loss: Loss, columns: usize) -> Option<Self> {
         match loss.task(columns) {
             Task::MultiClass => Some(Self::Largest),
@@ -95,8 +97,8 @@ pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec
 }
 
 impl Metadata {
-    /// Returns the number of classes; `None` if a row does not belong to one class: for a regression, and for a binary
-    /// loss with several outputs.
+    /// Returns the number of classes; `None` if the model does not predict one class per row: for a regression, and for
+    /// a binary loss with several outputs.
     ///
     /// # Examples
     /// ```
@@ -133,8 +135,8 @@ impl Metadata {
     }
 
     /// Converts [`Model::outputs`](super::Model::outputs) in place into logarithms of the probabilities: the
-    /// log-softmax of each row, or the log-sigmoid of each output of a binary loss. Unlike the logarithm of
-    /// [`Metadata::probabilities`] it is exact where a probability is close to 0 or 1.
+    /// log-softmax of each row, or the log-sigmoid of each output of a binary loss. The logarithms of
+    /// [`Metadata::probabilities`] would be less accurate where a probability is close to 0 or 1.
     ///
     /// # Errors
     /// The loss function gives no probabilities; [`Error::Output`]. The outputs are unchanged then.
@@ -170,10 +172,10 @@ impl Metadata {
         Ok(())
     }
 
-    /// Scales [`Model::outputs`](super::Model::outputs) of a regression back to the units of the targets, in f64. Of
-    /// [`Loss::gaussian_nll`], numbers are the mean and the standard deviation of each target.
-    /// Unlike [`Model::predict`](super::Model::predict) it does not round to f32, which matters for targets such as
-    /// 3·10⁹ ± 100.
+    /// Converts [`Model::outputs`](super::Model::outputs) of a regression to the units of the targets, in f64.
+    /// [`Model::predict`](super::Model::predict) rounds to f32, which is too coarse for targets such as 3·10⁹ ± 100.
+    /// For [`Loss::gaussian_nll`], the numbers are the mean and the standard deviation of each target. For
+    /// [`Loss::poisson`], they are rates.
     ///
     /// # Examples
     /// ```
@@ -189,7 +191,7 @@ impl Metadata {
     }
 
     /// Returns the predicted class for one row of [`Model::outputs`](super::Model::outputs), and the probability of
-    /// each class; `None` if a row does not belong to one class (see [`Metadata::class_count`]).
+    /// each class; `None` if the model does not predict one class per row (see [`Metadata::class_count`]).
     ///
     /// # Errors
     /// [`Error::Output`] if an output is not finite.
@@ -220,7 +222,7 @@ pub(crate) fn numbers(loss: Loss, scaling: Option<&Standardization>, columns: us
     outputs.iter().enumerate().map(|(at, output)| number(loss, scaling, at % columns, *output)).collect()
 }
 
-/// Variance that [`Loss::gaussian_nll`] adds, as its declaration states.
+/// Constant that [`Loss::gaussian_nll`] adds to each variance.
 const ADDED_VARIANCE: f64 = 1e-6;
 
 fn number(loss: Loss, scaling: Option<&Standardization>, column: usize, output: f32) -> f64 {
@@ -242,14 +244,14 @@ fn number(loss: Loss, scaling: Option<&Standardization>, column: usize, output: 
     }
 }
 
-/// Returns the numbers that predict the targets best, from all numbers of a regression: means of normal distributions,
-/// and quantiles whose level is closest to 0.5.
+/// Returns one predicted number per target, from all numbers of a regression: the mean of a normal distribution, the
+/// quantile whose level is closest to 0.5, or for other losses the number itself.
 pub(crate) fn points(loss: Loss, numbers: Vec<f64>) -> Vec<f64> {
     let each = loss.outputs_per_target();
     if each == 1 { numbers } else { numbers.into_iter().skip(loss.point_output()).step_by(each).collect() }
 }
 
-/// Replaces a row by 1 at its largest number, the first of several equal ones, and 0 elsewhere.
+/// Replaces a row by its one-hot encoding: 1 at the largest number (the first of several equal ones), and 0 elsewhere.
 fn one_hot(row: &mut [f32]) {
     let class = Rule::Largest.class(row) as usize;
     row.iter_mut().enumerate().for_each(|(c, score)| *score = f32::from(u8::from(c == class)));
@@ -274,7 +276,7 @@ fn log_sigmoid(z: f64) -> f64 {
 fn log_softmax(row: &mut [f32]) {
     let at = (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best });
     let largest = f64::from(row[at]);
-    // Without the largest itself, whose exponential is 1, so that nothing is lost next to it.
+    // The exponential of the largest number is 1. Leaving it out of the sum and using ln(1 + sum) keeps small terms.
     let others = row.iter().enumerate().filter(|(c, _)| *c != at);
     let log_total = others.map(|(_, z)| (f64::from(*z) - largest).exp()).sum::<f64>().ln_1p();
     row.iter_mut().for_each(|z| *z = (f64::from(*z) - largest - log_total) as f32);

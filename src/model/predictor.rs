@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::exec::{Executor, RowExecutor};
 use crate::plan::Plan;
 
-/// Number of rows below which rows are predicted one by one on the CPU. A row takes about a microsecond, and the
-/// overhead of a batch is several microseconds.
+/// Number of rows below which the CPU predicts rows one by one. A row takes about a microsecond, and the overhead of a
+/// batch is several microseconds.
 const FEW_ROWS: usize = 8;
 
 /// Model that is compiled for a device, for repeated predictions.

@@ -20,7 +20,8 @@ use crate::network::Network;
 pub enum Labels<'a> {
     /// One class index per row, for softmax cross-entropy.
     Classes(&'a [u32]),
-    /// One number per output of each row, row-major, for the other loss functions.
+    /// Numbers for the other loss functions, row-major: one per target of each row. Most losses have one target per
+    /// output.
     Numbers(&'a [f32]),
 }
 
@@ -110,7 +111,8 @@ impl<'a> InputRows<'a> {
     }
 }
 
-/// Returns the targets of a data set as 32-bit words. With `scaling`, numbers are scaled in f64.
+/// Returns the targets of a data set as kernels read them: words with a class index or the bits of an f32. With
+/// `scaling`, numbers are scaled in f64.
 pub(crate) fn target_of(
     network: &Network,
     loss: Loss,
@@ -153,7 +155,7 @@ pub(crate) fn target_of(
     target_words(network, loss, target, data.len())
 }
 
-/// Checks the targets of `rows` rows against the network and the loss function, and returns them as 32-bit words.
+/// Checks the targets of `rows` rows against the network and the loss function, and returns them as kernels read them.
 pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, rows: usize) -> Result<Vec<u32>> {
     let (outputs, columns) = (network.outputs(), loss.target_columns(network.outputs()));
     let (found, wanted) = match target {
@@ -199,7 +201,7 @@ pub(crate) fn target_words(network: &Network, loss: Loss, target: Labels<'_>, ro
     }
 }
 
-/// Largest difference from 1 of the sum of a row of probabilities, which may be rounded to two decimals.
+/// Tolerance of the sum of a row of probabilities, which may be rounded to two decimals.
 const ROUNDED_SUM: f64 = 0.01;
 
 /// Checks that targets, of shape [rows, columns], are in the range of the loss function, and that a row of
@@ -218,7 +220,8 @@ fn check_numbers(loss: Loss, columns: usize, numbers: &[f32]) -> Result<()> {
     }
 }
 
-/// Returns the class of a row, given its targets as kernels read them. `None` if they are numbers other than 0 and 1.
+/// Returns the class of a row, given its targets as kernels read them. `None` if the targets do not name one class, for
+/// example a number other than 0 and 1.
 pub(crate) fn class_of(loss: Loss, words: &[u32]) -> Option<u32> {
     let is = |number: f32| move |word: &u32| f32::from_bits(*word) == number;
     match (loss.function().range, words) {

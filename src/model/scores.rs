@@ -4,7 +4,7 @@ use crate::elementwise::Meaning;
 use crate::loss::Loss;
 use crate::metrics::Needs;
 
-/// Meaning of a row's outputs, as scores of classes.
+/// Meaning of a row's outputs as class scores.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum ClassScores {
     /// Logits of a softmax, one per class.
@@ -31,7 +31,7 @@ impl ClassScores {
         }
     }
 
-    /// Returns the kind of predictions that outputs give.
+    /// Returns the kind of predictions that the outputs give to metrics.
     pub(crate) fn kind(self) -> Needs {
         match self {
             Self::Score | Self::Scores => Needs::Scores,
@@ -58,7 +58,7 @@ impl ClassScores {
                 let total: f64 = scores.iter().sum();
                 scores.iter_mut().for_each(|e| *e /= total);
             }
-            // Both probabilities are accurate near 0.
+            // 1 − σ(z) is computed as σ(−z), so that both probabilities are accurate near 0.
             Self::Sigmoid => scores.splice(.., sigmoids(scores[0])).for_each(drop),
             Self::Score => scores.insert(0, -scores[0]),
             Self::Scores => {}

@@ -36,11 +36,11 @@ const MOST_IN_JSON: usize = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Confusion {
     classes: Vec<String>,
-    /// Numbers of rows. f64 represents all whole numbers up to 2⁵³.
+    /// Numbers of rows, as f64, which represents whole numbers up to 2⁵³ exactly.
     counts: Counts,
 }
 
-/// Metrics of one class, from 0 to 1.
+/// Metrics of one class. Precision, recall and F1 are from 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClassMetrics {
@@ -57,7 +57,8 @@ pub struct ClassMetrics {
 }
 
 impl Confusion {
-    /// Counts rows, given the names of all classes and two class indices per row, each less than the number of names.
+    /// Creates the matrix from the names of all classes, and the actual and predicted class of each row, as indices
+    /// from 0.
     ///
     /// # Errors
     /// There are no rows, `actual` and `predicted` differ in length, or an index has no name.
@@ -213,7 +214,7 @@ impl Confusion {
         }
     }
 
-    /// Returns the counts of the predicted classes for the rows of one class.
+    /// Returns the row of the matrix for one actual class: the number of rows per predicted class.
     fn row(&self, actual: usize) -> Vec<u64> {
         (0..self.classes.len()).map(|predicted| self.count(actual, predicted)).collect()
     }

@@ -72,7 +72,7 @@ impl Model {
     }
 }
 
-/// Returns the class of each row, given the targets as kernels read them.
+/// Returns the actual class of each row. `words` are the targets in the format that kernels read.
 fn actual(loss: Loss, data: &Dataset, words: &[u32]) -> Result<Vec<u32>> {
     let class = |(row, words): (usize, &[u32])| {
         class_of(loss, words).ok_or_else(|| {

@@ -79,7 +79,8 @@ impl Confusion {
         (rows.len() > 1).then(|| table(&rows, 2))
     }
 
-    /// Returns the matrix with names above its columns; `None` if names are equal once shortened, or do not fit.
+    /// Returns the matrix with class names above its columns; `None` if shortened names are not unique, or if it is too
+    /// wide.
     fn by_name(&self) -> Option<String> {
         let names: Vec<String> = self.classes.iter().map(|name| shortened(&shown(name), NAME)).collect();
         let differ = (1..names.len()).all(|class| !names[..class].contains(&names[class]));
@@ -88,7 +89,8 @@ impl Confusion {
         matrices.into_iter().find(fits)
     }
 
-    /// Returns the matrix with numbers above its columns, in as many blocks of columns as are needed to fit.
+    /// Returns the matrix with class numbers above its columns, split into as many blocks of columns as are needed to
+    /// fit.
     fn by_number(&self) -> String {
         let count = self.classes.len();
         let numbers: Vec<String> = (0..count).map(|number| number.to_string()).collect();
