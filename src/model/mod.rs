@@ -118,7 +118,7 @@ pub struct Metadata {
     /// Layout of the table that the model was trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableLayout>,
-    /// Data and settings of training, so that a different training run does not replace the file by accident.
+    /// Data and settings of training. Without `--force`, `wgrad train` does not replace a model with another origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// Result of the training run.

@@ -51,7 +51,7 @@ pub struct Builder {
     tuning: TuningPolicy,
 }
 
-// In this module, which is declared first, so that the documentation of `Trainer` begins with it.
+// Rustdoc lists the functions of `Trainer` in the order of the modules. This module is the first, so `builder` leads.
 impl Trainer {
     /// Creates a builder with the settings for training `network`.
     ///
@@ -135,9 +135,9 @@ impl Builder {
         self
     }
 
-    /// Adds settings for some parameters alone: freezes them, scales their learning rate, leaves out weight decay,
-    /// adds penalties, or limits norms. Where two groups set the same, the later one counts. By default all parameters
-    /// have the optimizer's settings.
+    /// Adds a parameter group: settings for some parameters alone. It can freeze them, multiply their learning rate by
+    /// a factor, leave out weight decay, add penalties, or limit norms. If two groups set the same for a parameter, the
+    /// later group counts. By default all parameters have the optimizer's settings.
     ///
     /// # Examples
     /// ```
@@ -158,7 +158,7 @@ impl Builder {
     }
 
     /// Averages the parameters over the steps. Evaluations, predictions, the choice of the best epoch and the model
-    /// then use the average; [`Trainer::parameters`] are still those that are trained. Off by default.
+    /// then use the average. [`Trainer::parameters`] still returns the parameters without averaging. Off by default.
     ///
     /// # Examples
     /// ```
@@ -176,7 +176,7 @@ impl Builder {
     }
 
     /// Clips the gradients: if their global norm exceeds `norm`, all gradients are scaled so that the norm equals
-    /// `norm`, as in PyTorch's `clip_grad_norm_`. Off by default.
+    /// `norm`, as in PyTorch's `clip_grad_norm_`. Off by default. Cannot be combined with [`Builder::clip_value`].
     ///
     /// # Examples
     /// ```
@@ -190,7 +190,8 @@ impl Builder {
         self
     }
 
-    /// Clips each gradient to ±`value`, as PyTorch's `clip_grad_value_`, instead of all by their norm. Off by default.
+    /// Clips each element of the gradients to ±`value`, as PyTorch's `clip_grad_value_`. Off by default. Cannot be
+    /// combined with [`Builder::clip_norm`].
     ///
     /// # Examples
     /// ```
@@ -227,8 +228,9 @@ impl Builder {
     /// Sets the number of batches per step, default 1, at most 1024. This is gradient accumulation: the gradients of
     /// these batches are added up before the optimizer uses them.
     ///
-    /// A step with n batches gives the same result as a step with one n times larger batch, including dropout, except
-    /// for rounding. It needs memory for the activations of one batch only. The last step of an epoch may have fewer
+    /// Except for rounding, a step with n batches gives the same result as a step with one n times larger batch,
+    /// including dropout. [Batch normalization](crate::Layer::BatchNorm) is an exception: it uses the statistics of
+    /// each batch. A step needs memory for the activations of one batch only. The last step of an epoch may have fewer
     /// batches.
     ///
     /// # Examples
@@ -260,8 +262,8 @@ impl Builder {
         self
     }
 
-    /// Sets the scaling of inputs. All functions of the trainer take raw inputs and scale them. Fit the scaling on the
-    /// training set alone.
+    /// Sets the scaling of inputs; by default they are not scaled. All functions of the trainer take raw inputs and
+    /// scale them. Fit the scaling on the training set alone.
     ///
     /// # Examples
     /// ```
@@ -276,10 +278,11 @@ impl Builder {
         self
     }
 
-    /// Scales target columns to mean 0 and standard deviation 1 for training with mean squared error. Off by default.
+    /// Scales each target column to mean 0 and standard deviation 1 for training. Off by default. The loss function
+    /// must allow it; see [`Loss::scales_targets`].
     ///
     /// Prices in the hundred thousands then train as well as sizes in meters. The scaling is fitted on the first data
-    /// set that the trainer trains on. The model stores the scaling.
+    /// set that the trainer trains on, and is stored in the model.
     ///
     /// Predictions, evaluations and the losses of a [`Fit`](crate::Fit) are in the targets' units. With several target
     /// columns, training losses are means over the scaled columns instead. [`Trainer::step`], [`Trainer::advance`] and
@@ -392,7 +395,8 @@ impl Builder {
         self
     }
 
-    /// Trains with primitive ops instead of fused ones: slower, with the same results except for rounding.
+    /// Trains with primitive ops, one per mathematical operation, instead of fused ones. This is slower, and gives the
+    /// same results except for rounding.
     ///
     /// # Examples
     /// ```
@@ -503,7 +507,7 @@ pub(super) fn check_columns(place: &str, scaling: Option<&Standardization>, what
     })
 }
 
-/// Returns the parameters of a new network: random weights, and constants.
+/// Returns the initial parameters of a network: random weights, and constants for all other parameters.
 fn initial_parameters(network: &Network, seed: u64) -> Result<Vec<Tensor>> {
     let mut parameters = Vec::new();
     for (number, tensor) in network.tensors() {

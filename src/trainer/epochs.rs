@@ -11,7 +11,7 @@ use crate::trainer::fit_state::{Best, FitState};
 use crate::trainer::{Callback, Epoch, Fit, History, PendingLosses, Progress, Trainer};
 
 impl Trainer {
-    /// Trains on a data set.
+    /// Trains on a data set with the options `fit`, and returns the results of all epochs.
     ///
     /// # Errors
     /// Zero epochs or patience; data that does not fit; [`Error::NotFinite`], with the parameters from before the bad
@@ -95,7 +95,7 @@ impl Trainer {
         self.checkpoint_folder.as_deref()
     }
 
-    /// Returns the state to start from, and the writer of checkpoints; `None` if the fit writes no checkpoints.
+    /// Returns the state to start from, and the writer of checkpoints, which is `None` if the fit writes none.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(FitState, Option<CheckpointWriter>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((FitState::default(), None)) };
         let (writer, beginning) = CheckpointWriter::begin(
@@ -205,7 +205,7 @@ impl Trainer {
         if let Some((name, value)) = shown.scalars.iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::value(format!("callback of epoch {}", record.epoch), name, value, "finite"));
         }
-        // Only numbers can be added: checkpoints rely on the others.
+        // Callbacks may only add scalars. Checkpoints rely on the other fields.
         Ok((Epoch { scalars: shown.scalars, ..record }, flow))
     }
 
@@ -229,7 +229,7 @@ impl Trainer {
     }
 }
 
-/// Returns `Break` if one of these flows is `Break`. All are computed.
+/// Returns `Break` if one of these flows is `Break`. Consumes the whole iterator, so that every callback is called.
 fn any_break(flows: impl IntoIterator<Item = ControlFlow<()>>) -> ControlFlow<()> {
     let breaks = flows.into_iter().fold(false, |breaks, flow| breaks | flow.is_break());
     if breaks { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

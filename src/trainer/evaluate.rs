@@ -57,7 +57,7 @@ impl Trainer {
     /// [`Model::predict`](crate::Model::predict).
     ///
     /// # Errors
-    /// A number of values that is not a multiple of the network's inputs; values that are not finite.
+    /// A number of values that is not a positive multiple of the network's inputs; values that are not finite.
     ///
     /// # Examples
     /// ```
@@ -75,10 +75,10 @@ impl Trainer {
         Ok(outputs)
     }
 
-    /// Returns the class of each row of raw inputs.
+    /// Returns the class of each row of raw inputs, as an index from 0.
     ///
     /// # Errors
-    /// As [`Trainer::predict`]; a loss that is not for classification.
+    /// As [`Trainer::predict`]; a loss function that does not predict one class per row.
     ///
     /// # Examples
     /// ```

@@ -30,7 +30,7 @@ pub struct Fit<'a> {
 
 type Listener<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
 
-/// Leaves out callbacks.
+/// Shows all options except the callbacks.
 impl fmt::Debug for Fit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fit")
@@ -132,7 +132,7 @@ impl<'a> Fit<'a> {
         self.restore_best()
     }
 
-    /// Sets the number of batches per step from this fit on (gradient accumulation), like
+    /// Sets the number of batches per step (gradient accumulation) for this fit and all later steps, like
     /// [`Builder::accumulate`](crate::trainer::Builder::accumulate). On a GPU this may compile a shader when the fit
     /// begins.
     ///
@@ -151,8 +151,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Restores, at the end of training, the parameters of the epoch with the lowest validation loss, or the best
-    /// [metric](Fit::metric). This needs a [validation
-    /// set](Fit::validate).
+    /// [metric](Fit::metric). This needs a [validation set](Fit::validate).
     ///
     /// # Examples
     /// ```

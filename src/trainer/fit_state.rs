@@ -35,9 +35,9 @@ pub(super) struct Best {
 pub(super) struct Running {
     pub(super) steps: usize,
     rows: usize,
-    /// Sum of the losses of all rows, times their weights.
+    /// Sum over the rows so far of loss times weight.
     sum: f64,
-    /// Sum of the weights of all rows, if it is not their number.
+    /// Sum of the weights of these rows; `None` if it equals their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<f64>,
 }

@@ -34,7 +34,8 @@ pub struct Epoch {
     pub loss: f64,
     /// Learning rate of the epoch's last step, with the schedule's factor.
     pub learning_rate: f64,
-    /// Evaluation of the validation set, if there is one: loss and accuracy, or R², MAE and RMSE.
+    /// Evaluation on the validation set, if there is one: the loss, the main metrics of the task, and that of
+    /// [`Fit::metric`](crate::Fit::metric).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Evaluation>,
     /// Further numbers that [callbacks](crate::trainer::Callback) have added, such as the norms of gradients.
@@ -51,7 +52,7 @@ pub struct History {
     /// Number of the epoch, from 1, whose parameters were restored; `None` without
     /// [`Fit::restore_best`](crate::Fit::restore_best).
     pub best: Option<usize>,
-    /// True if a callback stopped training before all epochs were done.
+    /// True if a callback stopped training before all epochs were done. Early stopping by patience leaves it false.
     pub stopped: bool,
 }
 

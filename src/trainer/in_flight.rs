@@ -46,7 +46,7 @@ pub(super) struct PendingLosses {
     pub(super) losses: Vec<f32>,
     /// Number of rows of each step.
     pub(super) rows: Vec<usize>,
-    /// Weight of each step in a mean of losses.
+    /// Sum of the weights of each step's rows: the weight of the step in a mean of losses.
     pub(super) weights: Vec<f64>,
 }
 

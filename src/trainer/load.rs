@@ -24,7 +24,7 @@ const WINDOW_STEPS: usize = 32;
 /// Largest number of steps per window on a GPU, where the overhead of a submission is as long as several small steps.
 const GPU_WINDOW_STEPS: usize = 256;
 
-/// Data set in the form that the kernels read.
+/// Data set in the format that kernels read.
 struct Fitting {
     held: InputStorage,
     /// Inputs as numbers or as packed bytes.
@@ -36,9 +36,9 @@ struct Fitting {
 
 /// Weights of the rows of a data set.
 struct Weights {
-    /// In the order of the data set.
+    /// Weights in the order of the data set.
     all: Vec<f32>,
-    /// In the order of the current epoch.
+    /// Weights in the order of the rows in the current epoch.
     ordered: Vec<f32>,
 }
 
@@ -46,7 +46,8 @@ struct Weights {
 /// `f32`.
 const FARTHEST: f64 = 1e17;
 
-/// Checks that the squared errors of scaled targets cannot overflow. So such a target is an error before training.
+/// Returns an error if the squared error of a scaled target could overflow, so that the user learns this before
+/// training.
 fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
     let (values, columns) = (data.target_values().unwrap_or_default(), data.target_columns());
     let distance = |at: usize| {
@@ -217,7 +218,7 @@ impl Trainer {
 
     fn write_order(&mut self, epoch: u32) -> Result<()> {
         let Some(loaded) = &mut self.loaded else { return Ok(()) };
-        // The last batch may be incomplete.
+        // Positions after the last row pad the last batch, and hold `u32::MAX`.
         let places = loaded.rows.next_multiple_of(self.spec.micro_batch);
         let mut order = collected("the order of the rows", places, 0..loaded.rows as u32)?;
         Philox::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut order);
@@ -270,8 +271,7 @@ impl Trainer {
     /// Checks that a data set fits the network and the loss, as [`Trainer::fit`] does. Called with the test set before
     /// training, it finds problems that would otherwise show only after training.
     ///
-    /// # Errors
-    /// As [`Trainer::load`].
+    /// Columns or targets that do not fit the network and the loss; a target with only one class.
     ///
     /// # Examples
     /// ```
@@ -286,7 +286,7 @@ impl Trainer {
         self.fitting(data).map(drop)
     }
 
-    /// Converts a data set to the form that the kernels read.
+    /// Converts a data set to the format that kernels read.
     fn fitting(&self, data: &Dataset) -> Result<Fitting> {
         if let Some([only]) = data.class_names() {
             let problem = format!("its target has only one class, `{only}`, so there is nothing to learn");
@@ -326,8 +326,8 @@ impl Trainer {
         }
     }
 
-    /// Returns the lookup tables from bytes to scaled numbers, \[tables, 256\]. There is one table if all columns have
-    /// the same scaling, and otherwise one per column.
+    /// Returns the lookup tables from bytes to scaled numbers, of shape \[tables, 256\]. There is one table if all
+    /// columns have the same scaling, and otherwise one per column.
     fn table(&self) -> Result<(InputStorage, Vec<f32>)> {
         let (preprocessing, columns) = (self.preprocessing.as_ref(), self.spec.network.inputs());
         // Row i has the byte i in every column.

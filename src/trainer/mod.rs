@@ -72,7 +72,7 @@ pub struct Trainer {
     /// Specification of the executor's current plan. The batch size and the number of steps are no larger than the
     /// loaded data set needs. The optimizer in it has the current learning rate, on which no plan depends.
     spec: TrainingSpec,
-    /// Batch size that the user has set.
+    /// Batch size that the user has set: the number of rows per micro-batch.
     batch: usize,
     /// Batches per step that the user has set.
     accumulate: usize,

@@ -31,8 +31,8 @@ impl Trainer {
         self.finite(parameters)
     }
 
-    /// Replaces all parameters, and their [average](crate::trainer::Builder::average). The optimizer's state is
-    /// unchanged.
+    /// Replaces all parameters, and sets their [average](crate::trainer::Builder::average) to the same values. The
+    /// optimizer's state is unchanged.
     ///
     /// # Errors
     /// Parameters with other names or shapes than the network's, or that are not finite.
@@ -101,7 +101,7 @@ impl Trainer {
     /// Returns the gradients of the last step, before clipping and weight decay, in the order of the layers.
     ///
     /// After a step of a single row, the gradient of a layer's bias is its δ: the derivative of the loss with respect
-    /// to the layer's sums z, as [`Model::layer_outputs`] has them.
+    /// to the layer's sums z, which [`Model::layer_outputs`] returns.
     ///
     /// # Errors
     /// A device that does not answer.
@@ -120,7 +120,7 @@ impl Trainer {
         read_tensors(self.executor.as_mut(), &self.spec.network, "grad.")
     }
 
-    /// Returns the change of each parameter if the update of the last step was made once more, with the same gradients.
+    /// Returns the change of each parameter that a second update with the gradients of the last step would make.
     /// Parameters and optimizer state keep their bits. At least one step must have been taken.
     pub(super) fn trial_update(&mut self) -> Result<Vec<Tensor>> {
         let before = self.parameters()?;
@@ -129,7 +129,7 @@ impl Trainer {
         self.executor.submit(&[record], &[Run { section: Section::Update, batch_index: 0 }])?;
         let mut update = read_tensors(self.executor.as_mut(), &self.spec.network, "")?;
         write_parameters(self.executor.as_mut(), &state)?;
-        // An update that overflows has set the flag.
+        // The flag is cleared, since an overflow of this update has set it.
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         for (after, before) in update.iter_mut().zip(&before) {
             after.values.iter_mut().zip(&before.values).for_each(|(after, before)| *after -= before);
@@ -137,7 +137,7 @@ impl Trainer {
         Ok(update)
     }
 
-    /// Turns the trainer into its model.
+    /// Consumes the trainer, and returns its model.
     ///
     /// # Errors
     /// As [`Trainer::parameters`].

@@ -10,7 +10,7 @@ use crate::exec::Span;
 use crate::plan::{Plan, Rates, Section, Work, roofline_cells};
 use crate::text::table;
 
-/// Largest number of spans in a trace. The total time of each op includes later spans, too.
+/// Largest number of spans (runs of an op) in a trace. The total time of each op includes later spans, too.
 const MOST_SPANS: usize = 200_000;
 
 /// Total time of one op of the plan during training.
@@ -141,7 +141,7 @@ impl Profile {
         table(&rows, 1)
     }
 
-    /// Writes the first 200,000 spans as JSON for Perfetto and Chrome's `about:tracing`.
+    /// Writes a trace of the first 200,000 runs of ops as JSON for Perfetto and Chrome's `about:tracing`.
     ///
     /// # Errors
     /// The writer's error.
@@ -174,7 +174,7 @@ impl Profile {
 }
 
 impl OpTime {
-    /// Returns kernel and layer, such as `dense_forward layer0`.
+    /// Returns the kernel and the layer, such as `dense_forward layer0`.
     fn name(&self) -> String {
         self.layer.map_or_else(|| self.kernel.into(), |layer| format!("{} layer{layer}", self.kernel))
     }

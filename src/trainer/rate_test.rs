@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::schedule::Schedule;
 use crate::trainer::Trainer;
 
-/// Smoothing of the losses that decide whether training diverges: weight of the past.
+/// Weight of the previous average in the moving average of the losses that detects divergence.
 const PAST: f64 = 0.9;
-/// Training diverges when the loss exceeds its lowest value by this many times that value.
+/// Training diverges when the moving average exceeds its lowest value by more than `EXCESS` times that value.
 const EXCESS: f64 = 3.0;
-/// Steps on each side over which a slope is computed, as a fraction of all steps.
+/// Divisor of the number of steps: `steps / SIDE` steps on each side of a step are part of its mean loss and its slope.
 const SIDE: usize = 20;
 
 /// Settings of a learning rate range test (Smith 2015): a short training during which the learning rate grows
@@ -37,11 +37,12 @@ pub struct RateCurve {
     pub rates: Vec<f64>,
     /// Loss of each step before its update. There are fewer losses than steps if the test stopped early.
     pub losses: Vec<f64>,
-    /// Mean of the losses around each step.
+    /// Loss of each step, averaged over this step and the steps around it.
     pub smoothed: Vec<f64>,
     /// Learning rate at which the loss decreases fastest, before its lowest value; `None` if it never decreases.
     pub suggestion: Option<f64>,
-    /// True if the test stopped early: the loss was four times its lowest value, or not finite.
+    /// True if the test stopped early: the smoothed loss exceeded four times its lowest value, or a number was not
+    /// finite.
     pub diverged: bool,
 }
 
@@ -52,7 +53,7 @@ impl Default for RateTest {
 }
 
 impl RateTest {
-    /// Learning rates from 0.000001 to 10 in 200 steps.
+    /// Creates a test with learning rates from 0.000001 to 10 in 200 steps.
     ///
     /// # Examples
     /// ```
@@ -85,7 +86,7 @@ impl RateTest {
         Self { most: learning_rate, ..self }
     }
 
-    /// Sets the number of steps, default 200; at least 20.
+    /// Sets the number of steps, from 20 to 1,000,000; default 200.
     ///
     /// # Examples
     /// ```
@@ -111,7 +112,7 @@ impl RateTest {
         Ok(())
     }
 
-    /// Returns the factors on the largest rate: a geometric sequence that ends with 1.
+    /// Returns the factors by which the last step's rate is multiplied: a geometric sequence that ends with 1.
     fn factors(&self) -> impl Iterator<Item = f64> + use<> {
         let (ratio, last) = (self.least / self.most, (self.steps - 1) as f64);
         (0..self.steps).map(move |step| ratio.powf(1.0 - step as f64 / last))
@@ -125,7 +126,7 @@ impl RateCurve {
         let around = |step: usize| &losses[step.saturating_sub(side)..losses.len().min(step + side + 1)];
         let smoothed: Vec<f64> = (0..losses.len()).map(|step| mean(around(step))).collect();
         let lowest = (0..losses.len()).min_by(|a, b| smoothed[*a].total_cmp(&smoothed[*b])).unwrap_or(0);
-        // Later descents follow a spike.
+        // Slopes after the lowest loss are ignored: a later descent only follows a spike.
         let slopes = (side..losses.len().saturating_sub(side)).take_while(|step| *step <= lowest);
         let steepest = slopes.map(|step| (step, slope(around(step)))).min_by(|a, b| a.1.total_cmp(&b.1));
         let suggestion = steepest.filter(|(_, slope)| *slope < 0.0).map(|(step, _)| rates[step]);
@@ -137,7 +138,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Returns the slope of the line of least squares through values at 0, 1, 2, …
+/// Returns the slope of the least-squares line through values at 0, 1, 2, …
 fn slope(values: &[f64]) -> f64 {
     let center = (values.len() - 1) as f64 / 2.0;
     let (mut products, mut squares) = (0.0, 0.0);
@@ -152,8 +153,9 @@ fn slope(values: &[f64]) -> f64 {
 /// Decides whether training diverges, from the losses so far.
 struct Watch {
     first: Option<f64>,
-    /// Exponential moving average, and its weight.
+    /// Exponential moving average of the losses, not yet divided by `weight`.
     average: f64,
+    /// Sum of the coefficients of all losses in `average`.
     weight: f64,
     lowest: f64,
 }
@@ -176,8 +178,8 @@ impl Watch {
 }
 
 impl Trainer {
-    /// Trains for some steps while the learning rate grows, and returns the losses and a suggestion. Afterwards, the
-    /// trainer is as before, with `data` loaded. The learning rate is that of the test, without the schedule.
+    /// Runs a learning rate range test: trains for some steps while the learning rate grows, and returns the losses and
+    /// a suggestion. The schedule is not used. Afterwards, the trainer is as before, with `data` loaded.
     ///
     /// # Errors
     /// Learning rates out of range; data that does not fit; a device that fails. Training that diverges is no error.

@@ -69,11 +69,12 @@ impl Trainer {
         self.step_on(features, targets.into(), None)
     }
 
-    /// [`Trainer::step`] with a weight per row, at least 0. The loss is the weighted mean Σ w·l / Σ w over the step's
-    /// rows, as that of [`Dataset::weighted`](crate::Dataset::weighted).
+    /// Takes one step like [`Trainer::step`], with a weight per row, at least 0. The loss is the weighted mean Σ w·l /
+    /// Σ w over the step's rows, as with [`Dataset::weighted`](crate::Dataset::weighted).
     ///
     /// # Errors
-    /// As [`Trainer::step`]; a number of weights that is not that of the rows; a weight that is negative or not finite.
+    /// As [`Trainer::step`]; a number of weights that differs from the number of rows; a weight that is negative or not
+    /// finite.
     ///
     /// # Examples
     /// ```
@@ -149,14 +150,15 @@ impl Trainer {
         target_words(self.network(), self.spec.loss, targets, rows)
     }
 
-    /// Takes one step on the given rows with a loss function of your own, which runs on the host: for prototypes.
+    /// Takes one step on the given rows with a loss function that the closure `loss` computes on the host, for
+    /// prototypes.
     ///
-    /// `loss` gets the outputs of the network, of shape `[rows, outputs]`, row-major: logits, or scaled numbers. It
-    /// returns the loss of the step, which [`Trainer::step_with`] passes on, and its gradient by each output, of the
-    /// same shape. The loss function of the builder still gives outputs their meaning in predictions and evaluations.
+    /// The closure receives the outputs of the network, of shape `[rows, outputs]`, row-major: logits, or scaled
+    /// numbers. It returns the loss of the step, and the gradient of this loss with respect to each output, in the same
+    /// shape. This function returns the loss. Predictions and evaluations still use the builder's loss function.
     ///
-    /// The step is that of [`Trainer::step`] otherwise, with the same dropout and optimizer. It waits for the device,
-    /// and computes the forward pass twice. ARCHITECTURE.md says how to declare a loss function that runs on the
+    /// In all else the step equals [`Trainer::step`], with the same dropout and optimizer. It waits for the device, and
+    /// computes the forward pass twice. ARCHITECTURE.md describes how to declare a loss function that runs on the
     /// device.
     ///
     /// # Errors
@@ -192,7 +194,7 @@ impl Trainer {
         let (columns, input) = (self.spec.network.outputs(), bytemuck::cast_vec(input));
         let mut host_writes = vec![("input", 0, input), ("grad.output", 0, vec![0.0f32.to_bits(); rows * columns])];
         self.write_from_host(&host_writes)?;
-        // For its forward pass: gradients of 0 make the backward pass harmless.
+        // This submission is for the outputs alone. With output gradients of 0, its backward pass computes zeros.
         self.executor.submit(&steps.steps, &[Run { section: Section::Gradients, batch_index: 0 }])?;
         let outputs = self.executor.read(self.view("output")?, 0)?.wait_f32()?;
         let outputs = &outputs[..rows * columns];
@@ -205,7 +207,8 @@ impl Trainer {
     }
 }
 
-/// Checks the loss of [`Trainer::step_with`], and its gradient, which has `wanted` numbers.
+/// Checks the loss and the gradient that the closure of [`Trainer::step_with`] returns. The gradient must have `wanted`
+/// numbers.
 fn check_own_loss(value: f64, gradient: &[f32], wanted: usize) -> Result<()> {
     if gradient.len() != wanted {
         return Err(Error::Shape {

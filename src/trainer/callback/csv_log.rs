@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::trainer::callback::log_file::{LogFile, numbers};
 use crate::trainer::{Callback, Epoch, Trainer};
 
-/// Writes a table in CSV with one row per epoch, as spreadsheets and pandas read it.
+/// Writes a CSV table with one row per epoch, for spreadsheets and pandas.
 ///
 /// The columns are `epoch`, `steps`, `loss`, `learning_rate`, `validation_loss` and other metrics of the validation
 /// set, and the numbers that callbacks before this one have added. An existing file is replaced. If training resumes
-/// from a checkpoint, the file first receives the past epochs, and in the end equals that of an uninterrupted run.
+/// from a checkpoint, the past epochs are written first. The file is then the same as that of an uninterrupted run.
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
 //! Bytes of TensorBoard's event files.
 //!
 //! A file is a sequence of records (TFRecord). A record has the length of its data as a u64, a checksum of the length,
-//! the data, and a checksum of the data. All numbers are little-endian. The data are an `Event`, a message of protocol
-//! buffers:
+//! the data, and a checksum of the data. All numbers are little-endian. The data are an `Event`, a message in the
+//! format of Protocol Buffers:
 //!
 //! | message | field | number | type |
 //! |---|---|---|---|
@@ -69,12 +69,13 @@ fn varint(mut number: u64) -> Vec<u8> {
     groups
 }
 
-/// Returns the checksum of a record. It is rotated, so that the checksum of data with a checksum in it is no constant.
+/// Returns the masked CRC of TFRecord. Without the mask, the CRC of data that contain their own CRC would be a
+/// constant.
 fn masked(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Returns the checksum CRC-32C (Castagnoli) of some bytes. `crc32fast` has another polynomial.
+/// Returns the CRC-32C (Castagnoli) of some bytes. `crc32fast` has another polynomial.
 fn crc32c(data: &[u8]) -> u32 {
     let bit = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ CASTAGNOLI } else { crc >> 1 };
     !data.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), bit))
@@ -84,7 +85,7 @@ fn crc32c(data: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Vectors of RFC 3720, appendix B.4, and the usual check value.
+    /// Test vectors of RFC 3720, appendix B.4, and the usual check value.
     #[test]
     fn checksums_are_those_of_the_standard() {
         let ascending: Vec<u8> = (0..32).collect();

@@ -8,15 +8,15 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// Many units of an activation layer are 0 for all rows that were looked at, and so are their derivatives. Nothing
-    /// that comes through them is learned.
+    /// Many units of an activation layer have an output of 0 and a derivative of 0 for all examined rows. No gradient
+    /// passes through them.
     DeadUnits,
-    /// Many units of a sigmoid, tanh or a similar function are so far from 0 for all rows that little is learned
-    /// through them.
+    /// Many units of a sigmoid, tanh or similar function have inputs so far from 0 for all examined rows that their
+    /// derivatives are almost 0.
     SaturatedUnits,
-    /// The gradients of a layer are much smaller than those of the last one.
+    /// The gradients of a layer are much smaller than those of the last dense layer.
     VanishingGradients,
-    /// The gradients of a layer are much larger than those of the last one.
+    /// The gradients of a layer are much larger than those of the last dense layer.
     ExplodingGradients,
     /// A step changes a large part of a layer's parameters.
     LargeUpdates,
@@ -81,15 +81,15 @@ impl Serialize for FindingKind {
     }
 }
 
-/// Problem that [`Health`](crate::trainer::Health) has found in a layer. Its text has place, numbers and remedy.
+/// Problem that [`Health`](crate::trainer::Health) has found in a layer. Its text has the problem and a remedy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// Kind.
+    /// Kind of the problem.
     pub kind: FindingKind,
     /// Number of the layer, from 0.
     pub layer: usize,
-    /// Place and numbers.
+    /// Description of the problem: the layer, and the numbers found.
     pub problem: String,
 }
 

@@ -20,21 +20,23 @@ const ROWS: usize = 256;
 const IDLE: f64 = 0.4;
 /// Fraction of a function's largest slope below which a unit is saturated: |tanh x| > 0.995.
 const FLAT: f32 = 0.01;
-/// Inputs beyond which a function that saturates is flat.
+/// Distance from 0 at which a function that saturates is flat.
 const FAR: f32 = 50.0;
-/// Ratio of the gradients of two layers from which they vanish or explode.
+/// Ratio between the gradients of a layer and of the last dense layer: above it they explode, below 1 / `DEPTH` they
+/// vanish.
 const DEPTH: f64 = 1000.0;
 /// Largest change of a layer by a step, relative to its parameters, without a finding. 0.001 is usual.
 const LARGEST_UPDATE: f64 = 0.2;
 
-/// Looks at a network after each epoch, and reports problems with a remedy: dead and saturated units, vanishing and
+/// Examines a network after each epoch, and reports problems with a remedy: dead and saturated units, vanishing and
 /// exploding gradients, large updates.
 ///
-/// Norms are those of the gradients of the epoch's last step, and of the update of this step, made again. Outputs of
-/// layers are computed for up to 256 rows, without dropout. All of it happens between two epochs, so that no step waits
-/// for the device, and training has the same bits as without it. The numbers are added to [`Epoch::scalars`]:
-/// `gradient_norm/layer0`, `update_ratio/layer0`, `dead_units/layer1`, `saturated_units/layer1` and so on. Add logs
-/// after this callback.
+/// The norms are those of the gradients of the epoch's last step, and of the update that these gradients would make
+/// once more. The outputs of layers are computed for up to 256 rows, without dropout. Training gives the same bits as
+/// without this callback.
+///
+/// The numbers are added to [`Epoch::scalars`]: `gradient_norm/layer0`, `update_ratio/layer0`, `dead_units/layer1`,
+/// `saturated_units/layer1` and so on. Add logs after this callback, so that they contain these numbers.
 ///
 /// # Examples
 /// ```
@@ -69,8 +71,8 @@ pub struct LayerHealth {
     /// Norm of the gradients of all its trained parameters; `None` if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
-    /// Norm of a step's change of the parameters, divided by the norm of the parameters; `None` if it has none, or all
-    /// are 0.
+    /// Norm of a step's change of the trained parameters, divided by their norm; `None` if there are none, or all are
+    /// 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_ratio: Option<f64>,
     /// Number of units.
@@ -81,7 +83,7 @@ pub struct LayerHealth {
     /// Units whose derivative is below 1 % of its largest value for all rows; `None` if the layer does not saturate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturated_units: Option<usize>,
-    /// Root mean square of the weights' gradients, of a dense layer.
+    /// Root mean square of the weights' gradients; `None` if the layer is not dense, or is frozen.
     #[serde(skip)]
     weight_gradient: Option<f64>,
 }
@@ -210,7 +212,8 @@ fn idle(function: Activation, arguments: &[f32], outputs: &[f32], units: usize) 
     [dies.then_some(dead), saturates.then_some(saturated)]
 }
 
-/// Returns the problems of all layers. Of layers with the same problem of gradients or updates, the worst is returned.
+/// Returns the problems of all layers. For each kind of problem with gradients or updates, only the worst layer is
+/// returned.
 fn findings(layers: &[LayerHealth], rows: usize) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |kind, layer: &LayerHealth, problem: String| {

@@ -1,4 +1,4 @@
-//! Log as lines of JSON.
+//! Log in the JSON Lines format.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use crate::trainer::callback::log_file::LogFile;
 use crate::trainer::{Callback, Epoch, Trainer};
 
-/// Writes one JSON object per epoch and line: the [`Epoch`], with all metrics of the validation set.
+/// Writes one line per epoch, with the [`Epoch`] as a JSON object, including all metrics of the validation set.
 ///
-/// An existing file is replaced. If training resumes from a checkpoint, the file first receives the past epochs, and in
-/// the end equals that of an uninterrupted run.
+/// An existing file is replaced. If training resumes from a checkpoint, the past epochs are written first. The file is
+/// then the same as that of an uninterrupted run.
 ///
 /// # Examples
 /// ```

@@ -1,4 +1,4 @@
-//! File of a log: written anew at the start of training, and continued after each epoch.
+//! File of a log: created when training starts, and extended after each epoch.
 
 use std::fs::{File, create_dir_all};
 use std::io::Write;
@@ -29,7 +29,7 @@ impl LogFile {
         self.append(contents)
     }
 
-    /// Writes the bytes of an epoch. They are in the file when the function returns.
+    /// Appends bytes without a buffer, so that they are in the file when the function returns.
     pub(super) fn append(&mut self, contents: &[u8]) -> Result<()> {
         let Some(file) = &mut self.file else { return self.replace(contents) };
         file.write_all(contents).map_err(|error| Error::file(&self.path, "writing", error))

@@ -1,4 +1,4 @@
-//! Callbacks of [`Trainer::fit`], and those that come with the library.
+//! Trait for callbacks of [`Trainer::fit`], and the callbacks that come with the library.
 
 mod csv_log;
 mod event_file;
@@ -55,8 +55,8 @@ use crate::trainer::{Epoch, History, Progress, Trainer};
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Callback: Send {
-    /// Called once before the first step, after a checkpoint was restored. `past` are the epochs that were completed
-    /// before training resumed; none, if it begins anew.
+    /// Called once before the first step, and after a checkpoint was restored. `past` has the epochs that were
+    /// completed before training resumed. It is empty if training begins anew.
     ///
     /// # Errors
     /// Those of the callback.
@@ -93,7 +93,7 @@ pub trait Callback: Send {
     }
 }
 
-/// Lends a callback to a fit, so that it can be read afterwards.
+/// Forwards all calls to the borrowed callback, so that the caller can read its results after the fit.
 impl<C: Callback + ?Sized> Callback for &mut C {
     fn on_start(&mut self, past: &[Epoch], trainer: &mut Trainer) -> Result<()> {
         (**self).on_start(past, trainer)

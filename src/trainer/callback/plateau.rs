@@ -9,8 +9,8 @@ use crate::metrics::Metric;
 use crate::text::{Term, number, option};
 use crate::trainer::{Callback, Epoch, Trainer};
 
-/// Multiplies the learning rate by a factor if the validation loss has not improved for more than some epochs, as
-/// PyTorch's `ReduceLROnPlateau`. Without a validation set, it watches the training loss.
+/// Multiplies the learning rate by a factor if the validation loss has not improved for more epochs than the patience,
+/// as PyTorch's `ReduceLROnPlateau`. Without a validation set, it watches the training loss.
 ///
 /// Defaults are PyTorch's: a factor of 0.1, a patience of 10 epochs, a relative threshold of 0.0001, no cooldown. The
 /// learning rate is that of [`Trainer::set_learning_rate`], before a schedule's factor. If training resumes from a
@@ -46,7 +46,7 @@ struct State {
     best: Option<f64>,
     /// Epochs since the last improvement or reduction.
     bad: usize,
-    /// Epochs left in which bad epochs do not count.
+    /// Remaining epochs of the cooldown, in which epochs without improvement do not count.
     cooldown: usize,
 }
 
@@ -84,7 +84,7 @@ impl Plateau {
         }
     }
 
-    /// Sets the factor of the learning rate, default 0.1; at least 0 and below 1.
+    /// Sets the factor by which the learning rate is multiplied, default 0.1; at least 0 and below 1.
     ///
     /// # Examples
     /// ```
@@ -121,7 +121,7 @@ impl Plateau {
         Self { threshold: fraction, absolute: false, ..self }
     }
 
-    /// Sets the smallest improvement that counts as a difference of values.
+    /// Sets the smallest improvement that counts, as an absolute difference instead of a fraction.
     ///
     /// # Examples
     /// ```
@@ -157,8 +157,8 @@ impl Plateau {
         Self { least: learning_rate, ..self }
     }
 
-    /// Watches a metric of the validation set instead of the loss. It must be the metric of
-    /// [`Fit::metric`](crate::Fit::metric).
+    /// Watches a metric of the validation set instead of the loss. The fit must compute it after each epoch: set the
+    /// same metric with [`Fit::metric`](crate::Fit::metric), or use a main one, such as the accuracy or R².
     ///
     /// # Examples
     /// ```
@@ -171,8 +171,8 @@ impl Plateau {
         Self { metric: Some(metric), ..self }
     }
 
-    /// Counts an epoch with this loss or metric, and returns the learning rate of the next one. `learning_rate` is that
-    /// of the epoch. For training loops of your own.
+    /// Records the loss or metric of an epoch that used `learning_rate`, and returns the learning rate of the next
+    /// epoch. Custom training loops call it; with [`Fit::callback`](crate::Fit::callback) it is called automatically.
     ///
     /// # Examples
     /// ```
@@ -233,7 +233,7 @@ impl Callback for Plateau {
     fn on_start(&mut self, past: &[Epoch], _: &mut Trainer) -> Result<()> {
         self.check()?;
         self.progress = State::default();
-        // The checkpoint has the learning rate; only the counts are needed.
+        // The checkpoint stores the learning rate, so only the counts are restored here.
         for epoch in past {
             self.rate_after(self.value(epoch)?, 0.0);
         }
@@ -249,7 +249,8 @@ impl Callback for Plateau {
 impl FromStr for Plateau {
     type Err = Error;
 
-    /// Parses options such as `5, factor=0.5`: patience, factor, threshold, absolute, cooldown, least.
+    /// Parses options such as `5, factor=0.5`. Their names, in the order of values without a name, are patience,
+    /// factor, threshold, absolute, cooldown, and least.
     fn from_str(text: &str) -> Result<Self> {
         let text = format!("plateau({text})");
         let options = Term::parse("plateau", &text)?.named("plateau", &OPTIONS)?;
@@ -271,7 +272,7 @@ impl FromStr for Plateau {
     }
 }
 
-/// Writes all options, as [`Plateau::from_str`] reads them.
+/// Writes all options except the metric, as [`Plateau::from_str`] reads them.
 impl fmt::Display for Plateau {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { factor, patience, threshold, absolute, cooldown, least, .. } = self;

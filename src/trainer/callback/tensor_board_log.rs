@@ -15,9 +15,9 @@ const NAME: &str = "events.out.tfevents.wgrad";
 /// Writes the curves of training for TensorBoard: one folder per run, as in `tensorboard --logdir runs`.
 ///
 /// Curves are `loss`, `learning_rate`, `validation/loss` and other metrics of the validation set, and the numbers that
-/// callbacks before this one have added. The horizontal axis has the steps since training began. An existing file of
-/// this log is replaced. If training resumes from a checkpoint, the file first receives the past epochs, with the
-/// present time.
+/// callbacks before this one have added. The horizontal axis is the number of steps since training began. An existing
+/// file of this log is replaced. If training resumes from a checkpoint, the past epochs are written first, with the
+/// current time.
 ///
 /// # Examples
 /// ```

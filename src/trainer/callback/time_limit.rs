@@ -1,4 +1,4 @@
-//! Limit of the time of training.
+//! Time limit of training.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 use crate::trainer::{Callback, Epoch, Trainer};
 
-/// Stops training if the next epoch would probably end after a time limit, judged by the longest epoch so far.
+/// Stops training if the next epoch would probably end after a time limit. It assumes the duration of the longest epoch
+/// so far.
 ///
-/// Epochs are never cut: at least one is trained, even if it takes longer. The time counts from the start of training,
-/// or from the moment at which it was resumed. The number of epochs then depends on a clock, and so does the result;
-/// each epoch by itself has the same bits as without the limit.
+/// Epochs always run to their end. At least one is trained, even if it takes longer than the limit. The time counts
+/// from the moment at which training starts or resumes. The number of epochs depends on a clock, and so does the
+/// result. Each epoch by itself has the same bits as without the limit.
 ///
 /// # Examples
 /// ```
@@ -35,7 +36,7 @@ pub struct TimeLimit {
 }
 
 impl TimeLimit {
-    /// Creates a limit.
+    /// Creates a limit on the time from the start to the end of training.
     ///
     /// # Examples
     /// ```

@@ -22,7 +22,7 @@ impl Checkpoint {
     /// Checks all parts of the checkpoint, and that they fit together.
     ///
     /// # Errors
-    /// A part that no trainer can have written; the first one found.
+    /// The first part found that no trainer can have written.
     pub(super) fn check(&self) -> Result<()> {
         let header = &self.header;
         header.settings.check()?;

@@ -242,7 +242,7 @@ impl Search {
     }
 }
 
-/// Beginning of a training run.
+/// Start of a training run: a new run, or a resumed one.
 pub(in crate::trainer) enum Beginning {
     /// Training begins at the first step. The texts are [`Search::others`].
     Anew(Vec<String>),
@@ -312,7 +312,7 @@ pub(in crate::trainer) struct CheckpointWriter {
 }
 
 impl CheckpointWriter {
-    /// Begins a training run, or resumes one from its newest checkpoint.
+    /// Prepares the folder, and restores the newest checkpoint if training resumes.
     pub(in crate::trainer) fn begin(
         checkpoints: &Checkpoints,
         trainer: &mut Trainer,

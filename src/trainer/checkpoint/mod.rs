@@ -144,7 +144,7 @@ impl Checkpoint {
         self.header.step
     }
 
-    /// Returns the learning rate of the next step, before the schedule's factor.
+    /// Returns the learning rate of the next step, without the schedule's factor.
     fn learning_rate(&self) -> f64 {
         self.header.learning_rate.unwrap_or(self.header.settings.optimizer().learning_rate())
     }
@@ -302,8 +302,8 @@ impl Trainer {
     }
 }
 
-/// Returns the name prefixes of the tensors that a checkpoint stores per parameter: the empty prefix for the parameter
-/// itself, one prefix per optimizer state, and that of the average, if there is one.
+/// Returns the name prefixes of the tensors that a checkpoint stores per parameter. The empty prefix is for the
+/// parameter itself. Each optimizer state has a prefix, and so has the average, if there is one.
 pub(super) fn stored(optimizer: Optimizer, average: Option<Average>) -> Vec<String> {
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
     [String::new()].into_iter().chain(states).chain(average.map(|_| AVERAGE.into())).collect()

@@ -222,7 +222,7 @@ impl Difference {
 const LAST: [&str; 4] = ["data", "validation", "preprocessing", "schedule"];
 
 /// Returns the path of the first setting that differs, such as `optimizer.learning_rate`, and its values in `made` and
-/// `now`. The field `kind` is compared first.
+/// `now`. Compares the field `kind` first and the fields of [`LAST`] last.
 fn difference<'a>(name: String, made: &'a Value, now: &'a Value) -> Option<(String, &'a Value, &'a Value)> {
     match (made, now) {
         (Value::Object(fields), Value::Object(others)) => {
