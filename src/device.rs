@@ -1,4 +1,4 @@
-//! Devices: the CPU, a GPU, or the slow reference for checks; chosen at run time.
+//! Devices for training and prediction: the CPU, a GPU, or the slow reference. They are chosen at run time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,8 @@ use crate::plan::Plan;
 use crate::specialize::{DeviceLimits, Machine, specialize};
 pub use crate::specialize::{FusedStep, Limits};
 
-/// Device for training and prediction. Cheap to clone; all clones share one GPU and the shaders compiled for it.
+/// Device for training and prediction: the CPU, a GPU, or the slow reference. Clones are cheap: all clones of a GPU
+/// share the open GPU and its compiled shaders.
 ///
 /// # Examples
 /// ```
@@ -37,11 +38,11 @@ enum Kind {
     Gpu(GpuDevice),
 }
 
-/// Result of [`Device::reason`] for a device that was chosen by name.
+/// Result of [`Device::reason`] for a device that the caller chose.
 const REQUESTED: &str = "requested";
 
 impl Device {
-    /// Device names that [`Device::named`] accepts on every machine. The adapters of a machine have further names.
+    /// Device names that are known on every machine. [`Device::named`] also accepts the adapters of this machine.
     pub const NAMES: [&str; 4] = ["auto", "cpu", "gpu", "reference"];
 
     /// Selects the best GPU, or the CPU if there is none. A GPU with its own memory comes before one that shares the
@@ -77,8 +78,8 @@ impl Device {
         Self { kind: Kind::Cpu { threads }, reason: REQUESTED.into() }
     }
 
-    /// Returns the reference: plain loops on one thread of the CPU. It is slow; all other devices are checked against
-    /// it.
+    /// Returns the reference device, which runs plain loops on one CPU thread. It is slow. The results of all other
+    /// devices are checked against its results.
     ///
     /// # Examples
     /// ```
@@ -102,9 +103,9 @@ impl Device {
         Self::adapter(None)
     }
 
-    /// Opens a device by name: `auto`, `cpu`, `gpu`, `reference`, the index of an adapter such as `1`, or part of an
-    /// adapter's description, ignoring case: `llvmpipe`, or `llvmpipe#1` for the second match. This is the only way to
-    /// open a software adapter.
+    /// Opens a device by name: `auto`, `cpu`, `gpu`, `reference`, or an adapter of this machine. An adapter is named by
+    /// its index (`1`) or by part of its description (`llvmpipe`), ignoring case. `llvmpipe#1` is the second adapter
+    /// that matches. A software adapter is opened only if an adapter name is given.
     ///
     /// # Errors
     /// The name is unknown (the message lists the devices) or matches several adapters; the driver cannot open the
@@ -151,8 +152,8 @@ impl Device {
         }
     }
 
-    /// Sets the number of threads of the CPU; other devices are returned unchanged. The results of training have the
-    /// same bits for any number of threads.
+    /// Sets the number of CPU threads, from 1 to 1024. Other numbers are an error when an executor is created. Other
+    /// devices are returned unchanged. The results of training have the same bits for any number of threads.
     ///
     /// # Examples
     /// ```
@@ -167,11 +168,11 @@ impl Device {
         self
     }
 
-    /// Enables timestamps of ops, which profiling needs. A GPU is opened again for this; other devices are returned
-    /// unchanged.
+    /// Enables the measurement of each op's time, which profiling on a GPU needs. A GPU that was opened without
+    /// timestamps is opened again; other devices are returned unchanged.
     ///
     /// # Errors
-    /// The GPU has no timestamps, or the driver cannot open it again.
+    /// The GPU does not support timestamps, or the driver cannot open it again.
     ///
     /// # Examples
     /// ```
@@ -187,8 +188,9 @@ impl Device {
         Ok(self)
     }
 
-    /// Sets the use of fused steps: the forward pass, the loss and the backward pass of a small network in one op. A
-    /// GPU is opened again for this; other devices have no fused steps and are returned unchanged.
+    /// Sets when a GPU uses a fused step, which runs the forward pass, loss and backward pass of a small network in one
+    /// op. The default is [`FusedStep::WhereItPays`]. The GPU is opened again if the choice changes. Other devices have
+    /// no fused steps and are returned unchanged.
     ///
     /// # Errors
     /// The driver cannot open the GPU again.
@@ -222,8 +224,9 @@ impl Device {
         }
     }
 
-    /// Returns the properties of the device on which the bits of results depend. For the CPU these are operating
-    /// system, architecture and instruction sets, but not the number of threads.
+    /// Returns a description of the properties that the bits of results depend on. For the CPU these are operating
+    /// system, architecture and instruction sets, but not the number of threads. For a GPU they are the adapter's name
+    /// and graphics API.
     ///
     /// # Examples
     /// ```
@@ -239,8 +242,8 @@ impl Device {
         }
     }
 
-    /// Returns the adapter, its driver and the version of wgrad, for which the times of a [`tune`](crate::tune) are
-    /// valid. `None` unless the device is a GPU.
+    /// Returns the GPU's adapter and driver, and the version of wgrad. Measurements of [`tune`](crate::tune) are valid
+    /// only on an equal machine. `None` for the CPU and the reference.
     ///
     /// # Examples
     /// ```
@@ -262,7 +265,7 @@ impl Device {
         None
     }
 
-    /// Returns the reason why this device was selected.
+    /// Returns the reason why [`Device::auto`] selected this device, or `requested` if the caller chose it.
     ///
     /// # Examples
     /// ```
@@ -282,7 +285,7 @@ impl Device {
         !matches!(self.kind, Kind::Cpu { .. } | Kind::Reference)
     }
 
-    /// Returns true for a software adapter: a program on the CPU that implements a GPU's interface.
+    /// Returns true for a software adapter: a driver that runs shaders on the CPU, such as llvmpipe.
     ///
     /// # Examples
     /// ```
@@ -348,7 +351,7 @@ impl Device {
         DeviceLimits::Cpu
     }
 
-    /// Returns true for the CPU with its fast kernels, and false for the reference.
+    /// Returns true for the CPU with its fast kernels, and false for the reference and GPUs.
     pub(crate) fn is_cpu(&self) -> bool {
         matches!(self.kind, Kind::Cpu { .. })
     }
@@ -377,7 +380,8 @@ impl Device {
     }
 }
 
-/// Returns the operating system, the processor's family, and the instruction sets by which kernels are selected.
+/// Returns the operating system, the architecture, and those instruction sets on which the choice of CPU kernels
+/// depends.
 fn processor() -> String {
     #[cfg(target_arch = "x86_64")]
     let has = [

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `matmul_nt` `[bias_add]` `[activation]` `[dropout]` | `dense_forward` |
 //! | `matmul_nn` `[dropout]` `[activation_grad]` | `dense_grad_input` |
-//! | `matmul_tn` `column_sum`; at the end also `check_finite` | `dense_grad_weight` |
+//! | `matmul_tn` `column_sum` | `dense_grad_weight` |
 //!
 //! Ops in square brackets are optional. Ops are fused only if no other op reads the view between them. For example, the
-//! input of a residual block has a second reader.
+//! input of a residual block has a second reader. One exception: if the backward pass needs an activation's input, the
+//! fused op writes this input as well. `dense_grad_weight` checks its own gradients for NaN and infinity, so the op
+//! `check_finite` is dropped if no primitive weight gradient is left.
 
 use std::collections::HashMap;
 
@@ -24,10 +26,10 @@ use crate::network::{Activation, Network};
 use crate::plan::{Kernel, Op, Plan, Section, ViewId};
 
 impl Plan {
-    /// Creates the fused plan of a training step: all sections.
+    /// Creates the fused plan of training, with all sections.
     ///
     /// # Errors
-    /// As [`lower`].
+    /// Returns the errors of [`lower`].
     ///
     /// # Examples
     /// ```
@@ -45,36 +47,36 @@ impl Plan {
         fuse(&lower(spec)?)
     }
 
-    /// Creates the fused plan of a forward pass and its loss, for `rows` rows at once: the sections `evaluate` and
-    /// `score`.
+    /// Creates the fused plan of a forward pass with the loss, for batches of up to `rows` rows. Its sections are
+    /// `evaluate` and `score`.
     ///
     /// # Errors
-    /// As [`lower_evaluation`].
+    /// Returns the errors of [`lower_evaluation`].
     pub fn for_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Self> {
         fuse(&lower_evaluation(network, loss, rows)?)
     }
 
-    /// Creates the fused plan of a forward pass, for `rows` rows at once: the section `evaluate`.
+    /// Creates the fused plan of a forward pass, for batches of up to `rows` rows. Its only section is `evaluate`.
     ///
     /// # Errors
-    /// As [`lower_forward`].
+    /// Returns the errors of [`lower_forward`].
     pub fn for_inference(network: &Network, rows: usize) -> Result<Self> {
         fuse(&lower_forward(network, rows)?)
     }
 }
 
-/// Fuses all ops that can be fused.
+/// Fuses all ops that can be fused; the [module](self) lists them.
 ///
 /// # Errors
-/// Returns an error if a fused op would break an invariant of the plan. No plan from `lower` does.
+/// Returns an error if a fused op would break an invariant of the plan. This never happens to a plan from [`lower`].
 pub fn fuse(plan: &Plan) -> Result<Plan> {
     fuse_keeping(plan, &[])
 }
 
-/// Like [`fuse`], except that the ops still write the views `kept`.
+/// Like [`fuse`], but the fused plan still computes the views `kept`.
 ///
 /// # Errors
-/// As [`fuse`].
+/// Returns the errors of [`fuse`].
 pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
     let trusted = plan.is_trusted();
     let mut plan = plan.clone();
@@ -97,7 +99,7 @@ pub fn fuse_keeping(plan: &Plan, kept: &[ViewId]) -> Result<Plan> {
 /// Fused op, and the number of ops that it replaces.
 type Fused = Option<(Op, usize)>;
 
-/// Replaces ops, from the first to the last. `fused` returns the fused op that begins at an index, if there is one.
+/// Replaces runs of ops by fused ops. `fused` returns the fused op that begins at an index, if there is one.
 fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Uses, usize) -> Fused) {
     let (uses, mut made) = (Uses::of(ops, kept), Vec::with_capacity(ops.len()));
     let mut at = 0;
@@ -109,8 +111,8 @@ fn replace(ops: &mut Vec<Op>, kept: &[ViewId], mut fused: impl FnMut(&[Op], &Use
     *ops = made;
 }
 
-/// For each view, the index of the first op of a section that uses it, and the number of uses. The first op writes the
-/// view if it is a computed one. A view that must be kept has one more use.
+/// Uses of each view in a section: the index of the first op that uses it, and the number of uses. A computed view is
+/// first used by the op that writes it. A view that must be kept counts as used once more.
 struct Uses(HashMap<ViewId, (usize, usize)>);
 
 impl Uses {

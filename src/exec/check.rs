@@ -26,7 +26,7 @@ pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Resu
 }
 
 /// Checks that words can be written to the beginning of a view, in batch `at` of the submission. Returns the range of
-/// the allocation's elements that the words will occupy.
+/// elements of the allocation that the words will occupy.
 pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
     batch_index(plan, view, at)?;
     let view = plan.get(view);

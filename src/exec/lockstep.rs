@@ -14,8 +14,8 @@ use crate::exec::{Executor, Run};
 use crate::plan::{Access, AllocationId, Call, Op, POISON, Plan, Step, Tolerance, View, ViewId};
 use crate::shape::Dtype;
 
-/// Runs `runs` on `device`, and checks each op against the reference implementations of `plan`. `plan` is the device's
-/// own plan. Only tests that give the device faulty kernels pass the plan with the original kernels.
+/// Runs `runs` on `device`, and checks each op against its reference implementation. `plan` must be the device's own
+/// plan. Only tests with faulty kernels on the device pass another plan: the same one with the correct kernels.
 ///
 /// # Errors
 /// [`Error::Mismatch`] for the first element outside its tolerance; errors of the device.
@@ -43,7 +43,7 @@ pub struct Lockstep<'a> {
 }
 
 impl<'a> Lockstep<'a> {
-    /// Creates the state for a device that runs `plan`.
+    /// Creates the checker of a device that runs `plan`.
     ///
     /// # Errors
     /// Returns an error if there is too little memory for two copies of the plan's memory.
@@ -52,20 +52,20 @@ impl<'a> Lockstep<'a> {
         Ok(Self { plan, before: Memory::new(plan)?, after: Memory::new(plan)?, known })
     }
 
-    /// Writes words to the device between ops. The host must not write in any other way, or the changes would count as
-    /// errors of the device.
+    /// Writes words to the device between ops. Until the last op is checked, the host must write by this function
+    /// alone. Other writes would be reported as errors of the device.
     ///
     /// # Errors
-    /// As [`Executor::write`].
+    /// Returns the errors of [`Executor::write`].
     pub fn write(&mut self, device: &mut dyn Executor, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
         device.write(view, batch_index, words)?;
         self.before.write(self.plan, view, batch_index, words)
     }
 
-    /// Runs an op on the device and checks it.
+    /// Runs the op `index` of the run's section on the device, and checks it.
     ///
     /// # Errors
-    /// As [`run`].
+    /// Returns the errors of [`run`].
     pub fn op(&mut self, device: &mut dyn Executor, steps: &[Step], run: Run, index: usize) -> Result<OpCheck> {
         let op = &self.plan.ops(run.section)[index];
         let checker = Checker {
@@ -153,8 +153,8 @@ impl Checker<'_> {
         Ok(Some(bytemuck::cast_slice(words).to_vec()))
     }
 
-    /// Compares all allocations that the op writes with the reference. Then stores the device's contents of these
-    /// allocations in `before`.
+    /// Compares all allocations that the op writes with the reference, and then copies the device's contents of these
+    /// allocations to `before`.
     fn check(
         &self,
         device: &mut dyn Executor,
@@ -221,7 +221,7 @@ impl Checker<'_> {
                 continue;
             }
             let difference = difference(float, *device, *reference);
-            // A tolerance that overflowed would allow anything.
+            // An infinite tolerance would allow any difference.
             if *tolerance == Tolerance::Exact || !(difference <= allowed && allowed.is_finite()) {
                 return Err(self.mismatch(view, i, float, *device, *reference, allowed));
             }

@@ -1,4 +1,4 @@
-//! Memory of a plan on the host. Only this file creates slices of the memory of views.
+//! Memory of a plan on the host. Only this file makes slices of the memory that belongs to a view.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
@@ -34,8 +34,8 @@ impl Memory {
         Ok(Self { words: plan.allocations().iter().map(Words::new).collect::<Result<_>>()? })
     }
 
-    /// Changes to another plan, and keeps allocations of the same name, type and size. If there is too little memory,
-    /// nothing changes.
+    /// Replaces the plan by another. Allocations of the same name, type and size keep their contents. If there is too
+    /// little memory, nothing changes.
     pub(super) fn adopt(&mut self, old: &Plan, new: &Plan) -> Result<()> {
         let kept: Vec<Option<usize>> = new.allocations().iter().map(|a| Some(old.find_allocation(a)?.0)).collect();
         let fresh = |(allocation, kept): (&Allocation, &Option<usize>)| match kept {
@@ -98,7 +98,7 @@ impl Memory {
         let items = live(op, items, steps, step)?;
         let mut call =
             Call { params: &op.params, step, steps, items: items.clone(), args: Default::default(), trace: None };
-        // All columns are a whole view, whose words follow one another.
+        // If a call computes all columns, its argument is the whole view, as one slice.
         let own_columns = (op.kernel.item == WorkItem::Column && items.len() < op.items).then_some(&items);
         for ((binding, view), arg) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.args) {
             let view = plan.get(*view);

@@ -74,12 +74,12 @@ impl Run {
     }
 }
 
-/// Device that holds a plan's memory and runs its ops.
+/// Interface of executors, which hold a plan's memory and run its ops on one kind of device.
 pub trait Executor: Send {
     /// Returns a name for display: `cpu, 2 threads`.
     fn name(&self) -> String;
 
-    /// Returns the driver and its version, if there is one.
+    /// Returns the name and version of the GPU's driver; `None` if the executor uses no GPU.
     fn driver(&self) -> Option<String> {
         None
     }
@@ -92,8 +92,8 @@ pub trait Executor: Send {
     /// Returns the plan.
     fn plan(&self) -> &Plan;
 
-    /// Changes to another plan. Allocations of the same name, type and size keep their contents; all others get the
-    /// initial contents of the plan.
+    /// Replaces the plan by another. Allocations of the same name, type and size keep their contents; all others get
+    /// their initial contents.
     ///
     /// # Errors
     /// Returns an error if the device cannot hold or run the plan. The old plan then stays.
@@ -109,8 +109,8 @@ pub trait Executor: Send {
         Ok(())
     }
 
-    /// Returns the number of submissions that should be unfinished while the host prepares the next one, so that the
-    /// device is never idle; 0 if a submission is done when [`Executor::submit`] returns.
+    /// Returns the number of unfinished submissions to have in flight while the host prepares the next one, so that the
+    /// device is never idle. It is 0 if a submission is done when [`Executor::submit`] returns.
     fn in_flight(&self) -> usize {
         0
     }
@@ -120,16 +120,16 @@ pub trait Executor: Send {
         Counters::default()
     }
 
-    /// Writes words to the beginning of a view. If the view has one part per batch of a submission, it writes to the
-    /// part of batch `batch_index`.
+    /// Writes 4-byte words to the beginning of a view. If the view has one part per batch of a submission, the part of
+    /// batch `batch_index` is written. Otherwise `batch_index` has no effect.
     ///
     /// # Errors
     /// Returns an error if there are more words than the view holds, if the view has no part for the batch, or if the
     /// device does not respond.
     fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()>;
 
-    /// Starts to read a view after everything that was submitted before. If the view has one part per batch of a
-    /// submission, it reads the part of batch `batch_index`.
+    /// Starts to copy a view to the host, after everything that was submitted before. If the view has one part per
+    /// batch of a submission, the part of batch `batch_index` is copied. Otherwise `batch_index` has no effect.
     ///
     /// # Errors
     /// Returns an error if the view has no part for the batch, or if the device does not respond.
@@ -145,7 +145,7 @@ pub trait Executor: Send {
     /// Runs a single op: the one with index `op` in the section of `run`.
     ///
     /// # Errors
-    /// As [`Executor::submit`].
+    /// Returns the errors of [`Executor::submit`].
     ///
     /// # Panics
     /// Panics if the section has no such op.
@@ -156,7 +156,7 @@ pub trait Executor: Send {
     /// include the launch overhead.
     ///
     /// # Errors
-    /// As [`Executor::submit`]; also if a GPU was not opened with `GpuOptions::timestamps`.
+    /// Returns the errors of [`Executor::submit`], and an error if a GPU was not opened with `GpuOptions::timestamps`.
     fn submit_timed(&mut self, steps: &[Step], runs: &[Run]) -> Result<Vec<Span>> {
         profile::by_the_hosts_clock(self, steps, runs)
     }
@@ -166,7 +166,7 @@ pub trait Executor: Send {
     /// was opened with `GpuOptions::timestamps` measures the time by its own clock; otherwise the host's clock does.
     ///
     /// # Errors
-    /// As [`Executor::submit`].
+    /// Returns the errors of [`Executor::submit`].
     ///
     /// # Panics
     /// Panics if the section has no such ops.
@@ -178,14 +178,14 @@ pub trait Executor: Send {
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// Reads a whole allocation, including padding.
+    /// Returns all words of an allocation, including padding, after everything that was submitted before.
     ///
     /// # Errors
     /// Returns an error if the device does not respond.
     fn read_allocation(&mut self, allocation: AllocationId) -> Result<Vec<u32>>;
 }
 
-/// Readback: words that are copied from the device to the host, and may not have arrived yet.
+/// Readback: words that are being copied from the device to the host.
 pub struct Ticket(State);
 
 enum State {
@@ -193,7 +193,7 @@ enum State {
     Pending(Box<dyn Pending>),
 }
 
-/// Readback in progress, as a device implements it.
+/// Interface of a readback in progress, which each kind of device implements.
 pub trait Pending: Send {
     /// Returns the words, or `None` if they have not arrived yet; does not wait.
     ///
@@ -209,7 +209,7 @@ pub trait Pending: Send {
 }
 
 impl Ticket {
-    /// Creates a readback whose words have arrived.
+    /// Creates a readback whose words have already arrived.
     pub fn ready(words: Vec<u32>) -> Self {
         Self(State::Ready(words))
     }

@@ -28,7 +28,7 @@ impl Report {
 /// Results of lockstep for one op, or for several runs of it.
 #[derive(Clone, Debug)]
 pub struct OpCheck {
-    /// Section, index in the section, and kernel.
+    /// Section, index in the section, and kernel: `gradients op 3 (dense_forward)`.
     pub op: String,
     /// Name of the kernel.
     pub kernel: &'static str,
@@ -44,11 +44,12 @@ pub struct OpCheck {
     pub exact: usize,
     /// Largest ratio of a difference to its tolerance, from 0 to 1.
     pub worst: f64,
-    /// Number of elements whose tolerance exceeds 1 % of the result.
+    /// Number of weakly checked elements: their tolerance exceeds 1 % of the result, and does more than allow flushing
+    /// tiny results to zero.
     pub weak: usize,
-    /// Largest ratio of a tolerance to its result, over results that are not 0.
+    /// Largest ratio of an element's tolerance to its magnitude, over elements that are not 0.
     pub relative: f64,
-    /// Sum of the squared tolerances, and sum of the squared results.
+    /// Sum of the squared tolerances, and sum of the squared results, over the elements with a tolerance above 0.
     squares: [f64; 2],
 }
 
@@ -84,13 +85,13 @@ impl OpCheck {
         }
     }
 
-    /// Returns the size of the tolerances relative to the results: the square root of the ratio of the sums of squares;
-    /// 0 if all elements had to be exact.
+    /// Returns the root mean square of the tolerances, divided by that of the results, over the elements with a
+    /// tolerance above 0. Returns 0 if there are no such elements.
     pub fn tightness(&self) -> f64 {
         if self.squares[1] > 0.0 { (self.squares[0] / self.squares[1]).sqrt() } else { 0.0 }
     }
 
-    /// Adds another run of the same op.
+    /// Adds the counts of another run of the same op.
     pub fn merge(&mut self, other: &Self) {
         self.elements += other.elements;
         self.exact += other.exact;

@@ -1,4 +1,4 @@
-//! Start and duration of each op of a submission.
+//! Measurement of the start and duration of each op of a submission.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ pub struct Span {
     pub secs: f64,
 }
 
-/// Returns all ops of the runs, in order: the run, and the op's index in the run's section.
+/// Returns all ops of the runs, in order. Each op is given by its run and its index in the run's section.
 pub(super) fn ops(executor: &(impl Executor + ?Sized), runs: &[Run]) -> Vec<(Run, usize)> {
     let of = |run: &Run| (0..executor.plan().ops(run.section).len()).zip(std::iter::repeat(*run));
     runs.iter().flat_map(of).map(|(op, run)| (run, op)).collect()

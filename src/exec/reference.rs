@@ -13,10 +13,10 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Allocates memory for `plan`.
+    /// Creates an executor, and allocates memory for `plan`.
     ///
     /// # Errors
-    /// [`Error::Memory`](crate::Error::Memory) if there is too little memory.
+    /// Returns [`Error::Memory`](crate::Error::Memory) if there is too little memory.
     pub fn new(plan: Plan) -> Result<Self> {
         Ok(Self { memory: Memory::new(&plan)?, plan })
     }

@@ -42,10 +42,12 @@ pub struct Cpu {
 type Schedules = [[Schedule; Section::ALL.len()]; 2];
 
 impl Cpu {
-    /// Allocates memory for `plan`, and starts `threads` threads.
+    /// Creates an executor, allocates memory for `plan`, and starts a thread pool. The pool has at most `threads`
+    /// threads, including the calling thread, and fewer if no stage of the plan can use that many.
     ///
     /// # Errors
-    /// Returns an error for no threads or more than 1024, or if threads cannot be started.
+    /// Returns an error if `threads` is not between 1 and 1024, if there is too little memory, or if threads cannot be
+    /// started.
     pub fn new(plan: Plan, threads: usize) -> Result<Self> {
         if !(1..=MOST_THREADS).contains(&threads) {
             let wanted = format!("at least 1 and at most {MOST_THREADS}");
@@ -58,14 +60,14 @@ impl Cpu {
         Ok(Self { plan, schedules, memory, threads, pool, tuner: Default::default() })
     }
 
-    /// Runs sections one after the other.
+    /// Runs sections in order, on one thread or on all threads of the pool.
     fn run(&mut self, steps: &[Step], runs: &[Run]) {
         let Self { plan, schedules, memory, pool, tuner, .. } = self;
         let runner = Runner { plan, memory };
         let threads = pool.threads();
         let all = &schedules[Way::Shared as usize];
         let Some(first) = runs.first().filter(|_| threads > 1) else {
-            // A forked child process does not have the threads for which the stages are split.
+            // A forked child process does not have the worker threads, so it uses the schedules for one thread.
             let own = if threads < pool.size() { &schedules[Way::Alone as usize] } else { all };
             return runs.iter().for_each(|run| runner.run(steps, *run, &own[run.section as usize], pool));
         };

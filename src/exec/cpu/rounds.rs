@@ -1,11 +1,12 @@
-//! Rounds of a section's ops, by their dependencies. Each round is a group of row-wise ops that run in one stage,
-//! followed by a group of other ops that can run in parallel. The round of an op follows from the rounds of earlier ops
-//! that share elements with it. Earlier ops are looked up by element, so the time is proportional to the number of ops.
+//! Grouping of a section's ops into rounds, by their dependencies. Each round is a group of row-wise ops that run in
+//! one stage, followed by a group of other ops that can run in parallel. The round of an op follows from the rounds of
+//! earlier ops that share elements with it. Earlier ops are looked up by element, so the time is proportional to the
+//! number of ops.
 
 use crate::plan::{Access, Binding, Op, Plan, Segments, View, WorkItem};
 use crate::shape::Shape;
 
-/// Ops of one round, each in the order of the section.
+/// Ops of one round, as indices in the section and in the section's order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Round {
     /// Row-wise ops. All of them are done before the ops in `others` begin.
@@ -13,7 +14,7 @@ pub(super) struct Round {
     pub others: Vec<usize>,
 }
 
-/// Access of an op to elements.
+/// Access of an op to the elements of a view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Touch {
     access: Access,
@@ -180,7 +181,7 @@ mod tests {
         }
     }
 
-    /// Tests the plans of networks, with and without slices.
+    /// Compares the rounds of networks' plans, with and without slices.
     #[test]
     fn rounds_of_networks_are_those_of_comparing() {
         for (layers, batch) in

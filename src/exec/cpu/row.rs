@@ -1,8 +1,8 @@
-//! Runs a single row through a plan's `evaluate` section, on the calling thread, without allocation.
+//! Executor for single rows: runs a plan's `evaluate` section on the calling thread, without allocation.
 //!
-//! A matrix multiplication of one row reads the weight once, which takes nearly all of its time. The kernel reads
-//! vectors of outputs, which are not contiguous in a weight [outputs, inputs]. So [`RowExecutor::write`] stores weights
-//! transposed: [inputs, outputs].
+//! A matrix multiplication of one row reads the weight once, which takes nearly all of its time. The kernel computes a
+//! vector of outputs at a time. The weights that it needs for one input are not contiguous in a weight [outputs,
+//! inputs]. So [`RowExecutor::write`] stores weights transposed: [inputs, outputs].
 
 use crate::error::Result;
 use crate::exec::memory::Memory;
@@ -17,7 +17,7 @@ use crate::specialize::{DeviceLimits, specialize};
 const TRANSPOSED: [(&str, usize, CpuKernel); 1] =
     [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
 
-/// Runs a plan for one row.
+/// Executor for single rows, which runs on the calling thread and does not allocate memory per row.
 pub struct RowExecutor {
     plan: Plan,
     memory: Memory,
@@ -28,7 +28,7 @@ pub struct RowExecutor {
 }
 
 impl RowExecutor {
-    /// Allocates memory for a plan that only evaluates, one row at a time.
+    /// Creates an executor for a plan with an `evaluate` section for one row, such as [`Plan::for_inference`] makes.
     ///
     /// # Errors
     /// Returns an error if the plan has no `evaluate` section, or if there is too little memory.
@@ -41,7 +41,8 @@ impl RowExecutor {
         Ok(Self { plan, memory, calls, input, output })
     }
 
-    /// Writes a parameter in the usual layout: a weight is [outputs, inputs].
+    /// Writes the tensor `name`, such as `layer0.weight`, in row-major order. A dense weight is [outputs, inputs]; if
+    /// the executor needs its transpose, it transposes the weight.
     ///
     /// # Errors
     /// Returns an error if the plan has no such view.
@@ -65,7 +66,7 @@ impl RowExecutor {
         self.view(self.input)
     }
 
-    /// Computes and returns the row's outputs.
+    /// Computes the outputs of the network's last layer for the row, and returns them.
     pub fn run(&mut self) -> &mut [f32] {
         let steps = [Step { rows: 1, ..Step::default() }];
         for (op, kernel) in self.plan.ops(Section::Evaluate).iter().zip(&self.calls) {

@@ -33,9 +33,9 @@ const WEIGHT_TASKS: usize = 8;
 pub(super) enum Task {
     /// The stage's row-wise ops, one after the other, on these rows of the batch.
     Rows(Range<usize>),
-    /// Items of an op.
+    /// Range of items of an op.
     Items { op: usize, items: Range<usize> },
-    /// Columns of an op's output, in all rows.
+    /// Range of columns of an op's output, over all rows.
     Columns { op: usize, columns: Range<usize> },
 }
 
@@ -182,7 +182,7 @@ fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     columns(plan, op).is_some() && threads > 1 && op.items < threads * ROWS.start() && elements(false) >= elements(true)
 }
 
-/// Returns the number of columns of the view by whose columns an op can be split; `None` if there is no such view.
+/// Returns the number of columns over which an op can be split; `None` if it cannot be split by columns.
 fn columns(plan: &Plan, op: &Op) -> Option<usize> {
     bound(plan, op).find(|(binding, _)| binding.by_columns).map(|(_, view)| view.shape.columns)
 }
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(tasks(2), [[48; 10].as_slice(), &[32, 10]].concat());
     }
 
-    /// Also tests single ops, which lockstep and profiles run on the same pool.
+    /// Tests whole sections, and single ops, which lockstep and profiles run on the same pool.
     #[test]
     fn queues_are_no_more_than_threads_and_none_is_empty() {
         for (inputs, layers, batch) in
@@ -338,8 +338,8 @@ mod tests {
         let stages = Schedule::new(&plan, Section::Gradients, 2).stages;
         let columns = |stage: &Stage| stage.tasks.iter().filter(|task| matches!(task, Task::Columns { .. })).count();
         let counts: Vec<_> = stages.iter().map(|stage| [stage.tasks.len(), columns(stage)]).collect();
-        // Two forward layers; the last layer and the loss by rows, forward and backward; one backward layer; the
-        // weights.
+        // The stages are: two forward layers; the last layer and the loss by rows, forward and backward; one backward
+        // layer; the weights.
         assert_eq!(counts[..4], [[2, 2], [2, 2], [1, 0], [14, 2]], "{stages:?}");
         let schedule = Schedule::new(&plan, Section::Gradients, 1);
         assert!(schedule.stages.iter().all(|stage| columns(stage) == 0));

@@ -24,7 +24,7 @@ const SPIN_TIME: Duration = Duration::from_micros(50);
 /// Number of spins before a thread reads the clock and yields the processor.
 const SPINS: usize = 200;
 
-/// Calling thread and its workers.
+/// Pool of the calling thread and its worker threads.
 pub(super) struct ThreadPool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -32,10 +32,10 @@ pub(super) struct ThreadPool {
     process: u32,
 }
 
-/// Function that computes the task with an index.
+/// Function that computes the task with the given index.
 type Work<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// State that all threads share.
+/// State that all threads of the pool share.
 struct Shared {
     /// Tasks that have not begun, one queue per thread. The first queue is the calling thread's.
     queues: Box<[WorkQueue]>,
@@ -136,7 +136,7 @@ impl ThreadPool {
         self.process == std::process::id()
     }
 
-    /// Computes the tasks of all queues by `work`, and returns when all are done. Thread m begins with the tasks of
+    /// Computes the tasks of all queues with `work`, and returns when all are done. Thread m begins with the tasks of
     /// `queues[m]`.
     ///
     /// # Panics
@@ -175,7 +175,8 @@ impl ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         if !self.in_own_process() {
-            // There are no workers to wait for, and a lock may have been held by a thread that does not exist here.
+            // In a forked child process there are no workers to wait for. A thread that does not exist here may have
+            // held the lock at the fork.
             self.workers.drain(..).for_each(std::mem::forget);
             return;
         }
@@ -253,8 +254,8 @@ impl Shared {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes sleeping threads. A thread that is about to sleep counts as a sleeper before it checks for the last time
-    /// whether it must sleep.
+    /// Wakes the sleeping threads. A thread that is about to sleep first counts itself as a sleeper, and then checks
+    /// once more for work. So no thread misses this call.
     fn wake_sleepers(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             let _guard = self.lock();
@@ -293,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Simulates a forked child, which has a copy of all memory and none of the workers.
+    /// Simulates a forked child process, which has a copy of all memory but no workers.
     #[test]
     fn in_another_process_the_calling_thread_is_alone_and_waits_for_nobody() {
         let mut pool = ThreadPool::new(3).expect("the system gives threads");

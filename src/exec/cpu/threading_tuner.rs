@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-/// Work per step above which threads are always used, since the exchange between threads is then cheap in comparison.
+/// Work per step, in the unit of the schedule's work, above which all threads are always used. The exchange between
+/// threads is then cheap in comparison.
 const LITTLE: u64 = 20_000_000;
 
 /// Number of submissions that try each way at the beginning.
@@ -20,11 +21,12 @@ const AGAIN: usize = 64;
 /// slower.
 const LAST: usize = 4;
 
-/// Timings of submissions that do the same work.
+/// Recent timings of both ways to run a submission. Each submission has the tuner of its first section.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ThreadingTuner {
-    /// Number of submissions in total, and of each way.
+    /// Total number of submissions.
     count: usize,
+    /// Number of submissions that ran in each way.
     ways: [usize; 2],
     /// Recent times of each way, in seconds per unit of work.
     seconds: [[f64; LAST]; 2],
@@ -55,7 +57,7 @@ impl ThreadingTuner {
         }
     }
 
-    /// Records the time of a submission with this much work.
+    /// Records the time of a submission, and the amount of its work.
     pub fn took(&mut self, way: Way, work: u64, time: Duration) {
         let (before, seconds) = (&mut self.ways[way as usize], &mut self.seconds[way as usize]);
         seconds[*before % LAST] = time.as_secs_f64() / work.max(1) as f64;

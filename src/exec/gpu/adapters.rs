@@ -1,4 +1,4 @@
-//! Available GPUs, and the choice of one by name.
+//! Adapters of this machine, and the choice of one by name.
 
 use std::fmt;
 
@@ -9,19 +9,20 @@ use crate::specialize::{FusedStep, Limits};
 /// Kind of an adapter, from the most to the least preferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
-    /// A GPU with its own memory.
+    /// GPU with its own memory.
     Discrete,
-    /// A GPU that shares the host's memory.
+    /// GPU that shares the host's memory.
     Integrated,
     /// GPU of a virtual machine.
     Virtual,
     /// Unknown: the driver does not report the kind.
     Unknown,
-    /// Software renderer on the CPU: right for tests, slower than this crate's CPU executor.
+    /// Software renderer on the CPU: useful for tests, but slower than this crate's CPU executor.
     Software,
 }
 
-/// Adapter of this machine. One GPU appears once per graphics API that supports it.
+/// Adapter of this machine: a GPU or a software renderer, used through one graphics API. A GPU that several APIs
+/// support has one adapter per API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adapter {
     /// Name that the driver reports.
@@ -38,7 +39,7 @@ pub struct Adapter {
     pub driver: String,
     /// Largest limits that the adapter supports.
     pub limits: Limits,
-    /// Supported features among `f16`, `subgroups` and `timestamps`.
+    /// Those of the features `f16`, `subgroups` and `timestamps` that the adapter supports.
     pub features: Vec<&'static str>,
 }
 
@@ -56,7 +57,7 @@ impl AdapterKind {
 }
 
 impl Adapter {
-    /// Describes an adapter as its driver reports it.
+    /// Creates the description of an adapter from the data that its driver reports.
     pub(super) fn of(handle: &wgpu::Adapter) -> Self {
         let info = handle.get_info();
         let kind = match info.device_type {
@@ -90,14 +91,15 @@ impl Adapter {
 }
 
 impl fmt::Display for Adapter {
-    /// `llvmpipe (LLVM 15.0.6, 256 bits), vulkan, software`
+    /// Formats the name, the graphics API, and the word `software` for a software adapter: `llvmpipe (LLVM 15.0.6, 256
+    /// bits), vulkan, software`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let software = if self.kind == AdapterKind::Software { ", software" } else { "" };
         write!(f, "{}, {}{software}", self.name, self.interface)
     }
 }
 
-/// Returns the limits that plans must fit.
+/// Returns wgpu's limits as the limits that plans must fit.
 pub(super) fn limits(limits: &wgpu::Limits, subgroups: bool, software: bool, fused_step: FusedStep) -> Limits {
     Limits {
         binding_bytes: limits.max_storage_buffer_binding_size,
@@ -145,7 +147,7 @@ pub(super) fn adapters() -> Vec<(Adapter, wgpu::Adapter)> {
     adapters
 }
 
-/// Splits a description into words, of which `15.0.6` is one.
+/// Splits a description into words. A point is part of a word: `15.0.6` is one word.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && c != '.')
 }
@@ -263,7 +265,7 @@ mod tests {
         assert!(message.ends_with("as in `radeon#1`"), "{message}");
     }
 
-    /// An index first; otherwise whole words, so that `1` does not match `LLVM 15`.
+    /// Tests that a number is first tried as an index, and then must match a whole word: `1` does not match `LLVM 15`.
     #[test]
     fn numbers_are_indices_or_words_of_names() {
         let names = ["NVIDIA GeForce RTX 4090", "AMD Radeon RX 6800 (RADV NAVI21)", "llvmpipe (LLVM 15.0.6, 256 bits)"];

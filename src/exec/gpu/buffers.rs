@@ -54,7 +54,7 @@ fn in_parts(mut words: &[u32]) -> impl FnMut(&mut [u32]) {
     }
 }
 
-/// Creates a buffer of uniform records with a stride of `RECORD` bytes.
+/// Creates a buffer of records with a stride of `RECORD` bytes.
 pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Result<wgpu::Buffer> {
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     let mut words = vec![0; RECORD / 4 * records.len().max(1)];
@@ -64,7 +64,7 @@ pub(super) fn records(device: &GpuDevice, name: &str, records: &[&[u32]]) -> Res
     buffer(device, name, 4 * words.len(), usage, in_parts(&words), true)
 }
 
-/// Creates a staging buffer, from which the host reads a copy.
+/// Creates a staging buffer of `bytes` bytes. The host reads copies of device memory from it.
 pub(super) fn staging(device: &GpuDevice, bytes: usize) -> Result<wgpu::Buffer> {
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
     buffer(device, "reading", bytes, usage, |_| (), false)

@@ -1,10 +1,11 @@
-//! Pipeline cache on disk: the next process finds the compiled shaders, if the backend supports that (Vulkan).
+//! Pipeline cache on disk: later processes load compiled shaders from it, if the backend supports that. Only Vulkan
+//! does.
 //!
-//! There is one file per adapter, in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, else `~/.cache`;
-//! on Windows `LOCALAPPDATA`), or in the folder named by `WGRAD_PIPELINE_CACHE`. The value `off`, or
-//! [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions), turns the cache off. A file that is damaged or
-//! written by another driver is ignored, and so is a folder that is not writable. Only the time to compile depends on
-//! the cache.
+//! There is one file per adapter. The environment variable `WGRAD_PIPELINE_CACHE` names the folder. The default is
+//! `wgrad` in the user's cache folder: `XDG_CACHE_HOME`, else `~/.cache`; on Windows `LOCALAPPDATA`. The value `off`,
+//! or [`GpuOptions::without_pipeline_cache`](crate::exec::gpu::GpuOptions), turns the cache off. A file that is damaged
+//! or written by another driver is ignored, and so is a folder that is not writable. Only the time to compile depends
+//! on the cache.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,7 @@ pub(super) struct DiskCache {
 }
 
 impl DiskCache {
-    /// Opens the cache that earlier processes left for this adapter; `None` if it is turned off, or if the backend has
-    /// no such cache.
+    /// Opens the cache file of this adapter; `None` if the cache is turned off, or if the backend has no such cache.
     pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Self> {
         let name = wgpu::util::pipeline_cache_key(info)?;
         let path = cache_folder()?.join(name);
@@ -61,13 +61,13 @@ impl DiskCache {
     }
 }
 
-/// Returns the folder of compiled shaders and tunings; `None` if the cache is turned off, or if there is no cache
-/// folder.
+/// Returns the folder in which compiled shaders and tunings are cached; `None` if `WGRAD_PIPELINE_CACHE` is `off`, or
+/// if the user has no cache folder.
 pub fn cache_folder() -> Option<PathBuf> {
     folder(std::env::var_os)
 }
 
-/// Returns the cache folder, given the environment variables.
+/// Returns the cache folder. `variable` returns the value of an environment variable.
 fn folder(variable: impl Fn(&'static str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     match set("WGRAD_PIPELINE_CACHE") {

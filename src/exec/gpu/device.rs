@@ -12,7 +12,7 @@ use crate::exec::gpu::pipelines::Pipelines;
 use crate::plan::Plan;
 use crate::specialize::{FusedStep, Limits};
 
-/// Options of an open GPU.
+/// Options for opening a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuOptions {
     runtime_checks: Checks,
@@ -24,7 +24,7 @@ pub struct GpuOptions {
 }
 
 /// Choice of the shaders that run with checks of each index and limits on each loop. With checks, a shader cannot
-/// access memory outside its views. Without checks, it is faster. The results are the same, to the bit.
+/// access memory outside its views. Without checks, it is faster. Checks change no bit of the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checks {
     All,
@@ -34,12 +34,12 @@ enum Checks {
 }
 
 impl GpuOptions {
-    /// Options with index checks in all shaders, including those of this crate.
+    /// Returns options with index checks in all shaders, including those of this crate.
     pub const fn checked() -> Self {
         Self::with(Checks::All)
     }
 
-    /// Options without index checks in any shader, including shaders that are not this crate's own.
+    /// Returns options without index checks in any shader, including shaders that are not this crate's own.
     ///
     /// # Safety
     /// Every shader that runs on the device must stay within its views without checks. The shaders of this crate do:
@@ -59,17 +59,17 @@ impl GpuOptions {
         }
     }
 
-    /// Enables timestamps, by which the device measures when ops begin and end. Opening the device then fails if the
-    /// adapter has no timestamps.
+    /// Enables timestamps, which measure on the device when each op begins and ends. Opening the device then fails if
+    /// the adapter does not support timestamps.
     pub const fn timestamps(mut self) -> Self {
         self.timestamps = true;
         self
     }
 
-    /// Turns off the pipeline cache on disk. By default, if the backend supports it (Vulkan), compiled shaders are kept
-    /// in the folder `wgrad` of the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`, on Windows `LOCALAPPDATA`), or
-    /// in the folder named by the variable `WGRAD_PIPELINE_CACHE`. The value `off` of this variable also turns the
-    /// cache off.
+    /// Turns off the pipeline cache on disk. By default, compiled shaders are cached if the backend supports it, as
+    /// only Vulkan does. The environment variable `WGRAD_PIPELINE_CACHE` names the folder of the cache, or is `off` to
+    /// turn it off. If it is not set, the folder is `wgrad` in the user's cache folder: `XDG_CACHE_HOME` or `~/.cache`,
+    /// on Windows `LOCALAPPDATA`.
     pub const fn without_pipeline_cache(mut self) -> Self {
         self.pipeline_cache = false;
         self
@@ -100,14 +100,14 @@ impl GpuOptions {
 }
 
 impl Default for GpuOptions {
-    /// Returns the default options. Shaders check their indices, except in plans that were [lowered](crate::lower) from
-    /// a spec ([`Plan::is_trusted`]), such as those of trainers and models.
+    /// Returns the default options. Shaders check their indices, except in plans that the crate [lowered](crate::lower)
+    /// itself, such as those of trainers and models ([`Plan::is_trusted`]).
     fn default() -> Self {
         Self::with(Checks::Foreign)
     }
 }
 
-/// Open GPU. Cheap to clone; all clones share one queue and one cache of pipelines.
+/// Open GPU. Clones are cheap: all clones share one queue and the compiled shaders.
 #[derive(Clone)]
 pub struct GpuDevice(Arc<Inner>);
 
@@ -138,9 +138,10 @@ impl GpuDevice {
         adapters().into_iter().map(|(adapter, _)| adapter).collect()
     }
 
-    /// Opens the adapter with this name, or without a name the best one that is a GPU. A name is an index in
+    /// Opens an adapter. Without a name, this is the best adapter that is not a software adapter. A name is an index in
     /// [`GpuDevice::list`], a PCI bus address, or all or part of a description (`NAME, INTERFACE`), ignoring case. A
-    /// number must match a whole word, as in `4090`. `NAME#1` is the second adapter that matches NAME.
+    /// number that is not an index must match a whole word, as in `4090`. `NAME#1` is the second adapter that matches
+    /// NAME.
     ///
     /// # Errors
     /// Returns an error if no adapter has the name (with a list of the adapters), if several adapters match the name,
@@ -152,7 +153,8 @@ impl GpuDevice {
     /// Like [`GpuDevice::open`], with options.
     ///
     /// # Errors
-    /// As [`GpuDevice::open`].
+    /// Returns the errors of [`GpuDevice::open`]. Also returns an error if `options` ask for timestamps, and the
+    /// adapter does not support them.
     pub fn open_with(name: Option<&str>, options: GpuOptions) -> Result<Self> {
         let (infos, mut handles): (Vec<_>, Vec<_>) = adapters().into_iter().unzip();
         let chosen = choose(&infos, name)?;
@@ -204,11 +206,10 @@ impl GpuDevice {
         Ok(Self(Arc::new(Inner { adapter, handle, options, device, queue, pipelines, disk, failure, lost })))
     }
 
-    /// Wraps a GPU that a program has opened for another purpose, such as rendering, and keeps using.
+    /// Wraps a GPU that your program has opened itself, for example for rendering.
     ///
     /// The program keeps its own handlers for errors and device loss, so this crate notices a loss only at the next
-    /// readback. Plans must fit the limits that the device was opened with. The shaders of this crate check their
-    /// indices.
+    /// readback. Plans must fit the limits that the device was opened with. Shaders run with index checks.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Self(Arc::new(Inner {
             adapter: Adapter::of(adapter),
@@ -234,10 +235,10 @@ impl GpuDevice {
         self.reopened(self.0.options.timestamps())
     }
 
-    /// Returns the same adapter, opened with this use of the fused step.
+    /// Returns the same GPU, reopened if it was opened with another choice of the fused step.
     ///
     /// # Errors
-    /// Returns an error if the driver fails to open the adapter.
+    /// Returns an error if the driver fails to open the adapter again.
     pub fn with_fused_step(&self, choice: FusedStep) -> Result<Self> {
         if self.0.options.fused_step == choice {
             return Ok(self.clone());
@@ -270,12 +271,12 @@ impl GpuDevice {
         Limits { loop_rounds: own.loop_rounds.min(wanted), ..own }
     }
 
-    /// Returns the number of shaders compiled on the device so far, by all executors.
+    /// Returns the number of different shaders that the device has compiled so far, for all executors together.
     pub fn pipelines_compiled(&self) -> usize {
         self.0.pipelines.len()
     }
 
-    /// Destroys the device, as a driver may at any time: every later call on it must return an error.
+    /// Destroys the device to simulate its loss. Every later call on it must return an error.
     #[doc(hidden)]
     pub fn lose(&self) {
         self.0.device.destroy();
@@ -380,7 +381,7 @@ impl GpuDevice {
     }
 }
 
-/// Returns the adapter's limits, but no more than `wanted`.
+/// Returns the limits to request: the adapter's, but no more than `wanted`.
 fn capped(adapter: wgpu::Limits, wanted: Option<Limits>) -> wgpu::Limits {
     let Some(wanted) = wanted else { return adapter };
     let invocations = |own: u32| own.min(wanted.invocations);

@@ -1,4 +1,4 @@
-//! Ops as dispatches: pipeline, bind group, grid, and dynamic offsets for the batch of the submission.
+//! Ops as dispatches, each with its pipeline, bind group, grid, and dynamic offsets for the batch of the submission.
 
 use crate::error::Result;
 use crate::exec::gpu::buffers::RECORD;
@@ -77,12 +77,12 @@ impl Dispatch {
     }
 }
 
-/// Size of a binding. A view without elements binds one word, and no op runs on it.
+/// Returns the size of a binding in bytes. A view without elements binds one word, and no op runs on it.
 fn bound_bytes(bytes: usize) -> u64 {
     bytes.max(4) as u64
 }
 
-/// Range of a buffer.
+/// Returns a binding of a range of a buffer. Offset and size are in bytes.
 fn range(buffer: &wgpu::Buffer, offset: usize, bytes: usize) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding {
         buffer,

@@ -47,14 +47,14 @@ use dispatches::{BindGroupBuffers, Dispatch};
 use reading::{Pool, Reading};
 
 impl Device {
-    /// Wraps a GPU that a program has opened for another purpose, such as rendering, and keeps using; see
-    /// [`GpuDevice::from_wgpu`]. The crate's own version of wgpu is [`wgrad::exec::gpu::wgpu`](wgpu).
+    /// Wraps a GPU that your program has opened itself, for example for rendering; see [`GpuDevice::from_wgpu`]. The
+    /// arguments must have the types of the crate's own version of wgpu, [`wgrad::exec::gpu::wgpu`](wgpu).
     pub fn from_wgpu(adapter: wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         GpuDevice::from_wgpu(&adapter, device, queue).into()
     }
 }
 
-/// Runs plans on a GPU.
+/// Executor on a GPU.
 pub struct Gpu {
     device: GpuDevice,
     state: State,
@@ -62,8 +62,8 @@ pub struct Gpu {
     counters: Counters,
 }
 
-/// Number of submissions in flight while the host prepares the next submission. Two are enough that the device never
-/// waits for the host, and few enough that errors show soon.
+/// Number of submissions in flight while the host prepares the next one. Two are enough that the device never waits for
+/// the host. More would only report errors later.
 const IN_FLIGHT: usize = 2;
 
 impl Gpu {
@@ -78,7 +78,7 @@ impl Gpu {
         Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
     }
 
-    /// Returns the number of bytes that an op binds for each of its views. The op's shader can reach no other memory,
+    /// Returns the size in bytes of the binding of each of an op's views. The op's shader can reach no other memory,
     /// except parameters and step records.
     ///
     /// # Panics
@@ -87,8 +87,8 @@ impl Gpu {
         &self.state.sections[section as usize][op].bound
     }
 
-    /// Copies the values of each step, its record, to the device's buffer, and submits one compute pass. `encode` adds
-    /// the dispatches to the pass, and returns their number.
+    /// Copies the step records to the device, and submits one compute pass. `encode` adds the dispatches to the pass,
+    /// and returns their number.
     fn submit_pass(
         &mut self,
         steps: &[Step],
@@ -106,7 +106,7 @@ impl Gpu {
         self.device.check("submitting")
     }
 
-    /// Checks a submission, and writes its step records into a buffer that is large enough.
+    /// Checks a submission, and writes its step records to the device. The buffer is enlarged if it is too small.
     fn write_records(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
         self.device.poll("submitting", None)?;
         self.counters.buffers += self.state.reserve(&self.device, steps, runs)?;
@@ -250,7 +250,7 @@ impl State {
             Steps::new(device, plan.views().iter().filter_map(|view| check::batches(&plan, view)).max().unwrap_or(1))?;
         let mut state = Self { plan, allocations, params, steps, sections: Default::default() };
         state.bind(device)?;
-        // Parameters and records are buffers, too.
+        // Two more buffers hold the parameters and the step records.
         counters.buffers += made + 2;
         Ok(state)
     }

@@ -17,7 +17,7 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// Inputs of the compilation of a pipeline.
+/// Inputs from which a pipeline is compiled.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     wgsl: String,
@@ -155,7 +155,7 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
     Pipeline { compiled, layout }
 }
 
-/// Writes a shader, as it is compiled, to `NAME-HASH.wgsl`.
+/// Writes the WGSL text of a shader to `NAME-HASH.wgsl` in a folder, for debugging.
 fn dump(folder: &Path, name: &str, wgsl: &str) -> Result<()> {
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(wgsl);
     let path = folder.join(format!("{name}-{hash:016x}.wgsl"));

@@ -34,7 +34,7 @@ impl Mapping {
     }
 }
 
-/// Largest size of staging buffers that are reused; larger ones are freed after one readback.
+/// Largest size in bytes of a staging buffer that is reused. Larger ones are freed after one readback.
 const LARGEST_KEPT: u64 = 1 << 20;
 
 /// Staging buffers of finished readbacks, for reuse.

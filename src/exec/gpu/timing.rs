@@ -1,5 +1,5 @@
-//! Timing of ops by the device's own clock. Each op runs in a compute pass of its own, or all repetitions of a
-//! measurement in one pass, since every backend can write timestamps at the start and end of a pass.
+//! Timing of ops by the device's own clock. Every backend can write timestamps at the start and end of a compute pass.
+//! So each op runs in a pass of its own, or all repetitions of a measurement run in one pass.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -41,7 +41,7 @@ impl Gpu {
             let stamps = self.ticks(&[&pass])?;
             return Ok(stamps.iter().map(|[began, ended]| ended.saturating_sub(*began) as f64 * self.tick()).sum());
         }
-        // Waits for earlier submissions, whose time must not count.
+        // Waits for earlier submissions, so that their time does not count.
         self.device.poll("waiting", Some(self.device.queue().submit([])))?;
         let began = Instant::now();
         let mut encoder = self.device.wgpu().create_command_encoder(&Default::default());
