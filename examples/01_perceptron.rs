@@ -1,7 +1,7 @@
 //! Rosenblatt's perceptron on the gates AND, OR and XOR.
 //!
-//! Expected: AND and OR are learned in fewer than 10 epochs. The perceptron converges on linearly separable data; XOR is not
-//! linearly separable (Minsky and Papert 1969), and is not learned.
+//! Expected: AND and OR are learned in fewer than 10 epochs. The perceptron converges on linearly separable data; XOR
+//! is not linearly separable (Minsky and Papert 1969), and is not learned.
 
 use wgrad::{Dataset, Dense, Device, Fit, Init, Loss, Network, Sgd, Trainer, data};
 
@@ -17,7 +17,8 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// Number of epochs until all rows are right. A batch size of 1 and a learning rate of 1 are Rosenblatt's rule.
+/// Trains until all rows are classified correctly, and returns the number of epochs; `None` after [`MOST_EPOCHS`]. With
+/// the perceptron loss, a batch size of 1 and a learning rate of 1, training follows Rosenblatt's rule.
 fn epochs_until_learned(gate: &Dataset) -> wgrad::Result<Option<usize>> {
     let network = Network::input(2).layer(Dense::new(1).init(Init::Zeros));
     let mut trainer =

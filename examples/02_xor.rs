@@ -1,4 +1,4 @@
-//! XOR with one hidden layer of four units, which a single perceptron cannot learn.
+//! XOR, which a single perceptron cannot learn, with one hidden layer of four units.
 //!
 //! Expected: after 500 epochs, the probabilities of 1 for the four rows are near 0, 1, 1 and 0.
 

@@ -1,7 +1,7 @@
 //! Plan of a training step, as primitive ops and as fused ops.
 //!
-//! Expected: two tables. The primitive plan has one op per operation of the textbook algorithm. For two dense layers, the fused
-//! plan has 3·2 + 1 = 7 ops in its `gradients` and `update` sections.
+//! Expected: two tables. The primitive plan has one op per mathematical operation, such as adding a bias. For two dense
+//! layers, the fused plan has 3·2 + 1 = 7 ops in its `gradients` and `update` sections.
 
 use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::Plan;

@@ -1,6 +1,7 @@
 //! Custom training loop: batches from any source, access to gradients, losses on demand.
 //!
-//! Expected: the loss of y = 3·x₀ − 2·x₁ + 1 falls below 0.0001 within 200 steps; the weights become 3 and −2, the bias 1.
+//! Expected: with targets y = 3·x₀ − 2·x₁ + 1, the loss falls below 0.0001 within 200 steps. The weights become 3 and
+//! −2, the bias 1.
 
 use rand::RngExt;
 use wgrad::rng::{Philox, Stream};

@@ -1,8 +1,8 @@
 //! Vanishing gradients: in deep networks of sigmoids, gradients shrink from layer to layer in the backward pass.
 //!
-//! Expected: with ten hidden layers of sigmoids and Xavier initialization (Glorot and Bengio 2010), the first layer's gradient is
-//! more than 100,000 times smaller than the last one's, since a sigmoid's derivative is at most 1/4. With ReLUs and He
-//! initialization (He et al. 2015), they are within a factor of ten.
+//! Expected: with ten hidden layers of sigmoids and Xavier initialization (Glorot and Bengio 2010), the first layer's
+//! gradient is more than 100,000 times smaller than the last one's, since a sigmoid's derivative is at most 1/4. With
+//! ReLUs and He initialization (He et al. 2015), the two gradients differ by less than a factor of ten.
 
 use wgrad::{Activation, Dense, Device, Init, Loss, Network, Sgd, Trainer, data};
 

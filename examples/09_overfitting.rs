@@ -1,15 +1,16 @@
-//! Overfitting: a network that is too large for its few noisy rows memorizes them. Three kinds of regularization, compared on a
-//! test set.
+//! Overfitting: a network that is too large for its few noisy rows memorizes them. The example compares three kinds of
+//! regularization on a test set.
 //!
-//! Expected: without regularization, the accuracy is 97 % on the 80 training rows, but 82 % on the 2,000 test rows, with a loss
-//! of 2.2. With dropout, weight decay (L2) or early stopping it is 85 to 89 % on the test rows, with less than half of that loss.
-//! Weight decay alone suffices here.
+//! Expected: without regularization, the accuracy is 97 % on the 80 training rows, but 82 % on the 2,000 test rows,
+//! with a loss of 2.2. With dropout, weight decay (L2) or early stopping it is 85 to 89 % on the test rows, with less
+//! than half of that loss. Weight decay alone suffices here.
 
 use wgrad::{Adam, Dataset, Device, Fit, Loss, Network, Trainer, data};
 
 const EPOCHS: usize = 300;
 
-/// Name, dropout rate, weight decay, and early stopping with the parameters of the lowest validation loss.
+/// Methods: name, dropout rate, weight decay, and `true` for early stopping, which keeps the parameters of the lowest
+/// validation loss.
 const METHODS: [(&str, f32, f64, bool); 4] = [
     ("none", 0.0, 0.0, false),
     ("dropout 0.5", 0.5, 0.0, false),
@@ -36,7 +37,8 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// Accuracy and loss on the training and the test set.
+/// Trains a network, and returns accuracy and loss on the training set and on the test set. A validation set switches
+/// early stopping on.
 fn results_of(
     dropout: f32,
     decay: f64,

@@ -1,8 +1,8 @@
 //! Regression: progression of diabetes after one year, from ten measurements of a patient.
 //!
-//! Expected: an R² of about 0.5 on the 88 patients of the test set. Linear regression reaches the same (Efron et al. 2004), since
-//! the dependence is mostly linear. The trainer standardizes inputs and target by the training set alone; without that the loss
-//! begins at about 29,000.
+//! Expected: an R² of about 0.5 on the 88 patients of the test set. Linear regression reaches the same (Efron et al.
+//! 2004), since the dependence is mostly linear. The trainer standardizes inputs and target with means and scales of
+//! the training set alone. Without that, the loss begins at about 29,000.
 
 use wgrad::{AdamW, Dataset, Device, Fit, Loss, Network, Schedule, Split, Standardization, Trainer};
 

@@ -1,7 +1,7 @@
 //! Autoencoder: 64 pixels are encoded as 8 numbers and decoded again. The targets are the inputs.
 //!
-//! Expected: reconstructed digits of the test set are recognizable. Their mean squared error is less than a third of that of the
-//! mean image.
+//! Expected: reconstructed digits of the test set are recognizable. Their mean squared error is less than a third of
+//! that of the mean image.
 
 use wgrad::{Adam, Dataset, Device, Fit, Loss, Network, Schedule, Split, Trainer, data};
 
@@ -32,7 +32,7 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// Data set of images scaled to 0 to 1, as inputs and as targets.
+/// Returns a data set whose inputs and targets are both the pixels of `data`, scaled from 0 to 1.
 fn to_itself(data: &Dataset) -> wgrad::Result<Dataset> {
     let pixels: Vec<f32> = data.input().iter().map(|pixel| pixel / 16.0).collect();
     Dataset::numbers(data.name(), 64, &pixels, 64, &pixels)
@@ -43,7 +43,7 @@ fn mean_image(data: &Dataset) -> Vec<f32> {
     (0..64).map(|pixel| sum(pixel) / data.len() as f32).collect()
 }
 
-/// Mean squared error of one image as the reconstruction of all.
+/// Mean squared error if the image `one` is the reconstruction of all images.
 fn mean_squared_error(images: &[f32], one: &[f32]) -> f64 {
     let squares = images.iter().zip(one.iter().cycle()).map(|(a, b)| f64::from(a - b).powi(2));
     squares.sum::<f64>() / images.len() as f64

@@ -15,7 +15,7 @@ fn main() -> wgrad::Result<()> {
     let (whole, _) = trained(&train, &validation, None, u64::MAX)?;
     let (_, stopped) = trained(&train, &validation, Some(checkpoints.clone()), 65)?;
     println!("stopped after {stopped} of 200 steps");
-    // As in another process, for example after a crash: only the folder is left of the first.
+    // A new trainer needs only the checkpoint folder, as another process would after a crash.
     let (resumed, steps) = trained(&train, &validation, Some(checkpoints.resume()), u64::MAX)?;
     println!("resumed, up to step {steps}: the same model is {}", whole == resumed);
 

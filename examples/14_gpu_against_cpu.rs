@@ -1,8 +1,8 @@
 //! Comparison of the CPU with every GPU adapter of this machine: losses of the same training, and time per step.
 //!
-//! Expected: for each adapter, losses that differ from the CPU's by rounding only, less than 0.001 in 60 steps, and the time per
-//! step on both; without an adapter, a line that says so. A software adapter runs on the CPU and is slower. `wgrad bench`
-//! measures larger networks.
+//! Expected: for each adapter, losses that differ from the CPU's by rounding only, less than 0.001 in 60 steps, and the
+//! time per step on both; without an adapter, a line that says so. A software adapter runs on the CPU and is slower.
+//! `wgrad bench` measures larger networks.
 
 use std::time::Instant;
 
@@ -36,7 +36,8 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// Loss of each step, and mean seconds per step, without the first one, which allocates memory.
+/// Trains, and returns the loss of each step and the mean time per step in seconds. The time leaves out the first step,
+/// which allocates memory.
 fn train(device: &Device, data: &Dataset) -> wgrad::Result<(Vec<f32>, f64)> {
     let mut trainer = Trainer::builder(Network::input(64).dense(128).relu().dense(64).relu().dense(10))
         .loss(Loss::softmax_cross_entropy())

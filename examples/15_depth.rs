@@ -1,7 +1,8 @@
 //! Depth: a plain network of thirty layers does not train. With batch normalization, or in residual blocks, it does.
 //!
-//! Expected: after fifteen epochs, thirty dense layers of sigmoids still guess, one digit of ten. The same layers with batch
-//! normalization (Ioffe and Szegedy 2015), or in residual blocks (He et al. 2016), know nine of ten.
+//! Expected: after fifteen epochs, the accuracy of thirty dense layers with sigmoids is about 10 %, as by guessing. The
+//! same layers with batch normalization (Ioffe and Szegedy 2015), or in residual blocks (He et al. 2016), reach about
+//! 90 %.
 
 use wgrad::{Adam, Device, Fit, Loss, Network, Split, Trainer, data};
 
@@ -19,7 +20,8 @@ fn main() -> wgrad::Result<()> {
     Ok(())
 }
 
-/// Accuracy on the test set of a network of 32 units per layer, in which `part` stands between the first layer and the last.
+/// Trains a network of 30 dense layers, the hidden ones of 32 units, and returns its accuracy on the test set. `part`
+/// is repeated between the first and the last layer.
 fn accuracy(part: &str) -> wgrad::Result<f64> {
     let (train, _, test) = data::digits().split(Split::parts(0.7, 0.15).seed(7))?;
     let parts = format!("{part} ").repeat(LAYERS - 2);
