@@ -5,13 +5,13 @@ use crate::plan::{Binding, Op, Plan, Section, Touches, View};
 /// Peak rates of a device. No driver reports them: the user takes them from a data sheet or a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// Floating-point operations per second.
+    /// Floating-point operations per second; `None` if unknown.
     pub flops: Option<f64>,
-    /// Bytes per second from and to memory.
+    /// Bytes per second that are read from and written to memory, together; `None` if unknown.
     pub bytes: Option<f64>,
 }
 
-/// Number of floating-point operations, and of bytes that must be moved.
+/// Number of floating-point operations of ops, and number of bytes that they must move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Floating-point operations; a multiplication and an addition count as two.
@@ -21,7 +21,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Returns the operations per byte; `None` if nothing is moved.
+    /// Returns the arithmetic intensity: operations per byte. `None` if no bytes are moved.
     pub fn intensity(&self) -> Option<f64> {
         (self.bytes > 0).then(|| self.flops as f64 / self.bytes as f64)
     }
@@ -75,12 +75,12 @@ impl Plan {
     }
 }
 
-/// Number of times that an element is moved, if the op uses it.
+/// Returns the number of times that each used element is moved: 2 if it is read and written, else 1.
 fn moves(binding: &Binding) -> u64 {
     if binding.access.is_in_place() { 2 } else { 1 }
 }
 
-/// Number of elements of a view that an op uses.
+/// Returns the number of elements of a view that an op uses.
 fn touched(op: &Op, touches: Touches, view: &View) -> usize {
     let rows = match touches {
         Touches::All => view.shape.rows,

@@ -90,7 +90,8 @@ struct BoundView<'a> {
     view: &'a View,
 }
 
-/// Checks invariants 1 and 5 for one view. Returns the problem, if there is one, like the following functions.
+/// Checks invariants 1 and 5 for one view. Returns the problem, if there is one. The following functions do the same
+/// for other invariants.
 fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let allocation = &plan.allocations()[b.view.allocation.0];
     let (elements, shape) = (b.view.shape.elements(), b.view.shape);

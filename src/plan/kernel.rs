@@ -27,7 +27,7 @@ pub struct Kernel {
     pub step: StepUse,
     /// Kind of work items.
     pub item: WorkItem,
-    /// Floating-point operations of one run, from the parameters and the shapes of the views.
+    /// Returns the floating-point operations of one run, from the parameters and the shapes of the views.
     pub flops: fn(&[u32], &[Shape]) -> u64,
     /// Reference implementation: single-threaded loops that read like the shader.
     pub reference: CpuKernel,
@@ -62,7 +62,7 @@ pub struct Binding {
     /// `true` if a call of the fast CPU kernel can compute only some columns of the view. The arguments for other
     /// bindings then stay the same.
     pub by_columns: bool,
-    /// Part of the view that an op reads or writes.
+    /// Part of the view that an op reads or writes, for the count of bytes.
     pub touches: Touches,
 }
 
@@ -87,7 +87,7 @@ impl Binding {
         Self::new(name, Some(dtype), Access::Read, false)
     }
 
-    /// Creates a binding that is never read, and of which the op writes all items in use. It is split along the items.
+    /// Creates a write-only binding. The op writes all items in use. The view is split along the items.
     pub const fn write(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Write, true)
     }
@@ -98,18 +98,18 @@ impl Binding {
         Self { trace: true, ..Self::write(name, dtype) }
     }
 
-    /// Creates a binding that is never read, and of which the op writes only some elements. It is split along the
-    /// items.
+    /// Creates a write-only binding of which the op writes only some elements. The view is split along the items.
     pub const fn fill(name: &'static str, dtype: Dtype) -> Self {
         Self { access: Access::Fill, ..Self::write(name, dtype) }
     }
 
-    /// Creates a binding that is changed in place. It is split along the items.
+    /// Creates a binding that the op reads and overwrites. The view is split along the items.
     pub const fn update(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::ReadWrite, true)
     }
 
-    /// Creates a binding to which the op adds its results for each micro-batch of a step. It is split along the items.
+    /// Creates a binding to which the op adds its results for each micro-batch of a step. The view is split along the
+    /// items.
     pub const fn accumulate(name: &'static str, dtype: Dtype) -> Self {
         Self { access: Access::Accumulate, ..Self::update(name, dtype) }
     }
@@ -132,13 +132,13 @@ impl Binding {
         self
     }
 
-    /// Returns the same binding, of which a call of the fast CPU kernel can compute only some columns.
+    /// Returns the same binding, but a call of the fast CPU kernel can compute only some columns of its view.
     pub const fn by_columns(mut self) -> Self {
         self.by_columns = true;
         self
     }
 
-    /// Returns the same binding, of which an op reads or writes only a part.
+    /// Returns the same binding, but an op reads or writes only this part of its view.
     pub const fn touches(mut self, touches: Touches) -> Self {
         self.touches = touches;
         self
@@ -170,17 +170,18 @@ pub enum Access {
 }
 
 impl Access {
-    /// Returns `true` if memory may change.
+    /// Returns `true` if the op may change the view.
     pub fn writes(self) -> bool {
         self != Self::Read
     }
 
-    /// Returns `true` if each item changes a part of its own.
+    /// Returns `true` if the op may change the view, and each item changes only its own part. Atomic access is not
+    /// split.
     pub fn writes_parts(self) -> bool {
         self.writes() && self != Self::Atomic
     }
 
-    /// Returns `true` if the previous contents are read, too.
+    /// Returns `true` if the op reads the view's previous contents and changes them; `false` for atomic access.
     pub fn is_in_place(self) -> bool {
         matches!(self, Self::ReadWrite | Self::Accumulate)
     }
@@ -243,15 +244,15 @@ pub struct Shader {
     /// Returns the largest total number of iterations of all loops of one invocation, from the op and the shapes of its
     /// views. `None` if the loops depend only on constants and are short.
     pub rounds: Option<fn(&Op, &[Shape]) -> u64>,
-    /// Tiling, for matrix multiplications.
+    /// Choice of tiles; `None` unless the kernel is a matrix multiplication.
     pub tiles: Option<Tiles>,
 }
 
-/// Tiling of a kernel's output.
+/// Choice of tiles for a matrix multiplication, and the shader text and ops that depend on the tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Tiles {
-    /// Returns the tiles that an op with views of these shapes can have on a GPU with these limits, the heuristic's
-    /// choice first.
+    /// Returns the tiles that a GPU with these limits supports for an op with views of these shapes. The heuristic's
+    /// choice is first.
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
     /// Returns the shader texts that the tile needs, between the shared files and the kernel.
     pub core: fn(&Tile) -> Vec<&'static str>,
@@ -307,7 +308,7 @@ impl<'a> BufferArg<'a> {
         }
     }
 
-    /// Returns the numbers of a view that is read.
+    /// Returns a view that is read, as f32 numbers.
     pub fn f32(self) -> &'a [f32] {
         bytemuck::cast_slice(self.words())
     }
@@ -320,7 +321,7 @@ impl<'a> BufferArg<'a> {
         }
     }
 
-    /// Returns the numbers of a view that is written.
+    /// Returns a view that is written, as f32 numbers.
     pub fn f32_mut(self) -> &'a mut [f32] {
         bytemuck::cast_slice_mut(self.words_mut())
     }
@@ -383,13 +384,13 @@ impl<'a> Call<'a> {
         std::array::from_fn(|_| args.next().unwrap_or_default())
     }
 
-    /// Returns the numbers of argument `index`, which must be a [`BufferArg::Read`]. When a tolerance is computed, all
-    /// arguments are.
+    /// Returns argument `index` as f32 numbers. It must be a [`BufferArg::Read`], as all arguments are when a tolerance
+    /// is computed.
     pub fn f32(&self, index: usize) -> &'a [f32] {
         bytemuck::cast_slice(self.words(index))
     }
 
-    /// Returns the words of argument `index`, which must be a [`BufferArg::Read`].
+    /// Returns argument `index` as words. It must be a [`BufferArg::Read`].
     pub fn words(&self, index: usize) -> &'a [u32] {
         match self.args[index] {
             BufferArg::Read(words) => words,
@@ -398,7 +399,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Declares a plain struct of `u32` and `f32` fields whose names and types can be compared with its WGSL counterpart.
+/// Declares a plain struct of `u32` and `f32` fields. Tests compare the fields' names and types with those of the
+/// struct in WGSL.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! words {

@@ -46,7 +46,7 @@ pub enum FusedStep {
 }
 
 impl FusedStep {
-    /// Texts of the choices, in the order of the variants.
+    /// Names of the choices on the command line, in the order of the variants.
     pub const NAMES: [&str; 3] = ["auto", "never", "always"];
 }
 
@@ -62,7 +62,7 @@ impl FromStr for FusedStep {
 }
 
 impl Default for Limits {
-    /// Limits that WebGPU guarantees.
+    /// Returns the limits that WebGPU guarantees.
     fn default() -> Self {
         Self {
             binding_bytes: 128 << 20,

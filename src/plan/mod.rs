@@ -1,5 +1,5 @@
-//! Training and evaluation as data: memory, named views of that memory, and the ops that run on them. The host sends
-//! several training steps to the device at once, as one submission.
+//! Plans: training or evaluation as data. A plan has memory, named views of this memory, and the ops that run on them.
+//! The host sends several training steps to the device at once, as one submission.
 //!
 //! A [`Plan`] holds [`Allocation`]s, [`View`]s of them, and [`Op`]s in [`Section`]s. An op names a [`Kernel`], one view
 //! for each of the kernel's bindings, and the kernel's parameters as words. A plan depends on no particular kernel and
@@ -34,21 +34,22 @@ pub use tile::{OperandSharing, Tile};
 use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};
 
-/// Fill value of new memory, unless [`Contents::Persistent`] names another. It is a NaN, so that reading a value before
-/// it is written shows up.
+/// Word that new memory is filled with. Allocations that are [`Persistent`](Contents::Persistent) or
+/// [`Constant`](Contents::Constant) have other first contents. The word is a NaN, so that results show when an op reads
+/// memory before it is written.
 pub const POISON: u32 = 0x7FC0_DEAD;
 
-/// Section of a plan. All ops of a section run together.
+/// Section of a plan: ops that run together, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
     /// Copies the rows of the next steps from the data set to the window, a buffer with room for all batches of a
     /// submission. Runs once per submission.
     Window,
-    /// Forward pass, loss and backward pass; once per micro-batch.
+    /// Forward pass, loss and backward pass. Runs once per micro-batch.
     Gradients,
-    /// Optimizer; once per step.
+    /// Gradient clipping, optimizer, limits of norms, and average of the parameters. Runs once per step.
     Update,
-    /// Losses of all steps; once per submission.
+    /// Losses of all steps. Runs once per submission.
     Report,
     /// Forward pass only, without dropout, on rows that the host writes.
     Evaluate,
@@ -57,7 +58,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// All sections, in the order in which they are pushed and printed.
+    /// All sections, in the order in which `lower` adds them and `Display` prints them.
     pub const ALL: [Self; 6] = [Self::Window, Self::Gradients, Self::Update, Self::Report, Self::Evaluate, Self::Score];
 
     /// Returns the section's name.
@@ -93,19 +94,19 @@ pub struct Allocation {
     pub contents: Contents,
 }
 
-/// Named part of an allocation.
+/// Named part of an allocation, with the shape of a row-major matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// Name, unique in the plan. Messages, golden files and checkpoints use it.
     pub name: String,
     /// Allocation that contains the view.
     pub allocation: AllocationId,
-    /// Index of the first element.
+    /// Index of the view's first element in the allocation.
     pub offset: usize,
-    /// Rows and columns.
+    /// Number of rows and columns.
     pub shape: Shape,
-    /// Number of elements between the starts of the parts for two successive batches of a submission. 0 if all batches
-    /// share the view, as they do for most views.
+    /// Number of elements between the starts of the parts for two successive batches of a submission. It is 0 if all
+    /// batches share the view, as most views do.
     pub batch_stride: usize,
 }
 
@@ -149,7 +150,7 @@ pub struct Op {
     pub params: Vec<u32>,
     /// Number of independent work items (see [`WorkItem`]).
     pub items: usize,
-    /// Layer that the op belongs to, if any.
+    /// Number of the layer that the op belongs to, if any.
     pub layer: Option<usize>,
     /// Tile sizes of a matrix multiplication. If `None`, `specialize` chooses them.
     pub tile: Option<Tile>,
@@ -218,7 +219,7 @@ struct Names {
     views: HashMap<String, ViewId>,
 }
 
-/// Allocations, views and ops. Built by `lower`; changed by `fuse` and `specialize`; run by executors.
+/// Plan: allocations, views and ops. `lower` builds a plan, `fuse` and `specialize` change it, and executors run it.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     allocations: Vec<Allocation>,
@@ -240,7 +241,7 @@ impl Plan {
         Self::default()
     }
 
-    /// Adds an allocation. Its name must be unique in the plan.
+    /// Adds an allocation of `elements` elements of 4 bytes. Its name must be unique in the plan.
     pub fn allocate(
         &mut self,
         name: impl Into<String>,
@@ -280,7 +281,8 @@ impl Plan {
         self.view(name, allocation, 0, shape)
     }
 
-    /// Adds a table of constants with `columns` columns, and a view of it, both called `name`.
+    /// Adds a table of constants and a view of it, both called `name`. `words` holds the rows of the table, one after
+    /// the other.
     pub fn constant(&mut self, name: impl Into<String>, dtype: Dtype, words: Vec<u32>, columns: usize) -> ViewId {
         let (name, rows) = (name.into(), words.len() / columns);
         let mut padded_words = words;
@@ -319,10 +321,11 @@ impl Plan {
         Ok(())
     }
 
-    /// Replaces kernels. Tests use it to run faulty kernels and see whether the checks notice.
+    /// Replaces the kernel of each op by the result of `replacement`. Tests use it to run faulty kernels and see
+    /// whether the checks notice.
     ///
     /// # Panics
-    /// Panics if a replacement declares other bindings or parameters than the original, because the op was checked with
+    /// Panics if a replacement declares other bindings or parameters than the original, since ops were checked with
     /// those of the original.
     pub fn substitute(&mut self, replacement: impl Fn(&'static Kernel) -> &'static Kernel) {
         let declared = |kernel: &Kernel| (kernel.bindings, kernel.params);
@@ -334,7 +337,8 @@ impl Plan {
         }
     }
 
-    /// Sets the tile of each op for which `tile` returns one; `specialize` rejects tiles that an op cannot have.
+    /// Sets the tile of each op for which `tile` returns one, given the op and the shapes of its views. `specialize`
+    /// rejects tiles that an op cannot have.
     pub fn cut(&mut self, tile: impl Fn(&Op, &[Shape]) -> Option<Tile>) {
         let shapes = |op: &Op| op.views.iter().map(|view| self.views[view.0].shape).collect::<Vec<_>>();
         for op in self.sections.iter_mut().flatten() {
@@ -394,10 +398,11 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Returns the same plan with only these sections. Persistent memory and memory that the host writes are kept.
+    /// Returns the same plan with only these sections. Memory is kept, except computed allocations that no remaining op
+    /// uses.
     ///
     /// # Errors
-    /// Returns an error if a section reads what only removed sections write.
+    /// Returns an error if a remaining section reads a view that only removed sections write.
     pub(crate) fn only(&self, sections: &[Section]) -> Result<Self> {
         let ops = sections.iter().flat_map(|section| self.ops(*section).iter().map(|op| (*section, op.clone())));
         Ok(self.with_ops(ops)?.with_trusted(self.trusted))
@@ -449,7 +454,7 @@ impl Plan {
         (view, index / view.shape.columns, index % view.shape.columns)
     }
 
-    /// Returns the other views of the allocation of view `all`, in order of their offset.
+    /// Returns all other views of the allocation that contains the view `all`, sorted by offset.
     pub fn within(&self, all: ViewId) -> Vec<ViewId> {
         let allocation = self.get(all).allocation;
         let others = (0..self.views.len()).map(ViewId).filter(|id| *id != all);

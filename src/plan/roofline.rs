@@ -16,8 +16,8 @@ pub struct Roofline<'a> {
 }
 
 impl Plan {
-    /// Returns a table of lower bounds on time, with one line per op, one per section, and one for a step of one batch.
-    /// Times are shown only where `rates` has a value.
+    /// Returns a table of lower bounds on time. It has one line per op, one per section, and one for a step of one
+    /// batch. A time is `-` if `rates` lacks the rate for it.
     pub fn roofline(&self, rates: Rates) -> Roofline<'_> {
         Roofline { plan: self, rates }
     }
@@ -26,7 +26,8 @@ impl Plan {
 /// Headings of [`roofline_cells`].
 const ROOFLINE_NAMES: [&str; 3] = ["FLOP/byte", "compute µs", "memory µs"];
 
-/// Formats operations per byte, and the lower bounds of arithmetic and memory in microseconds; `-` if unknown.
+/// Formats the operations per byte, and the lower bounds of arithmetic and memory traffic in microseconds. A value that
+/// is not known is `-`.
 pub(crate) fn roofline_cells(work: Work, rates: Rates) -> [String; 3] {
     let [arithmetic, memory] = work.roofline(rates).map(|seconds| seconds.map(|seconds| 1e6 * seconds));
     [(work.intensity(), 2), (arithmetic, 3), (memory, 3)]

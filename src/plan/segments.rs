@@ -1,5 +1,5 @@
-//! Notes (values of any type) on ranges of allocations, which are looked up by a view's position. A comparison with all
-//! other views instead would make the time to build a plan quadratic in the number of ops.
+//! Notes (values of any type) on ranges of allocations, with lookup by view. If ops were compared with all earlier
+//! views instead, the time to build a plan would be quadratic in the number of ops.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -19,14 +19,14 @@ impl<T> Default for Segments<T> {
     }
 }
 
-/// Returns the elements to compare for overlap: the whole allocation if the view has one part per batch of a
-/// submission.
+/// Returns the range of elements to compare for overlap. If the view has one part per batch of a submission, this is
+/// the whole allocation.
 fn elements(view: &View) -> Range<usize> {
     if view.batch_stride > 0 { 0..usize::MAX } else { view.range(0) }
 }
 
 impl<T: Clone + Default> Segments<T> {
-    /// Returns the notes on a view's elements, one for each segment that the view overlaps.
+    /// Returns the notes on the elements of a view, one for each segment that the view overlaps.
     pub(crate) fn on(&self, view: &View) -> impl Iterator<Item = &T> {
         let Range { start, end } = elements(view);
         let segments = self.allocations.get(&view.allocation).into_iter();

@@ -1,4 +1,4 @@
-//! Plan as a readable table, which tests compare with a golden file.
+//! Display of a plan as a table. Tests compare it with golden files.
 
 use std::fmt;
 

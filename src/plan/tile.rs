@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// Tile sizes of a matrix multiplication, chosen by a tuning or else by `specialize`. Other kernels ignore them, and
-/// the CPU uses only `parts`. Files store a tile as its text.
+/// Tile sizes of a matrix multiplication on a GPU. Autotuning chooses them, or else a heuristic of `specialize`. Other
+/// kernels have no tiles, and the CPU uses only `parts`. Files store a tile as text, such as `64×64×16 of 8×8 vec4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Tile {
@@ -20,42 +20,47 @@ pub struct Tile {
     pub each: [u32; 2],
     /// Sharing of operands among the invocations.
     pub sharing: OperandSharing,
-    /// `true` for each of the operands a and b and the output that is accessed as vec4. The length of its rows must
-    /// then be a multiple of four.
+    /// Access by four numbers at once (vec4), for the left operand a, the right operand b, and the output, in this
+    /// order. The length of the matrix's rows must then be a multiple of four.
     pub vector: [bool; 3],
     /// Number of parts that the inner dimension is split into (split-K), mostly 1. Each part has its own sums, which
     /// another op adds.
     pub parts: u32,
-    /// Rows of tiles per band. Workgroups walk a band column by column, so that those that run at the same time read
-    /// the same few rows and columns of the operands. If `band` is 1, they walk row by row.
+    /// Number of rows of tiles per band. Consecutive workgroups compute the tiles of a band column by column. So
+    /// workgroups that run at the same time read the same few rows and columns of the operands. With 1, they compute
+    /// the tiles row by row.
     pub band: u32,
 }
 
 /// Sharing of the operands among the invocations of a workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OperandSharing {
-    /// None: each invocation reads for itself (`shaders/shared/registers.wgsl`).
+    /// No sharing: each invocation reads its operands from memory (`shaders/shared/registers.wgsl`).
     Nothing,
-    /// Invocations of a subgroup exchange rows (`shaders/shared/subgroups.wgsl`).
+    /// Sharing within a subgroup: each invocation loads a part of the rows, and broadcasts it to the others
+    /// (`shaders/shared/subgroups.wgsl`).
     Subgroup,
-    /// Through workgroup memory, `terms` of the inner dimension at a time (`shaders/shared/tiles.wgsl`).
+    /// Sharing through workgroup memory, for `terms` elements of the inner dimension at a time
+    /// (`shaders/shared/tiles.wgsl`).
     Workgroup {
-        /// Number of terms that are staged at once.
+        /// Number of elements of the inner dimension that are in workgroup memory at once.
         terms: u32,
     },
 }
 
 impl Tile {
-    /// Tile for every device and every shape: 4×4 in registers, nothing shared, scalar access.
+    /// Tile that every device and every shape supports: 32×32 outputs per workgroup, 4×4 per invocation, no sharing,
+    /// scalar access.
     pub const PLAIN: Self = Self::new(32, 32, [4, 4], OperandSharing::Nothing);
 
     /// Subgroup size that [`OperandSharing::Subgroup`] requires.
     pub const SUBGROUP: u32 = 8;
 
-    /// Tile for devices with subgroups of [`Tile::SUBGROUP`]: 16×4 sums per invocation.
+    /// Tile for devices with subgroups of [`Tile::SUBGROUP`] invocations: 32×32 outputs per workgroup, 16×4 per
+    /// invocation.
     pub const SUBGROUPS: Self = Self::new(32, 32, [16, 4], OperandSharing::Subgroup);
 
-    /// Creates a tile with scalar access, all terms in one part, and no bands.
+    /// Creates a tile with scalar access, no split of the inner dimension, and no bands.
     pub const fn new(rows: u32, columns: u32, each: [u32; 2], sharing: OperandSharing) -> Self {
         Self { rows, columns, each, sharing, vector: [false; 3], parts: 1, band: 1 }
     }
@@ -65,7 +70,7 @@ impl Tile {
         self.rows / self.each[0] * (self.columns / self.each[1])
     }
 
-    /// Returns the number of terms that are staged in workgroup memory at once, if any are.
+    /// Returns the number of elements of the inner dimension that are in workgroup memory at once; `None` if none are.
     pub fn staged(&self) -> Option<u32> {
         match self.sharing {
             OperandSharing::Workgroup { terms } => Some(terms),
@@ -73,21 +78,21 @@ impl Tile {
         }
     }
 
-    /// Returns the strides between staged terms: for a in groups of four rows, for b in groups of four columns. Each
-    /// includes one group of padding.
+    /// Returns the strides in workgroup memory between successive elements of the inner dimension, for a and b, in
+    /// vectors of four numbers. Each stride includes one vector of padding.
     pub fn staged_strides(&self) -> [u32; 2] {
         [self.rows, self.columns].map(|length| length / 4 + 1)
     }
 
-    /// Returns the workgroup memory in bytes, for both operands.
+    /// Returns the size of the workgroup memory for both operands, in bytes.
     pub fn workgroup_bytes(&self) -> u32 {
         16 * self.staged().unwrap_or(0) * self.staged_strides().iter().sum::<u32>()
     }
 }
 
 impl fmt::Display for Tile {
-    /// `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`, `128×128×16 of 8×8 in bands
-    /// of 8`
+    /// Formats the tile: `64×64×16 of 8×8 vec4`, `32×32 of 16×4 by subgroups`, `32×32 of 4×4 vec4 of a, b`, `128×128×16
+    /// of 8×8 in bands of 8`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{}", self.rows, self.columns)?;
         if let Some(terms) = self.staged() {
@@ -111,7 +116,7 @@ impl fmt::Display for Tile {
 impl FromStr for Tile {
     type Err = Error;
 
-    /// Parses the exact text that `Display` writes. `specialize` checks whether a device can have the tile.
+    /// Parses the exact text that `Display` writes. `specialize` checks whether a device supports the tile.
     fn from_str(text: &str) -> Result<Self, Error> {
         // `read` skips or misreads some invalid texts. The tile then prints differently, and the text is rejected.
         let read = read(text).filter(|tile| tile.to_string() == text);
