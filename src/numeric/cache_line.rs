@@ -1,6 +1,6 @@
 //! Memory aligned to cache lines, so that vectors do not straddle two lines.
 
-/// A cache line: sixteen words or numbers.
+/// Cache line of 64 bytes: sixteen words.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub struct Line([u32; 16]);

@@ -1,5 +1,5 @@
-//! Branch-free exponentials, so that loops over them are vectorized. eˣ and erf are accurate to 1 ULP, tanh to 2
-//! (`tests/numeric.rs` checks millions of numbers). Coefficients are those of the Cephes library (S. L. Moshier,
+//! Exponentials without branches, so that loops over them are vectorized. eˣ and erf are accurate to 1 ULP, tanh to 2
+//! ULP (`tests/numeric.rs` checks millions of numbers). Coefficients are those of the Cephes library (S. L. Moshier,
 //! `expf.c`, `tanhf.c`).
 
 /// For smaller x, eˣ is below the smallest normal number, and the result is 0.
@@ -43,7 +43,7 @@ pub fn tanh(x: f32) -> f32 {
     (if x.abs() < 0.625 { near } else { far }).copysign(x)
 }
 
-/// Returns ln(1 + x), for x ≥ 0, as `log_1p` in `shaders/shared/functions.wgsl`.
+/// Returns ln(1 + x) for x ≥ 0, computed like `log_1p` in `shaders/shared/functions.wgsl`.
 #[inline(always)]
 pub fn log_1p(x: f32) -> f32 {
     let bits = (1.0 + x).to_bits();
@@ -89,8 +89,8 @@ pub fn erf(x: f32) -> f32 {
     (if x.abs() < 0.93 { near } else { far }).copysign(x)
 }
 
-/// Returns erf x in f64, by e^(−x²)·2/√π·Σ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n + 1)), whose terms are all positive (Abramowitz and
-/// Stegun, 7.1.6). For the reference, not for speed.
+/// Returns erf x in f64. It is the sum e^(−x²)·2/√π·Σ 2ⁿ·x²ⁿ⁺¹ / (1·3·…·(2n + 1)), whose terms are all positive
+/// (Abramowitz and Stegun, 7.1.6). It is slow; only references and tolerances use it.
 pub fn erf_f64(x: f64) -> f64 {
     if x.is_nan() || x.abs() > 6.0 {
         return if x.is_nan() { x } else { x.signum() };

@@ -1,4 +1,4 @@
-//! Arithmetic that several kernels share: matrix multiplication of one block, vectorized loops and exponentials, and
+//! Arithmetic that several kernels share: single-threaded matrix multiplication, vectorized loops, exponentials, and
 //! rounding tolerances.
 
 mod cache_line;

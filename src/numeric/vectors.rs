@@ -1,4 +1,5 @@
-//! Loops over many numbers, compiled for the widest vectors of the processor.
+//! Vectorized loops over many numbers. On x86 they are compiled for AVX-512, AVX2 and the baseline, and selected at run
+//! time.
 
 use crate::numeric::Matrix;
 
@@ -70,7 +71,8 @@ fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a 
     rest
 }
 
-/// Adds up `S` sums of `N` columns over rows, in blocks as [`column_sum`]. `add` adds the terms of a row.
+/// Returns `S` sums over rows for each of `N` columns. They are summed in blocks, as in [`column_sum`]. `add` gets a
+/// row index, and adds the terms of this row to the sums of a block.
 #[inline(always)]
 pub fn sums_over_rows<const N: usize, const S: usize>(
     rows: usize,
@@ -89,9 +91,9 @@ pub fn sums_over_rows<const N: usize, const S: usize>(
 /// Number of partial sums along a row.
 const LANES: usize = 64;
 
-/// Adds up `S` sums along a row that is given as `N` slices of one length. `terms` returns the terms of an element.
-/// Each of 64 partial sums has every 64th term. They are added by a tree, so that the error grows slowly with the
-/// number of columns.
+/// Returns `S` sums along a row. The row is given as `N` slices of the same length. `terms` gets one number of each
+/// slice, and returns one term for each sum. Each of 64 partial sums has every 64th term. They are added by a tree, so
+/// that the error grows slowly with the number of columns.
 #[inline(always)]
 pub fn sums_along_row<const N: usize, const S: usize>(
     slices: [&[f32]; N],

@@ -1,4 +1,5 @@
-//! Packing of the left operand, a. Rows of a are packed once and multiplied with many parts of the right operand, b.
+//! Packing of the left operand, a. Rows of a are packed once, and then multiplied with many parts of the right operand,
+//! b.
 
 use super::{BLOCK, FAR, GROUP, Line, Matrix, PANEL, pack, room, tile};
 
@@ -31,7 +32,7 @@ impl Order {
     }
 
     /// Packs rows of a over one block of terms, and returns the location of the packed rows. With `Order::Rows` nothing
-    /// is copied yet: the second location is the one from which the tiles of the first panel copy the rows.
+    /// is copied yet: the tiles of the first panel copy the rows from the second location that is returned.
     pub fn bring(self, a: Matrix<'_>, space: &mut Vec<Line>) -> (tile::A, Option<tile::A>) {
         let terms = a.columns;
         let given = tile::A {

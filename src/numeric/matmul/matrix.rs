@@ -17,26 +17,26 @@ impl<'a> Matrix<'a> {
     /// Creates a view of `values` as [rows, columns]; further values are ignored.
     ///
     /// # Panics
-    /// If `values` is too short, which would be a bug in a kernel.
+    /// Panics if `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         // Kernels pass sizes of views whose allocations are in memory, so the number of elements fits.
         let elements = rows.checked_mul(columns).expect("a matrix that is in memory has fewer elements than addresses");
         Self { values: &values[..elements], rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    /// Returns the columns `range`.
+    /// Returns a view of the columns `range`.
     pub fn columns(self, range: Range<usize>) -> Self {
         assert!(range.end <= self.columns && range.start <= range.end, "columns out of range");
         let start = (range.start * self.column_stride).min(self.values.len());
         Self { values: &self.values[start..], columns: range.len(), ..self }
     }
 
-    /// Returns the rows `range`.
+    /// Returns a view of the rows `range`.
     pub fn rows(self, range: Range<usize>) -> Self {
         self.transposed().columns(range).transposed()
     }
 
-    /// Returns the transpose, without moving data.
+    /// Returns a view of the transpose, without moving data.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -60,7 +60,7 @@ impl<'a> Matrix<'a> {
     /// Returns a row of a matrix that is not transposed.
     ///
     /// # Panics
-    /// If the matrix is transposed.
+    /// Panics if the matrix is transposed.
     #[inline(always)]
     pub fn row(&self, row: usize) -> &'a [f32] {
         assert_eq!(self.column_stride, 1, "the columns of a transpose lie apart");
@@ -70,7 +70,7 @@ impl<'a> Matrix<'a> {
     /// Returns all elements in order, as contiguous slices: one per row, or a single slice if the rows are adjacent.
     ///
     /// # Panics
-    /// If the matrix is transposed.
+    /// Panics if the matrix is transposed.
     pub fn slices(&self) -> impl Iterator<Item = &'a [f32]> {
         assert_eq!(self.column_stride, 1, "the columns of a transpose lie apart");
         let together = self.columns == self.row_stride;
@@ -105,7 +105,7 @@ impl<'a> MatrixMut<'a> {
     /// Creates a view of `values` as [rows, columns]; further values are ignored.
     ///
     /// # Panics
-    /// If `values` is too short, which would be a bug in a kernel.
+    /// Panics if `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::apart(values, rows, columns, columns)
     }
@@ -113,7 +113,7 @@ impl<'a> MatrixMut<'a> {
     /// Creates a view of `rows` rows whose starts are `row_stride` apart.
     ///
     /// # Panics
-    /// If `values` is too short, or rows overlap, which would be a bug in a kernel.
+    /// Panics if `values` is too short, or rows overlap, which would be a bug in a kernel.
     pub(super) fn apart(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(rows == 0 || columns <= row_stride && (rows - 1) * row_stride + columns <= values.len(), "no room");
         // SAFETY: all rows are within `values`, which is borrowed as long.
@@ -157,7 +157,7 @@ impl<'a> MatrixMut<'a> {
         (0..count).map(move |row| unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.row_stride), len) })
     }
 
-    /// Reborrows the view.
+    /// Reborrows the view, so that this one can be used again later.
     pub fn lend(&mut self) -> MatrixMut<'_> {
         MatrixMut { columns: self.columns.clone(), ..*self }
     }

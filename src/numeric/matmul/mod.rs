@@ -1,5 +1,5 @@
-//! Matrix multiplication of one block, on the calling thread. a is the left operand, b the right one. The terms of an
-//! output element are the products a\[i, t\]·b\[t, j\] that are added.
+//! Matrix multiplication on the calling thread. The left operand is a, the right one b. The terms of an output element
+//! are the products a\[i, t\]·b\[t, j\] that are added.
 //!
 //! Every element of the output is summed by fused multiply-adds, from its first term to its last, whatever other
 //! elements are computed at the same time. So its bits depend only on the terms, and neither on the tile sizes nor on
@@ -71,10 +71,10 @@ const FAR: usize = 1024;
 /// Maximum rows and terms of a that are transposed at once, if the operands are exchanged: 4 MiB.
 const TURNED: [usize; 2] = [256, 4096];
 
-/// out = a·b, or a·b + bias in each row. `out` is [rows of a, columns of b]; `bias` has one number per column.
+/// Computes out = a·b, or a·b + bias in each row. `out` is [rows of a, columns of b]; `bias` has one number per column.
 ///
 /// # Panics
-/// If the sizes do not match, or a matrix is larger than its memory.
+/// Panics if the sizes do not match, or a matrix is larger than its memory.
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     let bias = bias.map(|bias| &bias[..b.columns]);
@@ -98,11 +98,11 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: Matri
     });
 }
 
-/// out = a·b, if the terms are rows of a batch. They are summed in blocks, so that the error does not grow with the
-/// number of rows.
+/// Computes out = a·b, where the inner dimension is the rows of a batch. The terms are summed in blocks, so that the
+/// error does not grow with the number of rows.
 ///
 /// # Panics
-/// If the sizes do not match, or a matrix is larger than its memory.
+/// Panics if the sizes do not match, or a matrix is larger than its memory.
 pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
     check(a, b, &out);
     if a.rows == 0 || b.columns == 0 {
@@ -152,7 +152,7 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
     assert!(a.is_whole() && b.is_whole(), "a matrix is larger than its memory");
 }
 
-/// Computes outᵀ = bᵀ·aᵀ: transposes a and the output instead of b.
+/// Computes out = a·b as outᵀ = bᵀ·aᵀ. This transposes a and the output instead of b.
 fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>, space: &mut Space) {
     for rows in cuts(a.rows, TURNED[0]) {
         for terms in cuts(a.columns, TURNED[1]) {
@@ -217,7 +217,7 @@ fn sum(
     }
 }
 
-/// Adds up the terms `block` of all rows of `a`, one part of b at a time.
+/// Adds up the range `block` of terms, for all rows of `a`, one part of b at a time.
 #[expect(clippy::too_many_arguments, reason = "what is computed, and in which order")]
 fn block_of_terms(
     a: Matrix<'_>,

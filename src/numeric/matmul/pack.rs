@@ -1,4 +1,4 @@
-//! Packs parts of operands, so that a tile reads memory in order.
+//! Packing: copies parts of operands, so that a tile reads memory in order.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
 /// Copies `b`, which may be a transpose: out\[r, c\] = b\[r, c\].
 ///
 /// # Panics
-/// If the matrices have different sizes, or `b` is larger than its memory.
+/// Panics if the matrices have different sizes, or `b` is larger than its memory.
 pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
     assert_eq!([b.rows, b.columns], [out.rows, out.columns().len()], "the room has another size");
@@ -44,8 +44,8 @@ fn elements(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, out: &mut 
 }
 
 widest! {
-    /// [`copy`] for a matrix whose columns are contiguous in memory. Transposes 4×4 blocks, one cache line of the
-    /// output after the other, and the remaining elements one by one.
+    /// Does what [`copy`] does, for a matrix whose columns are contiguous in memory. Transposes 4×4 blocks, one cache
+    /// line of the output after the other, and the remaining elements one by one.
     ///
     /// # Safety
     /// All of `b` is in memory, and `out` has its size.

@@ -1,10 +1,10 @@
-//! The right operand, b: its parts, and their packing.
+//! Right operand, b: its parts, and their packing.
 
 use std::ops::Range;
 
 use super::{BLOCK, FAR, Line, Matrix, PANEL, PART, cuts, even, pack, room, tile};
 
-/// The right operand.
+/// Right operand of a matrix multiplication.
 #[derive(Clone, Copy)]
 pub(super) enum Right<'a> {
     /// Unpacked, as it is in memory.

@@ -1,6 +1,6 @@
-//! The innermost loops: up to six rows and four vectors of columns of the output, kept in registers over some terms. 24
-//! sums, four vectors of b and one element of a fit into the 32 registers of AVX-512 and NEON. AVX2 has 16 registers,
-//! and uses two vectors of columns.
+//! Innermost loops of matrix multiplication. They compute up to six rows and four vectors of columns of the output,
+//! kept in registers over some terms. 24 sums, four vectors of b and one element of a fit into the 32 registers of
+//! AVX-512 and NEON. AVX2 has 16 registers, and uses two vectors of columns.
 //!
 //! A loop does little besides multiply-adds and loads, since address computations would slow it down. So strides are
 //! constants where possible, and prefetches for later tiles are issued only every few terms.
@@ -23,7 +23,8 @@ pub(super) const ROWS: usize = 6;
 /// Number of terms per unrolled iteration, each with one prefetch.
 const UNROLLED: usize = 4;
 
-/// Location of the left operand. Strides in numbers: to the next row, the next term, and the next tile of rows.
+/// Location of the left operand: address of its first element, and the strides to the next row, the next term, and the
+/// next tile of rows. Strides count numbers, not bytes.
 #[derive(Clone, Copy)]
 pub(super) struct A {
     pub start: *const f32,
@@ -41,8 +42,8 @@ pub(super) enum B {
     Matrix { start: *const f32, apart: usize, near: *mut f32 },
 }
 
-/// Rows of b that are needed next, `apart` numbers apart. Each tile prefetches `each` of these rows, as far as the loop
-/// of the tile is long enough.
+/// Rows of b that are needed next, `apart` numbers apart. Each tile prefetches `each` of these rows, or fewer if its
+/// loop is short.
 #[derive(Clone, Copy)]
 pub(super) struct Next {
     pub start: *const f32,
@@ -68,7 +69,7 @@ pub(super) enum Begin {
     Sums(Sums),
 }
 
-/// A unit of work: some rows, and the columns of one panel, over some terms.
+/// Unit of work: some rows, and the columns of one panel, over some terms.
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
     pub left: A,
@@ -129,18 +130,18 @@ impl Sums {
     }
 }
 
-/// Memory layouts that the loops are compiled for: any layout; a panel and rows of a with adjacent terms; a panel and
-/// columns of a with adjacent rows.
+/// Memory layouts that the loops are compiled for. `ANYHOW` is any layout. The other two have a packed panel of b, and
+/// either rows of a with adjacent terms, or columns of a with adjacent rows.
 const ANYHOW: u8 = 0;
 const ROWS_BY_PANEL: u8 = 1;
 const COLUMNS_BY_PANEL: u8 = 2;
 
-/// A vertical part of a panel, up to four vectors wide.
+/// Vertical part of a panel, up to four vectors wide.
 #[derive(Clone, Copy)]
 struct Stripe {
     column: usize,
     columns: usize,
-    /// Start of the panel, which is packed already, or by the first tile.
+    /// Start of the packed panel. If b is a matrix, the first tile of the stripe packs it.
     panel: *mut f32,
 }
 
@@ -452,7 +453,7 @@ mod tests {
         }
     }
 
-    /// Also tests vector widths that this machine would not choose.
+    /// Tests the vector widths of this machine, including those that it would not choose.
     #[test]
     fn vectors_of_every_width_add_up_the_same() {
         holds("this processor", |panel| PROCESSOR.dispatch(panel));
