@@ -120,8 +120,8 @@ impl Chosen {
         }
     }
 
-    /// Sets these tile sizes in a plan that is not yet specialized for the device. Returns the plan, and the result of
-    /// [`Chosen::followed`].
+    /// Sets these tile sizes in a plan, and replaces its ops by a fused step if the device uses one. Both must happen
+    /// before the plan is specialized. Returns the plan, and the result of [`Chosen::followed`].
     pub fn tiled(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
         let limits = device.limits();
         plan = with_fused_step(plan, &limits)?;
@@ -135,8 +135,8 @@ impl Chosen {
         Ok((plan, followed))
     }
 
-    /// Reports that `tuned` of `matmuls` matrix multiplications have tile sizes from the file. Returns `None` without a
-    /// file. Also returns `None` if `--autotune` did not name the file and it has no tile sizes for them.
+    /// Returns a report on the tuning file, which has tile sizes for `tuned` of `matmuls` matrix multiplications.
+    /// Returns `None` without a file. Also returns `None` if `tuned` is 0 and `--autotune` did not name the file.
     pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
         let (path, tuning) = match self {
             Self::Nothing => return None,

@@ -1,4 +1,4 @@
-//! Scores of the best constant answer, beside those of a model.
+//! Baseline for the scores of a model: the scores of the best constant prediction.
 
 use serde::Serialize;
 use wgrad::data::shown;
@@ -6,12 +6,13 @@ use wgrad::{Dataset, Evaluation, Targets};
 
 use super::report::{Output, significant};
 
-/// Scores that always answering the same would get on the evaluated rows.
+/// Scores of a constant prediction on the evaluated rows, like those of scikit-learn's `DummyClassifier` and
+/// `DummyRegressor`.
 #[derive(Serialize)]
 pub struct Baseline {
-    /// Most frequent class, or mean of the target.
+    /// Constant prediction: the most frequent class, or the mean of the target.
     pub answer: String,
-    /// Fraction of correct answers, for classes.
+    /// Accuracy, for classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
     /// Mean absolute error, for numbers.
@@ -20,11 +21,11 @@ pub struct Baseline {
     /// Root mean squared error, for numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rmse: Option<f64>,
-    /// True if the model scores higher.
+    /// `true` if the model has a higher accuracy or R².
     pub beaten: bool,
 }
 
-/// ROC-AUC from which a model tells classes apart; that of a constant answer is 0.5.
+/// Smallest ROC-AUC of a model that tells the classes apart. A constant prediction has 0.5.
 const TOLD_APART: f64 = 0.6;
 
 impl Baseline {
@@ -37,7 +38,7 @@ impl Baseline {
             (Targets::Classes { indices, names }, Some(accuracy), _) => {
                 let mut sums = vec![0.0; names.len()];
                 indices.iter().enumerate().for_each(|(row, class)| sums[*class as usize] += weight(row));
-                // Of equally frequent classes, the first.
+                // If several classes are equally frequent, the first one is used.
                 let (class, most) = sums.iter().enumerate().rev().max_by(|one, other| one.1.total_cmp(other.1))?;
                 Some(Self::of_class(names[class].clone(), most / total, accuracy))
             }
@@ -64,7 +65,7 @@ impl Baseline {
         Self { answer, accuracy: Some(share), mae: None, rmse: None, beaten: accuracy > share }
     }
 
-    /// Returns the scores as a line.
+    /// Returns the scores as one line of text.
     pub fn line(&self) -> String {
         let answer = shown(&self.answer);
         match (self.accuracy, self.mae, self.rmse) {
@@ -80,8 +81,8 @@ impl Baseline {
         }
     }
 
-    /// Prints a warning if the model is not better, unless the output is quiet. A model of imbalanced classes may still
-    /// tell them apart, which its ROC-AUC shows.
+    /// Prints a warning if the model is not better, unless the output is quiet. With imbalanced classes, a model can be
+    /// no better in accuracy and still tell the classes apart. The warning then mentions its ROC-AUC.
     pub fn warn(&self, evaluation: &Evaluation, output: &Output) {
         if self.beaten || output.is_quiet() {
             return;

@@ -20,8 +20,8 @@ pub struct Reading {
     ///
     /// One ASCII character, `tab`, or " " for blanks. By default, it is the most frequent of comma, tab, semicolon and
     /// `|` in the first line; of several, the one whose cells are more often numbers, since commas may be decimal
-    /// signs. Blanks are it if the lines have equally many words. `predict`, `evaluate` and `plot` prefer that of the
-    /// training.
+    /// signs. It is a blank if the lines have equally many words. `predict`, `evaluate` and `plot` prefer that of the
+    /// training table.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,
@@ -36,7 +36,7 @@ pub struct Reading {
     pub header: Option<YesNo>,
 }
 
-/// Value of `--header`: names in the first row or not.
+/// Value of `--header`: `Yes` if the first row has the names of the columns.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum YesNo {
     Yes,
@@ -77,8 +77,8 @@ pub struct Columns {
     /// Target: regression or classification [default: by its values]
     ///
     /// Only for a table. By default, text is classes. So are whole numbers, if at most 20 are different, and these are
-    /// fewer than half the number of rows. Other numbers are regression. Where there is a --loss, one that suits only
-    /// one of the two tasks decides, too, and must not contradict --task.
+    /// fewer than half the number of rows. Other numbers are regression. A --loss that suits only one of the two tasks
+    /// decides, too, and must not contradict --task.
     #[arg(long, value_name = "TASK", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub task: Option<Task>,
     /// Missing cells: fill, drop or error [default: fill]
@@ -171,7 +171,7 @@ impl Reading {
     }
 }
 
-/// Returns the names in all given options as one list.
+/// Returns the column names of several `--drop` or `--keep` options as one list.
 pub fn listed(names: &[Names]) -> Vec<String> {
     names.iter().flat_map(|names| names.0.clone()).collect()
 }

@@ -19,7 +19,7 @@ The folders must exist. A new shell then completes commands, options, names and
 files of `wgrad`.
 ";
 
-/// Shell to print a script for.
+/// Options of `wgrad completions`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -27,7 +27,7 @@ pub struct Arguments {
     shell: Shell,
 }
 
-/// Prints the script of a shell.
+/// Prints the completion script for a shell.
 pub fn run(arguments: &Arguments, command: Command, output: &mut Output) {
     let mut command = if arguments.shell == Shell::Zsh { data_are_files(command) } else { command };
     let mut script = Vec::new();
@@ -35,8 +35,8 @@ pub fn run(arguments: &Arguments, command: Command, output: &mut Output) {
     output.bytes(&script);
 }
 
-/// Makes zsh complete file names for DATA. Zsh can complete either file names or names of data sets. The names of data
-/// sets are shorter to type.
+/// Makes zsh complete file names for DATA. Zsh can complete either file names or names of data sets, and names of data
+/// sets are short enough to type.
 fn data_are_files(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().into()).collect();
     let has_data = |sub: &Command| sub.get_arguments().any(|argument| argument.get_id() == "data");

@@ -284,8 +284,8 @@ pub fn inputs_for_model(
 }
 
 /// Reads the table of `--validation` or `--test`. Preparation, target and classes are those of the training set.
-/// `prepared` has the preparation and the inspection of the table that is trained on. Its header and number formats are
-/// used for the other table. It is `None` for a built-in data set, whose columns are all numbers.
+/// `prepared` has the preparation and the inspection of the table that is trained on. The header and number formats of
+/// that table are used for this one, too. `prepared` is `None` for a built-in data set, whose columns are all numbers.
 pub fn like(
     train: &Dataset,
     prepared: Option<(&Preparation, &Inspection)>,
@@ -357,8 +357,8 @@ fn few(names: &[String]) -> String {
     format!("{}, … ({} columns)", names[..3].join(", "), names.len())
 }
 
-/// Returns the path of a table; `source` is not the name of a built-in data set. It is an error if `source` is a model
-/// file, or if it looks like a misspelled name.
+/// Returns `source` as the path of a table. It must not be the name of a built-in data set. It is an error if `source`
+/// is a model file, or if it looks like a misspelled name.
 fn table_path(source: &str) -> Result<PathBuf> {
     let path = Path::new(source);
     if source == STANDARD {
@@ -400,7 +400,7 @@ fn table_path(source: &str) -> Result<PathBuf> {
 /// Endings of the names of tables.
 const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "gz", "zip"];
 
-/// Largest number of files in a folder that are compared with a name.
+/// Largest number of files in a folder that are compared with a misspelled name.
 const MOST_FILES: usize = 1000;
 
 /// Names of the tables in a folder, sorted; none if the folder cannot be read.

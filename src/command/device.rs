@@ -27,10 +27,10 @@ pub struct DeviceOptions {
 }
 
 impl DeviceOptions {
-    /// Opens the device.
+    /// Opens the device of `--device`. The option `--threads` is an error unless the device is the CPU or `auto`.
     pub fn open(&self) -> Result<Device> {
         let Some(threads) = self.threads else { return Device::named(&self.device) };
-        // A number of threads asks for the CPU.
+        // With `--threads`, `auto` is the CPU.
         let name = if self.device == "auto" { "cpu" } else { &self.device };
         let device = Device::named(name)?;
         if name == "cpu" {

@@ -19,7 +19,7 @@ than `--device cpu`, and is meant for tests. `auto` and `gpu` never take it;
 `wgrad bench` without --device measures it, too.
 ";
 
-/// Options of the list.
+/// Options of `wgrad devices`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -28,7 +28,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// A device; the CPU has no adapter.
+/// Device, as a JSON object. The CPU has no `adapter`, and a GPU has no `threads`.
 #[derive(Serialize)]
 struct Found {
     event: &'static str,

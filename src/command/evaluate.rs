@@ -81,7 +81,7 @@ struct Event<'a> {
     data: &'a str,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
-    /// Number of the rows that the model was trained on, if the data are those that were split for its training.
+    /// Number of rows in the model's training set, if that set was split from these data.
     #[serde(skip_serializing_if = "Option::is_none")]
     trained_on: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Names the command that prints the score of a model on rows that it was not trained on; empty if there are none.
+/// Returns a text with the command that prints the model's score on rows that it was not trained on. The text is empty
+/// if there is no such score.
 fn other_score(model: &Model, path: &Path) -> String {
     let record = model.metadata.record.as_ref().filter(|record| record.evaluated_on != "all");
     record.map_or(String::new(), |_| format!("; `wgrad show {}` prints its score on other rows", quoted(path)))

@@ -1,10 +1,10 @@
-//! Options for some parameters alone: frozen layers, learning rates, weight decay, penalties, largest norms.
+//! Options that apply to some of the parameters: frozen layers, learning rates, weight decay, penalties, largest norms.
 
 use std::str::FromStr;
 
 use wgrad::{Error, ParameterGroup, Result};
 
-/// Options of commands with the training of a network.
+/// Options for groups of parameters, of commands that define the training of a network.
 #[derive(clap::Args)]
 pub struct GroupOptions {
     /// Frozen parameters, as in "0,2.bias" [default: none]
@@ -51,7 +51,7 @@ pub struct GroupOptions {
     max_norm: Vec<Numbered>,
 }
 
-/// Number for some tensors: `0,2=0.1`.
+/// Value of an option such as `0,2=0.1`: names of tensors, and a number for them.
 #[derive(Clone)]
 struct Numbered {
     tensors: String,
@@ -69,13 +69,13 @@ impl FromStr for Numbered {
     }
 }
 
-/// Parses a number for some tensors; for all matrices, if none are named.
+/// Parses `TENSORS=X`, or `X`, which is for all matrices.
 fn of_matrices(text: &str) -> Result<Numbered> {
     if text.contains('=') { text.parse() } else { format!("matrices={text}").parse() }
 }
 
 impl GroupOptions {
-    /// Returns the groups.
+    /// Converts the options to parameter groups. Where two of them conflict, the later one counts.
     pub fn groups(&self) -> Vec<ParameterGroup> {
         let undecayed = self.no_decay.iter().map(|tensors| ParameterGroup::of(tensors).without_weight_decay());
         type Setter = fn(ParameterGroup, f64) -> ParameterGroup;

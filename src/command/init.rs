@@ -23,7 +23,7 @@ EXAMPLES
   wgrad train run.toml --seed 3   the command line overrides the file
 ";
 
-/// Data set that the file names.
+/// Data set in the run file.
 const DATA: &str = "digits";
 
 const HEAD: &str = "\
@@ -36,7 +36,7 @@ const HEAD: &str = "\
 # relative to the folder in which the command is run.
 ";
 
-/// File to write.
+/// Options of `wgrad init`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -46,7 +46,7 @@ pub struct Arguments {
     file: PathBuf,
 }
 
-/// Writes the file.
+/// Writes the run file. A file that exists is an error.
 pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Result<()> {
     let path = &arguments.file;
     let name = path.display().to_string();
@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
     Ok(())
 }
 
-/// Contents of the file: every option with its help, under the headings of the help.
+/// Returns the text of the run file: every option with its help, under the headings of the help.
 fn text(command: &Command, path: &Path) -> String {
     let mut text = HEAD.replace("RUN_FILE", &wgrad::data::quoted(path));
     let mut headings: Vec<&str> = options(command).map(heading).collect();
@@ -99,8 +99,8 @@ fn help(argument: &Arg) -> String {
     format!("{help}; one of {}", values.join(", "))
 }
 
-/// Returns the line `key = value` of an option. It is commented out by a `#` unless the option has the same default for
-/// all data.
+/// Returns the line `key = value` of an option. It is commented out by a `#`, unless it is DATA or an option with the
+/// same default for all data.
 fn line(argument: &Arg) -> String {
     let key = key(argument);
     let default = argument.get_default_values().first().map(|value| value.to_string_lossy().into_owned());

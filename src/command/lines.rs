@@ -1,4 +1,4 @@
-//! Lines and tables of 80 columns, on every terminal and in files.
+//! Lines and tables of at most 80 columns, however wide the terminal is.
 
 use wgrad::data::{columns, padded};
 
@@ -71,7 +71,7 @@ pub fn folded(text: &str, name: &str) -> String {
     parts.iter().map(lines).collect()
 }
 
-/// Blank at which no line breaks.
+/// No-break space, which keeps two words on one line.
 const GLUE: char = '\u{a0}';
 
 /// Replaces some blanks by [`GLUE`]: a shape such as `128×784` stays with the name before it, and an arrow with the

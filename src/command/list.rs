@@ -26,7 +26,7 @@ lines explain the symbols. `wgrad evaluate --json` has all metrics that suit the
 model.
 ";
 
-/// Kind of names.
+/// Options of `wgrad list`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -53,7 +53,7 @@ enum Kind {
     Metrics,
 }
 
-/// Prints the names, and explains the symbols in their formulas.
+/// Prints the names of a kind with their formulas, and explains the symbols. Without a kind, prints the kinds.
 pub fn run(arguments: &Arguments, output: &mut Output) {
     let Some(kind) = arguments.kind else { return output.text(&table(&kinds(), 2, 2)) };
     output.text(&format!("{}\n{}\n", kind.names(), wrapped("", "", kind.symbols())));
@@ -132,14 +132,14 @@ fn entry(text: &str, formula: &str) -> String {
     format!("{}\n  {formula}\n", wrapped("", "    ", text))
 }
 
-/// Returns the entry of an optimizer. A name that stands for settings of another optimizer has those.
+/// Returns the entry of an optimizer. `sgd_momentum` is shown with the settings of `sgd` that it stands for.
 fn optimizer(name: &str) -> Option<String> {
     let optimizer: Optimizer = name.parse().ok()?;
     let text = optimizer.signature();
     Some(entry(&if optimizer.name() == name { text } else { format!("{name}: {text}") }, optimizer.formula()))
 }
 
-/// Returns the tasks of networks with one output and with several.
+/// Returns the tasks that a loss suits, for a network with one output and for one with several.
 fn tasks(loss: Loss) -> String {
     let [one, several] = [1, 2].map(|outputs| loss.task(outputs));
     if one == several { one.to_string() } else { format!("{one}, {several}") }

@@ -21,9 +21,9 @@ use super::report::{Output, batch_size, number as loss_text, rounded};
 use super::train::builder::builder;
 use super::train::split::{Sets, SplitOptions};
 
-/// Columns of the sparkline.
+/// Width of the sparkline, in columns.
 const SPARKLINE: usize = 48;
-/// Rows of the table.
+/// Largest number of rows in the printed table.
 const ROWS: usize = 12;
 
 const EXAMPLES: &str = "\
@@ -143,7 +143,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Prints losses and suggestion.
+/// Prints a sparkline and a table of the smoothed losses, and the suggested learning rate.
 fn tell_curve(output: &mut Output, curve: &RateCurve) {
     let RateCurve { rates, smoothed, .. } = curve;
     let lowest = (0..rates.len()).min_by(|a, b| smoothed[*a].total_cmp(&smoothed[*b]));

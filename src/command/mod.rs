@@ -1,5 +1,5 @@
-//! Arguments of the command, and its exit code: 0 if all went well, 1 if `verify` found a wrong result, 2 for every
-//! error, with a message on standard error, 130 if Ctrl-C stopped training.
+//! Command-line arguments and exit codes of `wgrad`. The exit code is 0 on success, 1 if `verify` found a wrong result,
+//! and 130 if Ctrl-C stopped training. It is 2 for every error, with a message on standard error.
 
 mod autotune;
 mod baseline;
@@ -90,7 +90,7 @@ pub struct Arguments {
     /// results. Other commands still print their results.
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// Run file of `train`, if there is one.
+    /// Path of the run file of `train`; `None` if the options are not from a file.
     #[arg(skip)]
     run_file: Option<PathBuf>,
 }
@@ -129,7 +129,7 @@ enum Command {
     Completions(completions::Arguments),
 }
 
-/// Reason why no command runs.
+/// Reason why the command line is not run.
 pub enum Refusal {
     /// Wrong usage, or a request for help.
     Usage(clap::Error),
@@ -163,8 +163,8 @@ pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
     Ok(Arguments { run_file: Some(expanded.path.clone()), ..arguments.map_err(refused)? })
 }
 
-/// Returns the definition of the arguments, with the global options added to each command. The list of commands leaves
-/// out `help`, which does the same as `--help`, and `-h` the option `--version`, so that `-h` is one screen.
+/// Returns clap's definition of the command, in which each subcommand has the global options. To keep `-h` on one
+/// screen, the subcommand `help`, which does the same as `--help`, is hidden, and `-h` does not show `--version`.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();

@@ -1,4 +1,4 @@
-//! Options that take a name: the names that a shell completes and the help shows.
+//! Parser of options whose values are names. Shells complete these names.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -8,8 +8,8 @@ use std::str::FromStr;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
-/// Parser of a `T`, in upper and lower case alike. It uses `T::from_str`, which may accept abbreviations and suggest
-/// the nearest name.
+/// Parser of a `T` that ignores case. It uses `T::from_str`, which may accept abbreviations and suggest the nearest
+/// name.
 pub struct Names<T> {
     known: &'static [&'static str],
     is_case_sensitive: bool,
@@ -43,7 +43,7 @@ where
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
         let is_case_sensitive = self.is_case_sensitive;
         let lower = move |text: &str| text.to_lowercase().parse().ok().filter(|_| !is_case_sensitive);
-        // Messages have the name as it was typed.
+        // A text that cannot be read in lower case is parsed as typed, so that error messages show it unchanged.
         let read = move |text: String| lower(&text).map_or_else(|| text.parse::<T>(), Ok);
         StringValueParser::new().try_map(read).parse_ref(command, argument, value)
     }

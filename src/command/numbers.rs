@@ -40,7 +40,7 @@ pub fn whole_within(text: &str, limits: RangeInclusive<u64>) -> Result<u64, Stri
 /// Units of time, each with its length in seconds.
 const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
-/// Parses a time, such as `30s`, `1.5h` or `90`, which are seconds.
+/// Parses a time such as `500ms`, `30s`, `5m` or `1.5h`. A number without a unit is in seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let (number, unit) =
@@ -62,8 +62,8 @@ pub enum Amount {
 }
 
 impl Amount {
-    /// Returns the absolute number of rows or steps, of `all` that there are. Rounds a fraction to the nearest whole
-    /// number.
+    /// Returns the absolute number of rows or steps. `all` is the number that a fraction refers to; the product is
+    /// rounded to the nearest whole number.
     pub fn of(self, all: usize) -> usize {
         match self {
             Self::Count(count) => count,

@@ -8,7 +8,7 @@ use wgrad::{Error, Model, Result};
 
 use super::data::STANDARD;
 
-/// Creates a parser of paths that refuses `-`.
+/// Creates a parser of paths that refuses `-`, which stands for standard input or output.
 pub fn on_disk() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| match path == Path::new(STANDARD) {
         true => Err("it must be on disk; only tables and predictions can be standard input and output"),

@@ -38,7 +38,7 @@ ROOFLINE
   than the latter.
 ";
 
-/// Network and device.
+/// Options of `wgrad plan`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -46,10 +46,10 @@ pub struct Arguments {
     subject: Subject,
     #[command(flatten)]
     groups: GroupOptions,
-    /// Shows the ops before they are joined
+    /// Shows the ops before fusion
     ///
-    /// Each computes one formula, such as adding a bias. Training runs ops that join several of them, and are fewer and
-    /// faster. --fused-step is something else.
+    /// Each of these ops computes one formula, such as adding a bias. Training runs fused ops, which are fewer and
+    /// faster. This fusion is independent of --fused-step.
     #[arg(long, help_heading = "Output")]
     primitive: bool,
     /// Shows the ops as this device runs them [default: none]
@@ -67,7 +67,7 @@ pub struct Arguments {
     rates: RateOptions,
 }
 
-/// Prints the plan.
+/// Prints the ops of the plan, and with a device or peak rates the lower bounds of their times.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let spec = TrainingSpec { groups: arguments.groups.groups(), ..arguments.subject.spec()? };
     let TrainingSpec { network, loss, optimizer, .. } = &spec;

@@ -78,8 +78,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Returns the predictions as CSV. `keep` has the names of the kept columns, and `kept` has the cells of each. Then
-/// come the predicted class and all probabilities, or the predicted numbers. `log` is true for logarithms of the
+/// Returns the predictions as CSV. The first columns are those of `--keep`: `keep` has their names, `kept` their cells.
+/// The predicted class and all probabilities follow, or the predicted numbers. If `log` is true, logarithms replace the
 /// probabilities.
 fn table(
     head: &Metadata,

@@ -18,7 +18,7 @@ const TEMPLATE: &str = "{bar:14} {eta:>4}  {wide_msg}";
 /// Number of epochs that are printed after training on a terminal. The best epoch is always printed, too.
 const EPOCH_LINES: usize = 10;
 
-/// Columns of the sparkline.
+/// Width of the sparkline, in columns.
 const SPARKLINE: usize = 48;
 
 /// Time over which samples per second are averaged.
@@ -48,7 +48,8 @@ pub struct Continued {
     pub changed: Vec<String>,
 }
 
-/// Throughput: rows per second over the last [`WINDOW`].
+/// Throughput in rows per second over the last [`WINDOW`]. Each entry has a time, and the number of rows done until
+/// then.
 struct Throughput(VecDeque<(Instant, u64)>);
 
 #[derive(Serialize)]
@@ -195,7 +196,8 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Reports that training starts from the beginning, since there is no checkpoint of these settings.
+    /// Reports that training starts from the beginning, since there is no checkpoint of these settings. `others` has
+    /// the checkpoint folders of other settings.
     pub fn begun_anew(&mut self, others: &[String]) {
         if self.json {
             return self.output.json(&BegunAnew { event: "begun_anew", other_checkpoints: others });
@@ -282,8 +284,8 @@ fn fitting(line: &str) -> String {
     if columns(line) <= WIDTH { line.into() } else { wrapped("", "  ", line) }
 }
 
-/// Prints a sparkline of the loss. If a progress bar was shown instead of the lines of epochs, prints some of these
-/// first.
+/// Prints a sparkline of the loss. If a progress bar was shown instead of a line per epoch, prints the lines of some
+/// epochs first.
 pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
     if has_bar(output) {
         for place in chosen(history.epochs.len(), history.best.map(|best| best - 1)) {

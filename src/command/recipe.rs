@@ -53,7 +53,7 @@ pub struct Options {
     ///
     /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its
     /// gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
-    /// `wgrad train` excepts some.
+    /// `wgrad train` excludes some.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd or rmsprop [default: 0; sgd_momentum: 0.9]
@@ -71,7 +71,8 @@ pub struct Options {
     pub clip_norm: Option<f64>,
     /// Gradient clipping: largest value [default: none]
     ///
-    /// Each gradient is clipped to ±X alone, as PyTorch's clip_grad_value_ does. It cannot be used with --clip-norm.
+    /// Each element of a gradient is clipped to ±X, as PyTorch's clip_grad_value_ does. It cannot be used with
+    /// --clip-norm.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, conflicts_with = "clip_norm")]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub clip_value: Option<f64>,
@@ -80,8 +81,8 @@ pub struct Options {
     pub batch: Option<usize>,
 }
 
-/// Defaults, as help texts, of the options whose defaults differ between commands: for each option its default, and
-/// sentences on it.
+/// Help texts on the defaults that differ between commands: for each option its name, its default, and further
+/// sentences.
 pub struct Defaults([(&'static str, &'static str, &'static [&'static str]); 4]);
 
 const LOSS_OF_DATA: &str = "By default, classes take softmax_cross_entropy, and so does a target column of 0 and 1, which \
@@ -94,7 +95,7 @@ const RATE_OF_DATA: &str = "Else it is 0.006 for tables of fewer than 2,000 rows
                             sets have their own.";
 const SMALLER_BATCH: &str = "It is reduced to the number of rows to train on, if there are fewer.";
 
-/// Defaults for data.
+/// Defaults of commands that take a data set.
 pub const OF_DATA: Defaults = Defaults([
     ("hidden", "by data set", &[]),
     ("loss", "by target", &[LOSS_OF_DATA]),
@@ -102,7 +103,7 @@ pub const OF_DATA: Defaults = Defaults([
     ("batch", "by data set", &[SMALLER_BATCH]),
 ]);
 
-/// Defaults for data, or for numbers of inputs and outputs.
+/// Defaults of commands that take a data set, or numbers of inputs and outputs.
 pub const OF_DATA_OR_SIZES: Defaults = Defaults([
     ("hidden", "see `wgrad train`", &["Without DATA, the default is \"64 relu 64 relu\"."]),
     (
@@ -114,7 +115,8 @@ pub const OF_DATA_OR_SIZES: Defaults = Defaults([
     ("batch", "see `wgrad train`", &[SMALLER_BATCH, "Without DATA, the default is 32."]),
 ]);
 
-/// Defaults for numbers of inputs and outputs. `hidden` are the networks without `--hidden`.
+/// Defaults of commands that take only numbers of inputs and outputs. `hidden` describes the networks that are used
+/// without `--hidden`.
 pub const fn of_sizes(hidden: &'static str) -> Defaults {
     Defaults([
         ("hidden", hidden, &[]),
@@ -138,7 +140,7 @@ impl Defaults {
     }
 }
 
-/// Preset: a trade between time and score.
+/// Value of `--preset`: a trade-off between training time and score.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum Preset {
     /// Small network, in a quarter to a half of the default's time.
@@ -233,7 +235,7 @@ impl Options {
         let network = Network::parse(inputs, &format!("{hidden} {outputs}"))?;
         let network = self.init.into_iter().fold(network, Network::with_init);
         let optimizer = self.optimizer(usual)?;
-        // Training with a learning rate of 0 changes nothing; the library allows it.
+        // The library accepts a learning rate of 0, but training would change nothing.
         if !(optimizer.learning_rate() as f32 > 0.0) {
             let (place, rate) = (format!("optimizer {}", optimizer.name()), optimizer.learning_rate());
             return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));

@@ -155,7 +155,7 @@ pub fn score_and_loss(evaluation: &Evaluation) -> String {
     std::iter::once(score(evaluation)).chain(labels).chain(errors).chain(loss).collect::<Vec<_>>().join(", ")
 }
 
-/// Like [`score_and_loss`], with the metric that chose the best epoch, if it is another one of the evaluation.
+/// Like [`score_and_loss`], followed by `metric`, which chose the best epoch, if it is one of `evaluation.metrics`.
 pub fn score_with(evaluation: &Evaluation, metric: Option<&str>) -> String {
     let score = score_and_loss(evaluation);
     match metric.and_then(|metric| Some((metric, evaluation.metrics.get(metric)?))) {
@@ -222,7 +222,7 @@ pub struct Start<'a> {
     pub clip_norm: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_value: Option<f64>,
-    /// Average of the parameters.
+    /// Average of the parameters, as text such as `ema(decay=0.999)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<&'a str>,
     /// Groups of parameters with settings of their own, as text.
@@ -250,7 +250,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Rows of each set.
+/// Number of rows of each set.
 #[derive(Serialize)]
 pub struct Rows {
     pub train: usize,
@@ -288,7 +288,7 @@ pub struct Summary {
     pub device: String,
     pub reason: String,
     pub model: String,
-    /// Picture of the learning curves.
+    /// Path of the picture of the learning curves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plot: Option<String>,
 }
@@ -322,7 +322,7 @@ pub fn batch_size(batch: usize, accumulate: usize) -> String {
 pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     // On standard error, since standard output may be a file that nobody looks at.
     if !output.is_quiet() {
-        // The default interpretation of the target is no news; `inspect` explains it.
+        // The note `many_values` only states how the target is read by default. `inspect` prints it.
         let shown = start.warnings.iter().filter(|warning| warning.kind != "many_values").cloned().collect::<Vec<_>>();
         for warning in warning_lines(&shown, Some(inspect)).lines() {
             writeln!(std::io::stderr(), "{}", wrapped("", "  ", warning)).ok();

@@ -1,4 +1,4 @@
-//! `XDG_RUNTIME_DIR`, which drivers of Mesa ask for.
+//! Environment variable `XDG_RUNTIME_DIR`, without which Mesa's drivers print an error.
 
 /// Name of the environment variable.
 #[cfg(all(feature = "gpu", unix, not(target_os = "macos")))]

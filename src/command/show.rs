@@ -122,7 +122,7 @@ fn named(names: &[String]) -> String {
     listed(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Names the rows of an evaluation; see [`Record::evaluated_on`](wgrad::model::Record::evaluated_on).
+/// Describes the rows of an evaluation; see [`Record::evaluated_on`](wgrad::model::Record::evaluated_on).
 fn of_set(rows: usize, set: &str) -> String {
     match set {
         "all" => format!("all {rows} rows, which it was trained on"),
@@ -140,7 +140,7 @@ fn task(metadata: &Metadata) -> String {
     task + &of
 }
 
-/// Number of characters before the values.
+/// Width of the column of names, in characters.
 const INDENT: usize = 10;
 
 fn layer_table(network: &Network, layers: &[Row]) -> String {

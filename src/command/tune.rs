@@ -42,12 +42,12 @@ A fused step has no separate matrix multiplications to tune. If you train with
 --fused-step never, give that option here, too.
 ";
 
-/// Result without any matrix multiplication.
+/// Message if there is no matrix multiplication to tune.
 const NOTHING_TO_TUNE: &str = "\
 nothing to tune: the device runs this network as a fused step, without separate
   matrix multiplications; `--fused-step never` tunes those of its layers";
 
-/// Network, device and time of autotuning.
+/// Options of `wgrad tune`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -117,7 +117,7 @@ struct Summary {
     out: Option<String>,
 }
 
-/// Autotunes, and stores the result.
+/// Autotunes the tile sizes, and stores them.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let spec = arguments.subject.spec()?;
     if let Some(path) = &arguments.out {

@@ -1,4 +1,4 @@
-//! Messages on wrong usage, in the form of all other errors.
+//! Error messages on wrong usage, in the form of all other errors.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -10,7 +10,8 @@ use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use wgrad::Error;
 use wgrad::data::quoted;
 
-/// clap's message as one sentence, without the usage below it, and without its tip to put `--` before a wrong option.
+/// Returns clap's message on one line, without the usage below it, and without its tip to put `--` before a wrong
+/// option.
 pub fn line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let is_told = |line: &&str| {
@@ -24,7 +25,8 @@ pub fn line(error: &clap::Error) -> String {
     paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns the command that was likely meant if a file stands where a subcommand is expected; `None` if none does.
+/// Returns the command that was likely meant, if a file name stands where a subcommand is expected. Otherwise returns
+/// `None`.
 pub fn likely(error: &clap::Error, typed: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let at = typed.iter().position(|other| other == word.as_str())?;

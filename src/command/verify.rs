@@ -51,7 +51,7 @@ EXIT CODES
 /// Options that need `--hidden`. They conflict with `--model`.
 const OF_HIDDEN: [&str; 7] = ["hidden", "init", "loss", "inputs", "outputs", "clip_norm", "clip_value"];
 
-/// Network and device to verify.
+/// Options of `wgrad verify`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_args(|option| of_sizes("small ones").shown(option)))]
@@ -72,9 +72,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = count, requires = "hidden", allow_negative_numbers = true)]
     #[arg(help_heading = "Network")]
     outputs: Option<usize>,
-    /// Also checks the ops before they are joined
+    /// Also checks the ops before fusion
     ///
-    /// For developers of wgrad: training runs only the joined ops. Without --hidden and --model, both are always
+    /// For developers of wgrad: training runs only the fused ops. Without --hidden and --model, both kinds are always
     /// checked.
     #[arg(long, help_heading = "Network")]
     primitive: bool,
