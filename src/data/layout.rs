@@ -27,7 +27,7 @@ pub(super) struct Layout {
     pub(super) columns: Vec<String>,
     /// Contents and number format of each column.
     pub(super) written: Vec<Column>,
-    /// Way to read the cells of each column.
+    /// Rule by which the cells of each column are read.
     pub(super) readers: Vec<CellReader>,
     /// For each column, true if a number has a leading zero, such as `007`.
     pub(super) codes: Vec<bool>,
@@ -44,14 +44,13 @@ pub(super) struct Layout {
 /// Role of a table's first row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum FirstRow {
-    /// Column names, as requested or as the content of the row shows.
+    /// Column names: requested, or evident from the cells.
     Names,
-    /// Values, as the content of the row shows.
+    /// Values: evident from the cells.
     Values,
-    /// Values, as requested.
+    /// Values: requested.
     ValuesAsRequested,
-    /// Names or values: the content of the row does not show which. The row is read as names, and its cells are kept
-    /// for messages.
+    /// Names or values: the cells do not show which. The row is read as names, and its cells are stored for messages.
     Unclear(Vec<String>),
 }
 
@@ -112,7 +111,7 @@ impl Layout {
     }
 
     /// Returns notes on automatic decisions, for users to check. A note has a kind, a column index and a message. The
-    /// index is `None` for notes on the header.
+    /// index is `None` for notes on the whole table.
     pub(super) fn notes(&self) -> Vec<(&'static str, Option<usize>, String)> {
         let header = match &self.first_row {
             FirstRow::Names | FirstRow::ValuesAsRequested => None,
@@ -143,7 +142,8 @@ impl Layout {
     }
 }
 
-/// Names of the columns: the cells of the first row, or `column1`, `column2`, … An empty cell gets such a name, too.
+/// Returns the names of the columns: the cells of the first row, or `column1`, `column2`, … without a header. An empty
+/// cell of the header gets such a name, too.
 fn names(text: Text, options: &CsvOptions) -> Result<Vec<String>> {
     let width = text.shape.width;
     if text.header {

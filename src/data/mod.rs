@@ -102,7 +102,7 @@ pub struct Dataset {
 /// [`Dataset::class_indices`] and [`Dataset::target_values`] return the targets without a `match`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
-    /// Class of each row, for softmax cross-entropy.
+    /// Class of each row, for losses such as softmax cross-entropy.
     Classes {
         /// Class of each row as an index into `names`, with the shape \[rows\].
         indices: Vec<u32>,
@@ -110,7 +110,7 @@ pub enum Targets {
         /// rows.
         names: Vec<String>,
     },
-    /// Numbers, one or more per row, for mean squared error and the binary losses.
+    /// Numbers, one or more per row, for losses such as mean squared error and binary cross-entropy.
     Numbers {
         /// Target values with the shape \[rows, columns\], row-major. All are finite as f32. They are stored as f64,
         /// since an f32 cannot distinguish targets such as 3·10⁹ ± 100 until they are scaled.

@@ -171,13 +171,13 @@ pub(super) struct Found {
 /// Contents of a column, with the format of its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
-    /// Numbers and missing cells only. `unusual` is the first cell that the plain format, or the known format, would
-    /// read as another number.
+    /// Numbers and missing cells only. `unusual` is the first cell that needs a check by the user: the plain format
+    /// does not read it as the same number, or the known format reads it as another number.
     Numbers { format: NumberFormat, unusual: Option<Found> },
     /// Numbers in an ambiguous format. `first` is the cell that the error names.
     Unclear { problem: String, remedy: &'static str, first: Found },
-    /// Cells with text, at least one. `first` is the first such cell. `numbers` and `texts` count the cells, and
-    /// `all_whole` is true if all numbers are whole. `format` reads the numbers.
+    /// Cells with text, at least one; `first` is the first of them. `numbers` and `texts` are the numbers of cells.
+    /// `all_whole` is true if all numbers are whole, and `format` is the format of the numbers.
     Text { numbers: usize, texts: usize, all_whole: bool, format: NumberFormat, first: Found },
 }
 
@@ -203,9 +203,9 @@ pub(super) struct Evidence {
     currencies: Vec<char>,
     /// First number with a comma or a point among its digits.
     separated: Option<Found>,
-    /// True if a number without a separator has at most three digits.
+    /// True if at least one number without a comma or point has at most three digits.
     short: bool,
-    /// True if a number without a separator has more than three digits.
+    /// True if at least one number without a comma or point has more than three digits.
     long: bool,
     /// First number that is not in the plain format.
     unusual: Option<Found>,
@@ -288,12 +288,12 @@ impl Evidence {
         self.keep(&written, 0);
     }
 
-    /// Returns the unit that the numbers among the text cells have, if it is the same.
+    /// Returns the unit after the number in nearly all text cells, such as `m2`; `None` if there is no such unit.
     pub(super) fn unit(&self) -> Option<String> {
         self.text.unit(self.texts).map(String::from)
     }
 
-    /// Notes the first separator, and the lengths of numbers without a separator.
+    /// Records the first number with a comma or point. For a number without one, records if it is short or long.
     fn digits(&mut self, start: u64, cell: &str, digits: &str) {
         if digits.contains([',', '.']) {
             self.separated.get_or_insert_with(|| Found { start, cell: cell.into() });
@@ -309,8 +309,8 @@ impl Evidence {
         styles.for_each(|(reads, style)| *reads = *reads && written.number(style).is_some());
     }
 
-    /// Returns two styles that read all numbers: the first with a decimal point, and the first with a decimal comma.
-    /// Either may be `None`.
+    /// Returns the first style with a decimal point, and the first with a decimal comma, that can read all numbers so
+    /// far. Either may be `None`.
     fn left(&self) -> [Option<(char, Option<char>)>; 2] {
         let of = |decimal: char| {
             let mut styles = STYLES.iter().zip(self.reads_all);
@@ -319,7 +319,8 @@ impl Evidence {
         [of('.'), of(',')]
     }
 
-    /// Decimal sign, if this column alone determines it. Columns with text do not.
+    /// Returns the decimal sign that the numbers of this column prove; `None` if it is ambiguous, or if the column has
+    /// text.
     fn decimal(&self) -> Option<char> {
         if self.texts > 0 || self.separated.is_none() {
             return None;
@@ -331,8 +332,8 @@ impl Evidence {
         }
     }
 
-    /// Determines how to read the cells of the column. `written` is its contents, and `of_numbers` computes the
-    /// contents without text.
+    /// Returns the rule by which the cells of the column are read. `written` has the contents of the column, and
+    /// `of_numbers` computes the contents without text cells.
     fn reader(&self, written: &Column, of_numbers: impl FnOnce() -> Column) -> CellReader {
         match written {
             Column::Unclear { .. } => CellReader::Number(NumberFormat::PLAIN),
@@ -340,7 +341,7 @@ impl Evidence {
             Column::Numbers { .. } if self.dates => CellReader::Time(TimeFormat::Digits),
             Column::Numbers { format, .. } => CellReader::Number(*format),
             Column::Text { numbers: 0, .. } => self.text.reader(),
-            // At most three different words among at least nine times as many numbers stand for missing numbers.
+            // At most three different words, in at most a tenth of the cells, stand for missing numbers.
             Column::Text { numbers, texts, .. } if *numbers >= 9 * texts && self.text.are_few() => match of_numbers() {
                 Column::Numbers { format, .. } => CellReader::Number(format),
                 Column::Unclear { .. } | Column::Text { .. } => CellReader::Level,
@@ -349,8 +350,8 @@ impl Evidence {
         }
     }
 
-    /// Determines the contents and number format of the column. `decimal` is the decimal sign that all clear columns of
-    /// the table share. The `known` format is used if the table itself is ambiguous.
+    /// Determines the contents and number format of the column. `decimal` is the decimal sign that all unambiguous
+    /// columns of the table share, if they do. The `known` format is used if the table itself is ambiguous.
     fn column(&self, decimal: Option<char>, known: Option<NumberFormat>, delimiter: u8) -> Column {
         let Some(first) = &self.first_text else { return self.column_of_numbers(decimal, known, delimiter) };
         let Self { numbers, texts, all_whole, .. } = *self;
@@ -419,7 +420,8 @@ impl Evidence {
         // With a currency sign, a point may be a thousands separator, too: `1.234 €`.
         let plain = (self.reads_all[0] && self.currencies.is_empty()).then_some('.');
         let known = known.filter(|known| self.is_read_by((known.decimal, known.thousands)));
-        // In a comma-separated table, separators are thousands separators if only numbers from 1000 on have them.
+        // In a comma-separated table, the decimal sign is a point if all numbers without a separator have at most three
+        // digits: commas then appear only from 1,000 on.
         let by_size = (delimiter == b',' && self.short && !self.long).then_some('.');
         match decimal.or(plain).or(known.map(|known| known.decimal)).or(by_size) {
             Some('.') => Ok(point),

@@ -1,4 +1,4 @@
-//! Quotes that are not closed where they should be. They would turn many rows into one cell.
+//! Check of quotes: a quote that is not closed would turn many rows into one cell.
 
 use super::text::Text;
 use crate::error::{Error, Result};
@@ -6,12 +6,10 @@ use crate::error::{Error, Result};
 /// Remedy for a quote in the wrong place.
 const REMEDY: &str = "close or remove it; a quote inside a quoted cell is written twice";
 
-/// Refuses a quote that opens a cell and is never closed, or is closed in the middle of a cell on a later line.
-///
-/// Returns a note on a cell of several lines that look like rows of the table, if there is one.
+/// Checks the quotes of a text. Returns a note if the lines of a quoted cell look like rows of the table.
 ///
 /// # Errors
-/// See above.
+/// A quote opens a cell, and is never closed, or is closed on a later line in the middle of a cell.
 pub(super) fn check(text: Text<'_>) -> Result<Option<String>> {
     if !text.bytes.contains(&text.quote) {
         return Ok(None);
@@ -60,7 +58,8 @@ fn are_rows(text: Text<'_>, inside: &[u8]) -> bool {
     text.shape.width > 1 && !whole.is_empty() && whole.iter().all(|line| count(line) + 1 == text.shape.width)
 }
 
-/// Quoted cells of a text: the index of the opening quote, and that of the closing one, if there is one.
+/// Iterator over the quoted cells of a text. It returns the index of the opening quote, and of the closing one if there
+/// is one.
 struct Quoted<'a> {
     text: Text<'a>,
     /// Index of the first byte after the byte order mark.

@@ -8,8 +8,8 @@ use crate::rng::{Philox, Stream};
 /// test set.
 const ROUNDING: f64 = 1e-9;
 
-/// Minimum number of rows that the `wgrad` command splits: 20, of which 15 % are 3 rows. Smaller data sets are trained
-/// and evaluated on all rows.
+/// Minimum number of rows that the `wgrad` command splits by default: 20, of which 15 % are 3 rows. Smaller data sets
+/// are trained and evaluated on all rows.
 pub const FEWEST_TO_SPLIT: usize = 20;
 
 /// Fractions of training, validation and test set, and the random seed of the split.

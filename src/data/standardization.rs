@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Dataset, Targets};
 use crate::error::{Error, Result, room};
 
-/// Mean (or median) and scale of each column. A value x is scaled to (x − mean) / scale.
+/// Standardization: the mean (or median) and the scale of each column. A value x is scaled to (x − mean) / scale.
 ///
 /// Fit it on the training set alone, and apply it to all sets. Otherwise, information of the validation and test set
 /// leaks into training. [`Standardization::fit`] is scikit-learn's `StandardScaler`: the scale is the population
@@ -337,7 +337,7 @@ fn quartiles(mut values: Vec<f64>) -> (f64, f64) {
     (median, Some(high - low).filter(is_scale).or_else(|| Some(range()).filter(is_scale)).unwrap_or(1.0))
 }
 
-/// Returns a quantile of at least one value; `share` is from 0 to 1. Selection takes linear time, unlike sorting.
+/// Returns the quantile `share`, from 0 to 1, of at least one value. Selection takes linear time, unlike sorting.
 pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
     let place = share * (values.len() - 1) as f64;
     let (_, low, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
@@ -347,9 +347,9 @@ pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
 
 /// Returns mean and scale of values. The scale is the standard deviation, or 1 for a constant column.
 ///
-/// Deviations are taken from the first value. A constant column is thus exactly constant at any length; otherwise,
-/// rounding errors of Σx above 2²⁹ rows would become its scale. A second pass corrects the mean by the mean of the
-/// deviations from it. A first value that is far from all other values then costs no digits.
+/// The mean is computed from deviations from the first value. They are exactly 0 for a constant column; rounding errors
+/// of Σx would otherwise become its scale above 2²⁹ rows. A second pass corrects the mean by the mean of the deviations
+/// from it, so that a first value far from all others costs no digits.
 fn moments<I: Iterator<Item = f64>>(values: impl Fn() -> I) -> (f64, f64) {
     let count = values().count() as f64;
     let origin = values().next().unwrap_or(0.0);

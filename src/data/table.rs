@@ -43,7 +43,7 @@ impl Dataset {
     /// The format of each column must be unambiguous; see [`NumberFormat`](super::NumberFormat).
     ///
     /// # Errors
-    /// The file cannot be read or unpacked, is no text, or has no rows; the target or a dropped column is unknown; no
+    /// The file cannot be read or unpacked, is not text, or has no rows; the target or a dropped column is unknown; no
     /// input column is left; a row differs in length from the header; a cell is empty or not finite as f32; an input is
     /// not a number; a target is missing; the format of numbers is ambiguous; a target of text has too many classes.
     /// Messages give the column, and the line, counted from 1.
@@ -60,7 +60,7 @@ impl Dataset {
         read(&bytes::name(path), &Header::new(Decoded::read(path, &form)?.text()?, &form)?)
     }
 
-    /// Reads a table from text. Everything else is as in [`Dataset::from_csv`].
+    /// Reads a table from text. `name` is the name of the data set. Otherwise it is the same as [`Dataset::from_csv`].
     ///
     /// # Errors
     /// See [`Dataset::from_csv`]. Messages have the name in place of the path.
@@ -116,7 +116,7 @@ pub(super) struct Header<'a> {
     pub(super) layout: Layout,
     /// Index of the target column.
     pub(super) target: usize,
-    /// For each column, true if it is an input: not the target, not dropped, and without weights.
+    /// For each column, true if it is an input: neither the target, nor dropped, nor the weights.
     pub(super) is_input: Vec<bool>,
     /// Index of the column with the weights of rows; `None` if there is none.
     pub(super) weights: Option<usize>,
@@ -231,9 +231,9 @@ pub(super) struct NoClasses<'a> {
     pub(super) first: &'a Found,
 }
 
-/// Returns the reason why a target column with this many `different` cells cannot be classes; `None` if it can, or if
-/// it has no text. There are two reasons: most cells are numbers, or hardly any cell appears twice. Examples are prices
-/// with a unit, dates and names.
+/// Returns the reason why a target column of text cannot be classes; `None` if it can be, or has no text. `different`
+/// is its number of different cells, which must exceed 20. There are two reasons: they are at least half as many as the
+/// rows, or most cells are numbers that are not all whole. Examples are prices with a unit, dates and names.
 pub(super) fn no_classes(written: &Column, different: usize, rows: usize) -> Option<NoClasses<'_>> {
     let Column::Text { numbers, texts, all_whole, first, .. } = written else { return None };
     let (many, hardly_recur) = (different > MOST_CLASSES, 2 * different >= rows);

@@ -24,7 +24,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Returns the collector for the cells of the target column. Numbers are collected as numbers, all other cells as
-    /// classes. `task` is the requested interpretation, if any.
+    /// classes. If `task`, the requested interpretation, is a number, cells such as yes and no are numbers, too.
     pub(super) fn collector(reader: &CellReader, task: Option<ReadAs>) -> Collector {
         match (reader, task) {
             (CellReader::Number(_), _) => Collector::numbers(reader.clone()),

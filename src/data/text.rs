@@ -32,7 +32,7 @@ pub(super) const WRITE_THE_TARGET: &str = "write the target, or remove the row";
 pub(super) struct Text<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: &'a [u8],
-    /// Character between the cells.
+    /// Delimiter between the cells in `bytes`.
     pub(super) delimiter: u8,
     /// Delimiter of the file: a blank if runs of blanks were replaced by tabs, otherwise the same character.
     pub(super) separator: u8,
@@ -156,7 +156,7 @@ impl<'a> Text<'a> {
         format!("{}, line {}, column `{column}`", self.path.display(), self.line(start))
     }
 
-    /// Converts an error of the CSV reader.
+    /// Converts an error of the CSV reader to an error with file and line.
     pub(super) fn broken(self, error: csv::Error) -> Error {
         let line = self.line(error.position().map_or(0, Position::byte));
         let place = format!("{}, line {line}", self.path.display());
@@ -213,7 +213,7 @@ pub(super) fn number(cell: &str, format: NumberFormat) -> std::result::Result<f6
 
 /// Returns true if a cell is a word for a missing value.
 pub(super) fn is_missing(cell: &str) -> bool {
-    // This test is fast for numbers, which most cells are.
+    // The first test is fast, and excludes numbers, which most cells are.
     !cell.starts_with(|c: char| c.is_ascii_digit()) && MISSING.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
@@ -222,8 +222,8 @@ pub(super) fn is_missing_target(cell: &str) -> bool {
     is_missing(cell) && !MAY_BE_CLASSES.iter().any(|word| word.eq_ignore_ascii_case(cell))
 }
 
-/// Returns `1.5` for `1,5`. `None` for `1,500`, since the comma may be a thousands separator, and for cells without a
-/// decimal comma.
+/// Returns a number with a point in place of its decimal comma, such as `1.5` for `1,5`. `None` for `1,500`, whose
+/// comma may be a thousands separator, and for cells without a decimal comma.
 pub(super) fn with_point(cell: &str) -> Option<String> {
     let comma = NumberFormat { decimal: ',', ..NumberFormat::PLAIN };
     let thousands = NumberFormat { thousands: Some(','), ..NumberFormat::PLAIN };

@@ -27,7 +27,7 @@ pub(super) enum CellReader {
 }
 
 impl CellReader {
-    /// Kind of a column whose cells are read as numbers.
+    /// Kind of a column whose cells this rule converts to numbers.
     pub(super) fn kind(&self) -> ColumnKind {
         match self {
             Self::Boolean => ColumnKind::Boolean,
@@ -78,9 +78,9 @@ pub(super) struct TextEvidence {
     booleans: bool,
     /// First different cells, at most three.
     first: Vec<String>,
-    /// True if there are more different cells than `first` has.
+    /// True if there are more than three different cells.
     more: bool,
-    /// Unit after the number in a cell, such as `m2`, and the number of cells with this unit.
+    /// First unit after a number in a cell, such as `m2`, and the number of cells with this unit.
     unit: Option<(String, usize)>,
 }
 
@@ -118,8 +118,8 @@ impl TextEvidence {
         !self.more
     }
 
-    /// Returns the unit that at least nine in ten of the cells have, if there is one. `cells` is the number of all
-    /// cells.
+    /// Returns the unit that at least two cells and nine in ten cells have, if there is one. `cells` is the number of
+    /// all cells.
     pub(super) fn unit(&self, cells: usize) -> Option<&str> {
         let (unit, with_unit) = self.unit.as_ref()?;
         (*with_unit > 1 && 10 * with_unit >= 9 * cells).then_some(unit)

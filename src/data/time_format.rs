@@ -173,7 +173,7 @@ fn first_day(year: i64) -> i64 {
 
 /// Returns year, month and day of the month for a number of days since 1970-01-01. Month and day are counted from 0.
 pub(super) fn date_of(day: i64) -> (i64, i64, i64) {
-    // A year has at least 365 days, so this estimate is at most a few years too late.
+    // A year is longer than 365 days, so this estimate is off by a few years for distant days. The loops correct it.
     let mut year = 1970 + day.div_euclid(365);
     while first_day(year) > day {
         year -= 1 + (first_day(year) - day) / 366;

@@ -31,7 +31,7 @@ impl Values {
     }
 }
 
-/// Cells of a column with text that could not be read as numbers: their number, and the first one.
+/// Cells of a column with text that its reader cannot read: their number, and the first one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Unread {
     pub(super) cells: usize,
@@ -89,7 +89,7 @@ impl Collector {
     }
 
     /// Returns the levels of a category. Levels that are words for missing values are removed, and their cells get
-    /// [`NO_LEVEL`].
+    /// [`NO_LEVEL`]. In a target (`is_target`), words that may be class names, such as `none`, are kept.
     pub(super) fn into_levels(self, is_target: bool) -> Levels {
         let Self::Levels { index, indices, firsts } = self else { return Levels::default() };
         let Values::Levels { indices, levels } = (Self::Levels { index, indices, firsts: vec![] }).into_text() else {

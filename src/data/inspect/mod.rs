@@ -67,13 +67,14 @@ pub struct Column {
     pub name: String,
     /// Role of the column: input, target, or neither.
     pub role: Role,
-    /// Kind of the cells.
+    /// Kind of the cells: numbers, whole numbers, text, or none.
     pub kind: Kind,
     /// Format of the numbers; `None` for the plain format, `-1234.5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<NumberFormat>,
-    /// Number of missing cells. Empty cells are missing. If all other cells are numbers, words such as `NA`, `NaN`,
-    /// `null` and `?` are missing, too, in upper or lower case.
+    /// Number of missing cells. Empty cells are missing. Words such as `NA`, `NaN`, `null` and `?`, in upper or lower
+    /// case, are missing if all other cells are numbers. After [`Table::read_and_inspect`], it is the number of cells
+    /// that are missing in the table.
     pub missing: usize,
     /// Number of different values, without missing cells. At most 10,000 are counted.
     pub different: usize,
@@ -120,17 +121,18 @@ pub enum Kind {
     Number,
     /// Finite whole numbers.
     WholeNumber,
-    /// Cells with text, or with numbers that are not finite as f32. At least one cell is of this kind.
+    /// Text, or numbers that are not finite as f32, in at least one cell.
     Text,
     /// Only missing cells.
     Empty,
 }
 
 impl Inspection {
-    /// Inspects a table in a file. The formats are those of [`Dataset::from_csv`].
+    /// Inspects a table in a file, which is read as by [`Dataset::from_csv`].
     ///
     /// # Errors
-    /// See [`Dataset::from_csv`]. Cells that are empty, not finite or not a number are warnings, not errors.
+    /// See [`Dataset::from_csv`]. An empty cell, a cell that is not a number, and a number that is not finite are
+    /// warnings.
     pub fn of_csv(path: impl AsRef<Path>, form: impl Into<CsvOptions>) -> Result<Self> {
         let (path, form) = (path.as_ref(), form.into());
         of_header(&bytes::name(path), Header::new(Decoded::read(path, &form)?.text()?, &form)?, None)
@@ -145,9 +147,9 @@ impl Inspection {
         of_header(name, Header::new(Decoded::of_text(name, text, &form).text()?, &form)?, None)
     }
 
-    /// Removes warnings that do not apply to a [`Table`], which prepares or leaves out such columns: text, missing
-    /// cells, formats that are unclear, constants and ids. Missing cells are counted as in the table. `is_task_given`
-    /// is true if the user chose regression or classification.
+    /// Removes the warnings that do not apply to a [`Table`]: it can prepare text and missing cells, and leaves out
+    /// constants and ids. Missing cells are counted as in the table. `is_task_given` is true if the user requested
+    /// regression or classification.
     pub(super) fn keep_what_remains(&mut self, table: &Table, is_task_given: bool) {
         for column in &mut self.columns {
             column.missing = table.missing_cells(&column.name).unwrap_or(column.missing);
@@ -161,7 +163,7 @@ impl Inspection {
         });
     }
 
-    /// Inspects a data set. If it has several target columns, [`Inspection::target`] is the last.
+    /// Inspects a data set. If it has several target columns, [`Inspection::target`] describes the last one.
     pub fn of(data: &Dataset) -> Self {
         let (names, read_as) = match data.targets() {
             Targets::Classes { .. } => (vec!["class".to_string()], ReadAs::Class),
@@ -184,8 +186,8 @@ impl Inspection {
     }
 }
 
-/// Inspects the rows of a table whose header was read. Words for missing values are missing if they are in the
-/// `table`.
+/// Inspects the rows of a table, given its header. If there is a `table`, words such as `NA` count as empty cells where
+/// the value in it is missing.
 pub(super) fn of_header(name: &str, header: Header, table: Option<&Table>) -> Result<Inspection> {
     let Header { text, layout, target, is_input, read_as, .. } = header;
     let roles = is_input.iter().map(|&input| if input { Role::Input } else { Role::LeftOut });

@@ -10,7 +10,7 @@ use crate::data::text::is_missing;
 /// Maximum number of different values that are counted per column. Their hashes take 160 KB, even for a long table.
 pub(super) const MOST_DIFFERENT: usize = 10_000;
 
-/// Statistics of the cells of a column that were added so far.
+/// Statistics of the cells of a column, updated with each cell that is added.
 #[derive(Default)]
 pub(super) struct Survey {
     /// Number of cells with numbers.
@@ -73,7 +73,7 @@ impl Survey {
         }
     }
 
-    /// Adds a number to the statistics. Welford's method computes mean and variance in one pass, and loses no digits if
+    /// Adds a number to the statistics by Welford's method: mean and variance need only one pass, and lose no digits if
     /// the mean is large.
     fn number(&mut self, number: f64) {
         self.numbers += 1;

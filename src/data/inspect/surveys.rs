@@ -9,7 +9,7 @@ use super::{Column, Inspection, ReadAs, Role, warnings};
 use crate::data::NumberFormat;
 use crate::data::layout::Layout;
 
-/// Statistics of all columns for the rows that were added so far.
+/// Statistics of all columns, updated with each row that is added.
 pub(super) struct Surveys {
     names: Vec<String>,
     roles: Vec<Role>,

@@ -13,13 +13,13 @@ const ALIKE: usize = 5;
 /// Option of `wgrad inspect` that shows all columns, classes and warnings.
 const ALL: &str = "--all";
 
-/// Maximum length of a bar, in characters.
+/// Maximum length of the bar beside a class, in characters.
 const BAR: usize = 30;
 
 /// Width of a terminal, in characters. Long column names are shortened until the table fits.
 const WIDTH: usize = 80;
 
-/// Columns of the target's name in the text before its classes.
+/// Maximum width of the target's name and of a class name, in columns of a terminal.
 const TARGET_NAME: usize = 40;
 
 impl Inspection {
@@ -45,7 +45,7 @@ impl Inspection {
             + &if self.warnings.is_empty() { "no warnings\n".into() } else { warning_lines(&self.warnings, folding) }
     }
 
-    /// Table of the columns. At most `most` columns are shown beside the target.
+    /// Returns the table of the columns. At most `most` columns are shown besides the target.
     fn columns_text(&self, most: usize) -> String {
         let head = ["column", "type", "missing", "unique", "min", "mean", "max", "std", ""];
         let others = self.columns.iter().filter(|column| column.role != Role::Target).take(most);
@@ -71,7 +71,7 @@ pub fn warning_lines(warnings: &[Warning], all: Option<&str>) -> String {
     text
 }
 
-/// Line about `more` rows of a table that are not shown; empty if there are none.
+/// Returns a line that counts the items that are not shown, and names the option that shows them; empty if `more` is 0.
 fn folded(more: usize, what: &str, all: &str) -> String {
     if more == 0 { String::new() } else { format!("… and {more} more {what}; {all} shows them\n") }
 }

@@ -42,7 +42,7 @@ pub struct Class {
     pub name: String,
     /// Number of rows of the class.
     pub rows: usize,
-    /// Fraction of the class among the rows that have a target, from 0 to 1.
+    /// Fraction of the rows with a target that are of this class, from 0 to 1.
     pub share: f64,
 }
 

@@ -74,8 +74,8 @@ fn classes(found: &Inspection, column: &Column) -> Vec<(&'static str, String)> {
     warnings
 }
 
-/// Returns warnings about a target of numbers. `guessed` is true for a table, since its contents decided that the
-/// target is a number.
+/// Returns warnings about a target of numbers. `guessed` is true if its values decided that it is a number, as in a
+/// table.
 fn numbers(column: &Column, guessed: bool) -> Vec<(&'static str, String)> {
     let mut warnings = vec![];
     let Some(moments) = column.moments else { return warnings };

@@ -23,9 +23,9 @@ const MOST_LISTED: usize = 5;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Warning {
-    /// Kind: `header`, `renamed`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`,
-    /// `duplicates`, `few_rows`, `rare_class`, `single_rows`, `one_class`, `imbalanced`, `outliers` or `many_values`.
-    /// Tables with columns of any kind add `quotes`, `target`, `unread`, `rare_levels`, `unit` and `numbers_as_text`.
+    /// Kind: `header`, `quotes`, `renamed`, `unclear`, `format`, `missing`, `text`, `empty`, `constant`, `id`, `leak`,
+    /// `duplicates`, `few_rows`, `rare_class`, `single_rows`, `one_class`, `imbalanced`, `outliers` or `many_values`. A
+    /// [`Table`](crate::data::Table) adds `target`, `note`, `unread`, `rare_levels`, `unit` and `numbers_as_text`.
     /// `wgrad train` adds `untrained_class`, and `wgrad inspect` adds `note` and `refused`.
     pub kind: &'static str,
     /// Names of the columns that the warning is about; empty if it is about rows or the whole table.
@@ -155,7 +155,7 @@ fn inputs(found: &Inspection, used: &[(&Column, &Survey)]) -> Vec<Warning> {
         let those = used.iter().filter(|(column, survey)| column.role == Role::Input && is_one(column, survey));
         let those: Vec<&Column> = those.map(|(column, _)| *column).collect();
         let names: Vec<&str> = those.iter().map(|column| column.name.as_str()).collect();
-        // Built-in data sets have no option `--drop`.
+        // The option `--drop` does not apply to built-in data sets.
         let remedy = found.delimiter.map(|_| format!("; drop with {}", drop_option(&names))).unwrap_or_default();
         (!those.is_empty()).then(|| warning(kind, those, format!("{what}: {}{remedy}", listed(&names))))
     };
@@ -186,7 +186,7 @@ fn rows(found: &Inspection) -> Vec<Warning> {
     warnings
 }
 
-/// Returns a count with its noun: `1 row`, `2 rows`, …
+/// Returns a count with its noun: `1 row`, `2 rows`, … The plural is formed with `s`.
 ///
 /// ```
 /// assert_eq!(wgrad::data::counted(1, "epoch"), "1 epoch");
@@ -200,8 +200,8 @@ pub(super) fn short(name: &str) -> String {
     shortened(name, LONGEST_NAME)
 }
 
-/// Returns names as `` `a`, `b` ``, … If there are more than five, the text ends with the number of further names.
-/// Names of more than 40 columns are shortened.
+/// Returns names as `` `a`, `b` ``, … If there are more than five, the text ends with the number of further names. A
+/// name that is wider than 40 columns of a terminal is shortened.
 ///
 /// # Examples
 /// ```

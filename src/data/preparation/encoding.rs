@@ -49,8 +49,8 @@ pub enum Encoding {
     },
     /// One-hot encoding: one input per level (different text), which is 1 in rows of this level, otherwise 0.
     Category {
-        /// Levels with one input each: the most frequent ones of the training set, at most 64, each with at least 3
-        /// rows.
+        /// Levels with one input each, sorted: the most frequent ones of the training set, at most 64, each with at
+        /// least 3 rows.
         levels: Vec<String>,
         /// True if all other levels share one input. If false, all inputs are 0 for a level that is not in `levels`.
         has_other: bool,
@@ -130,7 +130,7 @@ impl TimePart {
     }
 }
 
-/// Level of a cell: an index into the levels with inputs, another level, or missing.
+/// Level of a cell: the index of a level with its own input, any other level, or a missing cell.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Level {
     Known(usize),
@@ -249,7 +249,7 @@ impl Encoding {
         }
     }
 
-    /// Refuses encodings that no fit returns.
+    /// Refuses values that fitting cannot produce, as a damaged model file may have.
     pub(super) fn check(&self, place: &str) -> Result<()> {
         let finite = |name: &str, value: f64| match (value as f32).is_finite() {
             true => Ok(()),

@@ -17,6 +17,9 @@ impl Preparation {
     ///
     /// # Errors
     /// `rows` is empty.
+    ///
+    /// # Panics
+    /// If a row is not below [`len`](Table::len) of the table.
     pub fn fit(table: &Table, rows: &[usize]) -> Result<Self> {
         if rows.is_empty() {
             let remedy = "fit it on a table with at least 1 row";

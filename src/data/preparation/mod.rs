@@ -148,7 +148,7 @@ impl Preparation {
         self.columns.iter().filter(|column| column.encoding.width() > 0)
     }
 
-    /// Refuses values that no fit returns. A damaged or forged model file may have them.
+    /// Refuses values that fitting cannot produce, as a damaged or forged model file may have.
     pub(crate) fn check(&self) -> Result<()> {
         let mut names = HashSet::new();
         for column in &self.columns {

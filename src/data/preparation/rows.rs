@@ -17,8 +17,7 @@ use crate::data::values::{Collector, Unread, Values};
 use crate::data::{ColumnKind, CsvOptions, Dataset, Table, bytes};
 use crate::error::{Error, Result, room};
 
-/// Values of a column. `Numbers` has the number of each row. `Levels` has the index of each row, and the level of each
-/// index.
+/// Values of a column for all rows of a table: numbers, or indices into a list of levels.
 enum Source<'a> {
     Numbers(&'a [f64]),
     Levels(&'a [u32], Vec<Level>),
@@ -29,6 +28,9 @@ impl Preparation {
     ///
     /// # Errors
     /// The table does not have a column that the preparation uses.
+    ///
+    /// # Panics
+    /// If a row is not below [`len`](Table::len) of the table.
     pub fn values(&self, table: &Table, rows: &[usize]) -> Result<Vec<f64>> {
         let mut sources: Vec<(&Encoding, Source)> = vec![];
         let mut lacking = vec![];
@@ -61,10 +63,15 @@ impl Preparation {
         Ok(inputs)
     }
 
-    /// Returns a data set of the rows with these indices. Each row must have a target.
+    /// Returns a data set of the rows with these indices. Each row must have a target: use indices from
+    /// [`Table::rows`].
     ///
     /// # Errors
-    /// The table does not have a column that the preparation uses, or was read without a target; there are no rows.
+    /// The table does not have a column that the preparation uses, or was read without a target; there are no rows; all
+    /// rows have the weight 0.
+    ///
+    /// # Panics
+    /// If a row is not below [`len`](Table::len) of the table.
     pub fn dataset(&self, table: &Table, rows: &[usize]) -> Result<Dataset> {
         let Some(targets) = table.targets(rows) else {
             return Err(Error::data(&table.place, "the table was read without a target", "read it with one"));
@@ -80,8 +87,8 @@ impl Preparation {
 }
 
 impl Preparation {
-    /// Returns a note on missing cells, and on levels that have no input of their own, with their numbers for each
-    /// column. `None` if there are none.
+    /// Returns a note with two counts for each column: missing cells, and cells whose level has no input of its own.
+    /// `None` if all counts are 0.
     pub fn gaps(&self, table: &Table) -> Option<String> {
         let (mut missing, mut other) = (vec![], vec![]);
         for (column, found) in self.used().filter_map(|column| Some((column, table.column(&column.name)?))) {
@@ -119,26 +126,25 @@ fn kinds_at(kinds: &[Level], index: u32) -> Level {
     kinds.get(index as usize).copied().unwrap_or(Level::Missing)
 }
 
-/// Columns that [`Table::read_for`] reads beside the inputs.
+/// Columns that [`Table::read_for`] reads besides the inputs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted<'a> {
     /// Name of the target column, with the names of the classes. The names are `None` if the target is a number.
     pub target: Option<(&'a str, Option<&'a [String]>)>,
     /// Name of the column with the weights of rows. The boolean is true if a table without this column is an error.
     pub weights: Option<(&'a str, bool)>,
-    /// Names of the columns that are kept as text.
+    /// Names of the columns that are kept as text; [`Table::text`] returns them.
     pub kept: &'a [String],
 }
 
 impl Table {
-    /// Reads a file for a trained model. Columns of the preparation are found by name, in any order. Categories,
+    /// Reads a file for a trained model. The columns of the preparation are found by name, in any order. Categories,
     /// booleans and dates are read as in the training set. The number format of a column is detected; if it is
-    /// ambiguous, [`CsvOptions::formats`] decides. A cell that cannot be read is missing. It is an error if more than
-    /// half of the cells of a column cannot be read.
+    /// ambiguous, [`CsvOptions::formats`] decides. A cell that cannot be read is missing.
     ///
     /// # Errors
-    /// See [`Table::read`]. It is also an error if a column is missing, if a target is not one of the classes, or if it
-    /// is not a number.
+    /// See [`Table::read`]. It is also an error if a column is missing, if more than half of the cells of a column
+    /// cannot be read, or if a target is not one of the classes or not a number.
     pub fn read_for(
         path: impl AsRef<Path>,
         options: &CsvOptions,
@@ -238,8 +244,7 @@ fn check_columns(layout: &Layout, preparation: &Preparation, file: &str) -> Resu
 }
 
 /// Returns name, index and reader of each column that the preparation uses. The numbers of this table determine the
-/// format of a column, such as a decimal comma. If they are ambiguous, the reader of training is kept, and an error
-/// that the ambiguity causes is added to `problems`.
+/// number format of a column. If they are ambiguous, an error is added to `problems`.
 fn readers(
     text: Text<'_>,
     layout: &Layout,
