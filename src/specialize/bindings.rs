@@ -24,8 +24,8 @@ pub(super) fn split(mut plan: Plan, limits: &Limits) -> Result<Plan> {
     plan.with_ops(ops)
 }
 
-/// Splits an op into one op per range of rows, so that a view has at most `most` elements. Returns the op alone if none
-/// of its bindings can be split by rows, or if no split is needed.
+/// Splits an op into one op per range of rows of the data set, so that no view exceeds `most` elements. Returns the op
+/// alone if none of its bindings can be split by rows, or if no split is needed.
 fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let Some(binding) = op.kernel.bindings.iter().position(|binding| binding.by_rows) else { return vec![op] };
     let Shape { rows, columns } = plan.shape(op.views[binding]);
@@ -42,8 +42,8 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     }
 }
 
-/// Splits an op into one op per range of items, so that a view has at most `most` elements. Returns the op alone if its
-/// items are not blocks or no split is needed.
+/// Splits an op into one op per range of items, so that no view exceeds `most` elements. Returns the op alone if its
+/// items are not blocks, or if no split is needed.
 fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
@@ -72,7 +72,7 @@ fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
 /// possible.
 fn ranges(count: usize, each: &[usize], most: usize) -> Option<Vec<Range<usize>>> {
     let largest = each.iter().copied().max().filter(|largest| count * largest > most)?;
-    // These are powers of two, so the largest is a multiple of all others.
+    // The numbers below are powers of two, so the largest is a multiple of all others.
     let together = each.iter().map(|each| TENSOR_ALIGNMENT >> each.trailing_zeros().min(6)).max().unwrap_or(1);
     let units = most / largest / together * together;
     let range = |start: usize| start..count.min(start + units);

@@ -9,10 +9,10 @@
 //! - workgroup memory holds the inputs and outputs of all layers for at least four rows;
 //! - the device could also bind the intermediate values of the whole batch, so that each stage can be checked.
 //!
-//! The option [`FusedStep`] controls the use of fused steps. The default is to use one if a GPU would otherwise wait
-//! between ops longer than it computes, or spend more time on memory traffic of activations than on matrix
-//! multiplications. The choice depends on shapes and limits alone. [`traced`] turns a plan with a fused step into the
-//! plan that lockstep checks.
+//! The option [`FusedStep`] controls the use of fused steps. By default, a fused step is used in two cases. In the
+//! first, a GPU would otherwise wait between ops longer than it computes. In the second, it would spend more time on
+//! memory traffic of activations than on matrix multiplications. The choice depends on shapes and limits alone.
+//! [`traced`] turns a plan with a fused step into the plan that lockstep checks.
 
 use crate::error::Result;
 use crate::kernels::dropout::Mask;
@@ -27,14 +27,15 @@ use crate::network::Activation;
 use crate::plan::{Contents, FusedStep, Kernel, Limits, Op, Plan, Section, View, ViewId};
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT};
 
-/// Rows per workgroup, from many to few.
+/// Possible numbers of rows per workgroup, from many to few.
 const CHUNKS: [u32; 5] = [64, 32, 16, 8, 4];
 
 /// Number of workgroups that keep a mid-range GPU busy. The rows per workgroup are chosen so that there are at least
 /// this many, if possible.
 const WORKGROUPS: usize = 64;
 
-/// Largest layer width for which the kernel is efficient. The kernel has one invocation per four rows of a unit.
+/// Largest layer width for which the kernel is efficient. Each of its invocations computes one unit of a layer for four
+/// rows at a time.
 const WIDEST: usize = 128;
 
 /// Largest number of parameters of a network with a fused step, since each workgroup reads all of them.
@@ -61,10 +62,10 @@ pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     if wanted { step.replace(plan, &params) } else { Ok(plan) }
 }
 
-/// Returns the traced build of a plan: the same plan, but with a fused step that also stores the results of each stage.
-/// `None` if there is no fused step. The results are the same, to the bit. A new allocation stores the outputs of the
-/// layers and their gradients. Its views have the same names as in a plan without a fused step, such as `layer2.output`
-/// and `grad.layer1.output`.
+/// Returns the traced build of a plan: the same plan, but its fused step also stores the results of each stage. `None`
+/// if there is no fused step. All results are the same, to the bit. A new allocation stores the outputs of the layers
+/// and their gradients. Its views have the same names as in a plan without a fused step, such as `layer2.output` and
+/// `grad.layer1.output`.
 ///
 /// # Errors
 /// None are expected. An error would be a bug of this crate.
@@ -106,7 +107,7 @@ fn pays(params: &Params, limits: &Limits) -> bool {
     !limits.software && narrow && parameters <= MOST_PARAMETERS && (small || streams)
 }
 
-/// Network whose gradients the section `gradients` computes, as recognized from its ops.
+/// Network whose gradients the section `gradients` computes. It is recognized from the section's ops.
 struct Step {
     /// Views of parameters, input, targets, row_loss, flag and all gradients.
     views: [ViewId; 6],
@@ -176,7 +177,7 @@ impl Step {
         step.lies(plan, forward, &ops[..step.ops]).then_some(step)
     }
 
-    /// Checks that weights, biases and their gradients lie where the kernel expects them.
+    /// Returns `true` if weights, biases and their gradients are at the offsets that the kernel expects.
     fn lies(&self, plan: &Plan, forward: &[Op], ops: &[Op]) -> bool {
         if self.layers.len() > MOST_LAYERS {
             return false;

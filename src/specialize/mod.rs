@@ -15,7 +15,7 @@ use crate::plan::{Allocation, Contents, Op, Plan, STEP_BYTES, Section, StepUse, 
 pub use crate::plan::{FusedStep, Limits};
 use crate::shape::{Shape, TENSOR_ALIGNMENT};
 
-/// Limits of a device that a plan depends on: plain numbers, without an open device.
+/// Limits of a device, to which a plan is fitted. They are plain numbers; no device needs to be open.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeviceLimits {
     /// The host, which has no limits except its memory.
@@ -24,16 +24,17 @@ pub enum DeviceLimits {
     Gpu(Limits),
 }
 
-/// Fits a plan to a device. It creates the [fused step](with_fused_step), chooses tile sizes for matrix
-/// multiplications, splits ops that exceed the binding limits, and checks each allocation and op against the device's
-/// limits. Tiles that a [`Tuning`] has already set stay as they are.
+/// Fits a plan to a device: creates the [fused step](with_fused_step), chooses tile sizes for matrix multiplications,
+/// splits ops that exceed the binding limits, and checks each allocation and op against the device's limits. Tiles that
+/// a [`Tuning`] has already set stay as they are.
 ///
-/// Ops over all parameters (optimizers, norms, checks) can be split, and so can the gathering of rows: a data set may
-/// span many bindings. A data set must fit into one allocation, though, and a weight into one binding.
+/// Ops over all parameters (optimizers, norms, checks) are split if needed, and so are ops that gather rows of a data
+/// set. A data set may therefore span many bindings, but must fit into one allocation. A weight must fit into one
+/// binding.
 ///
 /// # Errors
-/// [`Error::Limit`] with the op, the needed and the allowed number; an error if an op cannot have its tile on this
-/// device.
+/// Returns [`Error::Limit`] with the op, the needed and the allowed number if the plan exceeds a limit. Returns another
+/// error if this device does not support a tile that was set.
 pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     let trusted = plan.is_trusted();
     if *target == DeviceLimits::Cpu {
@@ -66,7 +67,7 @@ pub fn with_fused_step(plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     }
 }
 
-/// Rows of the batch that the CPU keeps in cache during the forward and backward pass through all layers.
+/// Number of rows of the batch that the CPU keeps in cache during the forward and backward pass through all layers.
 const SLICE: usize = 256;
 
 /// Returns a tile that splits a weight gradient of a small layer and a large batch into slices of the batch. Each slice
@@ -81,14 +82,14 @@ fn slices(op: &Op, shapes: &[Shape]) -> Option<Tile> {
     pays.then_some(Tile { parts: (batch / SLICE) as u32, ..Tile::PLAIN })
 }
 
-/// Returns the tiles that an op with views of these shapes can have, the heuristic's choice first. Empty if the op is
-/// not a matrix multiplication.
+/// Returns the tiles that a GPU with these limits supports for an op with views of these shapes. The heuristic's choice
+/// is first. Empty if the op is not a matrix multiplication.
 pub fn candidates(op: &Op, shapes: &[Shape], limits: &Limits) -> Vec<Tile> {
     op.kernel.shader.tiles.map(|tiles| (tiles.candidates)(op, shapes, limits)).unwrap_or_default()
 }
 
-/// Replaces each matrix multiplication whose tile has several parts (split-K) by two ops. They have tiles only if
-/// `tiled`: the CPU needs none.
+/// Replaces each matrix multiplication whose tile has several parts (split-K) by two ops. The new ops have tiles only
+/// if `tiled`; the CPU needs none.
 fn split(mut plan: Plan, tiled: bool) -> Result<Plan> {
     let parted = |op: &Op| op.kernel.shader.tiles.and_then(|tiles| tiles.split).filter(|_| op.tile().parts > 1);
     if !Section::ALL.iter().flat_map(|section| plan.ops(*section)).any(|op| parted(op).is_some()) {
@@ -160,8 +161,8 @@ fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result
     }
     for (binding, view) in op.kernel.bindings.iter().zip(&op.views) {
         let bytes = 4 * plan.shape(*view).elements() as u64;
-        // A range of rows must begin at a multiple of 64 words. So a number of rows that fits into a binding must add
-        // up to such a multiple.
+        // Each range of rows must begin at a multiple of 64 words. So the op can be split only if some number of rows
+        // has a multiple of 64 words and fits into a binding.
         let remedy = match &plan.allocation_of(*view).contents {
             _ if binding.by_rows => "fewer columns, or 64 more of them",
             Contents::Host => "fewer rows at once, of a data set or of a batch",

@@ -14,7 +14,7 @@ use crate::specialize::{DeviceLimits, candidates};
 /// Version of the file format; readers reject other versions.
 pub const TUNING_VERSION: u32 = 1;
 
-/// Machine and software that times were measured on. The measurements are meaningless on any other machine.
+/// GPU, driver and crate version that times were measured with. The measurements are meaningless for any other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
@@ -40,11 +40,11 @@ impl fmt::Display for Machine {
     }
 }
 
-/// Matrix multiplication and its tile. Kernel and shapes identify the matrix multiplication.
+/// Choice of a tile for one matrix multiplication, which is identified by its kernel and shapes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// Name of the kernel in plans before they are fitted to a device.
+    /// Name of the kernel, in a plan that is not fitted to a device yet.
     pub kernel: String,
     /// Rows and columns of the op's views, in order.
     pub shapes: Vec<[usize; 2]>,
@@ -101,8 +101,9 @@ impl Tuning {
         tuning
     }
 
-    /// Returns the tiles that the matrix multiplications of a plan have on a device, including tiles that a tuning
-    /// [set](Tuning::cut). The plan must not be fitted to the device yet. Empty on the CPU.
+    /// Returns the tiles that the matrix multiplications of a plan have on a device: those that a tuning
+    /// [set](Tuning::cut), and those that the heuristic chooses. The plan must not be fitted to the device yet. Empty
+    /// on the CPU.
     pub fn of(plan: &Plan, target: &DeviceLimits) -> Self {
         let chosen = matmuls(plan).filter_map(|(op, shapes)| {
             let tile = op.tile.or_else(|| allowed(op, &shapes, target).first().copied());
@@ -136,7 +137,8 @@ impl Tuning {
     /// Sets the tiles of a plan's matrix multiplications, before the plan is fitted to a device.
     ///
     /// # Errors
-    /// Returns an error if an op cannot have its tile on the device, or if the device has no tiles.
+    /// Returns an error if the device does not support the tile of an op. Returns an error if the device is the CPU,
+    /// which has no tiles, unless the tuning is empty.
     pub fn cut(&self, plan: &mut Plan, target: &DeviceLimits) -> Result<()> {
         if self.is_empty() {
             return Ok(());
@@ -167,8 +169,8 @@ impl Tuning {
         (self, problems.into_iter().collect())
     }
 
-    /// Returns two numbers: matrix multiplications in a step of the plan, and how many of these have a choice. Matrix
-    /// multiplications with the same kernel and the same shapes count once.
+    /// Returns the number of different matrix multiplications in a step of the plan, and the number of those that have
+    /// a choice. Matrix multiplications with the same kernel and the same shapes count once.
     pub fn share(&self, plan: &Plan) -> [usize; 2] {
         let mut steps = Self::default();
         let in_steps = plan.ops(Section::Gradients).iter().filter(|op| op.kernel.shader.tiles.is_some());
@@ -177,7 +179,8 @@ impl Tuning {
         [steps.choices.len(), steps.choices.iter().filter(says).count()]
     }
 
-    /// Returns the reason why an op cannot have its chosen tile, if it cannot.
+    /// Returns the reason why the device does not support the chosen tile of an op; `None` if it does, or if there is
+    /// no choice.
     fn problem(&self, op: &Op, shapes: &[Shape], target: &DeviceLimits) -> Option<String> {
         let tile = self.tile(op, shapes)?;
         let allowed = allowed(op, shapes, target);
@@ -188,7 +191,7 @@ impl Tuning {
     }
 }
 
-/// Tuning that the user asked for, and how strictly to apply it.
+/// Tuning that the user asked for, and the treatment of tiles that an op cannot have.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum TuningPolicy {
     /// No tuning.
@@ -205,7 +208,7 @@ impl TuningPolicy {
         matches!(self, Self::Pinned(_))
     }
 
-    /// Returns the tuning to apply to plans, and the reasons why entries of a suggested tuning are left out.
+    /// Returns the tuning to apply to plans. Also returns the reasons why entries of a suggested tuning are left out.
     pub(crate) fn granted(self, plan: &Plan, target: &DeviceLimits) -> (Tuning, Vec<String>) {
         match self {
             Self::Pinned(tuning) => (tuning, Vec::new()),
