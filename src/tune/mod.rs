@@ -1,5 +1,5 @@
-//! Autotuning: measures which tile suits each matrix multiplication of a network on a GPU. The result is a
-//! [`Tuning`].
+//! Autotuning: measures the tile sizes that each matrix multiplication of a network can have on a GPU, and chooses the
+//! fastest. The result is a [`Tuning`].
 //!
 //! Each matrix multiplication of a step runs alone, at its real shape, with every tile that it [can
 //! have](crate::specialize::candidates). Matrix multiplications with the same kernel and the same shapes are measured
@@ -36,14 +36,13 @@ use crate::specialize::{DeviceLimits, candidates, with_fused_step};
 use crate::verify::{Make, whole};
 use trial::Trial;
 
-/// Time that a tile must save in comparison with the heuristic's tile, as a fraction of the time of the heuristic's
-/// tile.
+/// Least fraction of the time of the heuristic's tile that another tile must save to replace it.
 pub const MARGIN: f64 = 0.03;
 
 /// A tile that takes at least this many times as long as the best so far is not measured again.
 const HOPELESS: f64 = 2.0;
 
-/// Autotuning of a network.
+/// Autotuning of the matrix multiplications in a training step.
 #[derive(Clone, Debug)]
 pub struct Tune {
     spec: TrainingSpec,
@@ -51,7 +50,7 @@ pub struct Tune {
 }
 
 impl Tune {
-    /// Creates the autotuning of one training step of a network.
+    /// Creates the autotuning for a network and its training settings.
     ///
     /// # Errors
     /// Returns the errors of [`TrainingSpec::check`].
@@ -117,8 +116,8 @@ impl Tune {
     }
 }
 
-/// Plan of a step with the network itself (`real`), and with a network for whole numbers (`whole`). In the latter,
-/// every activation except the identity is a ReLU, and there is no dropout.
+/// Plan of a training step (`real`), and the same plan for whole numbers (`whole`). In the latter, every activation
+/// except the identity is ReLU or ReLU6, and there is no dropout.
 struct Plans {
     real: Plan,
     whole: Plan,

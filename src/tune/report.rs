@@ -10,7 +10,7 @@ use crate::specialize::{Choice, Machine, Tuning};
 use crate::text::table;
 use crate::tune::Subject;
 
-/// Possible tile of a matrix multiplication.
+/// Tile that a matrix multiplication can have, with its time, or the reason why it was not measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Candidate {
@@ -47,7 +47,7 @@ pub struct Matmul {
     pub candidates: Vec<Candidate>,
     /// Index of the chosen tile in `candidates`.
     pub chosen: usize,
-    /// Shapes of the first view read, and of the output.
+    /// Shapes of the first view that the op reads, and of the first view that it writes.
     #[serde(skip)]
     shape: String,
 }

@@ -104,7 +104,7 @@ impl Case {
         Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.share(&plan)))
     }
 
-    /// Returns the initial parameters.
+    /// Returns the initial parameters: those of the model on real numbers, if there is one, else random ones.
     pub(super) fn start(&self, seed: u64, numbers: Numbers) -> Vec<Tensor> {
         match (&self.parameters, numbers) {
             (Some(parameters), Numbers::Real) => parameters.clone(),

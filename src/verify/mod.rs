@@ -134,7 +134,7 @@ impl Verify {
     /// the fused and the primitive plan. Some of their sizes are multiples of the tile sizes, and others are not.
     ///
     /// # Errors
-    /// None; the networks are fixed, and tests run them.
+    /// None are expected: the networks are fixed, and tests run them.
     ///
     /// # Examples
     /// ```no_run
@@ -310,7 +310,7 @@ impl Verify {
         let (checks, result) = passes::both(case, kind, self.seed, make, &mut |op| collected.progress(op))?;
         collected.ops(kind, checks);
         result?;
-        // Tile sizes have no effect on what happens between ops.
+        // Free runs check the order of ops, on which tile sizes have no effect.
         if case.tiles.is_some() {
             return Ok(());
         }

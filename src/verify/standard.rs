@@ -128,8 +128,8 @@ fn grouped(optimizer: Optimizer) -> Result<Case> {
     Ok(Case { spec: TrainingSpec { groups, average: Some(Average::ema(0.75)), ..case.spec }, ..case })
 }
 
-/// Residual blocks: in a row, nested, and with projections; and normalizations, of narrow and of wide rows.
-/// Rows have weights.
+/// Networks whose rows have weights. They have gated layers and PReLU, normalizations of narrow and of wide rows, and
+/// residual blocks in a row, nested, and with projections.
 const BLOCKS: [Sizes; 5] = [
     (12, "glu 66 prelu swiglu scaling [prelu(per_unit=true) 33] 14 geglu 3", 35),
     (11, "batch_norm 70 batch_norm relu [70 batch_norm] 3", 33),
@@ -148,7 +148,8 @@ fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {
     })
 }
 
-/// Returns one case for each loss that is not among [`LOSSES`]. Every other loss per element has a fused step.
+/// Returns one case for each loss that is not among [`LOSSES`]. Every second case has a fused step, if its loss is
+/// computed per element.
 fn losses() -> impl Iterator<Item = Result<Case>> {
     let others = Loss::all().filter(|loss| !LOSSES.contains(loss)).enumerate();
     others.map(|(number, loss)| {

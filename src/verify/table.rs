@@ -63,7 +63,7 @@ impl Report {
         if self.ops.is_empty() {
             return Ok(());
         }
-        // Ops before fusion have a table of their own.
+        // Each kind of plan has a table of its own.
         for ops in self.ops.chunk_by(|a, b| a.plan == b.plan) {
             if ops[0].plan == Some(PlanKind::Primitive) {
                 writeln!(f, "before fusion:")?;
