@@ -7,7 +7,7 @@ use crate::exec::{Executor, Run};
 use crate::model::InputRows;
 use crate::plan::{Plan, Section, Step, ViewId};
 
-/// Sums over all rows.
+/// Sums over all rows of an evaluation.
 #[derive(Default)]
 pub(super) struct Totals {
     /// Sum over all rows of loss times weight.

@@ -48,8 +48,8 @@ impl Model {
     /// Evaluates the model on a data set, on the CPU. Computes the loss, and all [metrics](crate::metrics) that suit
     /// the loss function and are defined for the data, with default parameters. If rows have
     /// [weights](Dataset::weighted), loss and metrics are weighted. `roc_auc` and `pr_auc` are left out for more than
-    /// 32 classes. Metrics of classes need one class per row: softmax cross-entropy, or a binary loss with one output
-    /// and targets 0 and 1.
+    /// 32 classes. Metrics of classes need one class per row, as with softmax cross-entropy, or with a binary loss with
+    /// one output and targets 0 and 1.
     ///
     /// # Errors
     /// Columns or targets do not fit the network and the loss function; a loss or an output is not finite.

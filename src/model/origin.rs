@@ -71,17 +71,17 @@ impl Metadata {
 }
 
 impl Metadata {
-    /// Sets the preparation of table rows, and with it the names of the input columns and the format version. It must
-    /// have as many inputs as the network.
+    /// Sets the preparation of table rows, and with it the names of the input columns and the format version. The
+    /// preparation must have as many inputs as the network.
     pub fn prepare_with(&mut self, preparation: Preparation) {
         self.columns = preparation.inputs();
         self.format = version(Some(&preparation), None);
         self.preparation = Some(preparation);
     }
 
-    /// Returns the model's preparation of table rows. A model without one gets a preparation that needs numbers in all
-    /// columns. It replaces a missing number by the mean of the training set, or by 0 if the model does not scale its
-    /// inputs.
+    /// Returns the model's preparation of table rows. For a model without one, returns a preparation that needs numbers
+    /// in all columns. It replaces a missing number by the mean of the training set, or by 0 if the model does not
+    /// scale its inputs.
     pub fn table_preparation(&self) -> Cow<'_, Preparation> {
         if let Some(preparation) = &self.preparation {
             return Cow::Borrowed(preparation);

@@ -18,7 +18,7 @@ use crate::network::Network;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Labels<'a> {
-    /// One class index per row, for softmax cross-entropy.
+    /// One class index per row, from 0, for softmax cross-entropy and other losses whose target is a class.
     Classes(&'a [u32]),
     /// Numbers for the other loss functions, row-major: one per target of each row. Most losses have one target per
     /// output.
@@ -69,7 +69,7 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl<'a> InputRows<'a> {
-    /// Checks that a data set fits the inputs of a network.
+    /// Checks that a data set fits the inputs of a network, and returns its inputs.
     ///
     /// # Errors
     /// The number of columns differs from the network's, or there are no rows, or their weights are all 0.

@@ -14,9 +14,9 @@ pub struct Progress {
     pub epoch: usize,
     /// Total number of epochs.
     pub epochs: usize,
-    /// Steps of this epoch whose losses have arrived.
+    /// Number of steps of this epoch whose losses have arrived.
     pub step: usize,
-    /// Steps per epoch.
+    /// Number of steps per epoch.
     pub steps: usize,
     /// Mean training loss over the epoch's rows so far.
     pub loss: f64,
@@ -28,7 +28,7 @@ pub struct Progress {
 pub struct Epoch {
     /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// Steps since training began.
+    /// Number of steps since training began.
     pub steps: u64,
     /// Mean training loss over the epoch's rows. The loss of a row is computed before the update of its step.
     pub loss: f64,

@@ -271,6 +271,7 @@ impl Trainer {
     /// Checks that a data set fits the network and the loss, as [`Trainer::fit`] does. Called with the test set before
     /// training, it finds problems that would otherwise show only after training.
     ///
+    /// # Errors
     /// Columns or targets that do not fit the network and the loss; a target with only one class.
     ///
     /// # Examples

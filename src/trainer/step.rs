@@ -157,9 +157,9 @@ impl Trainer {
     /// numbers. It returns the loss of the step, and the gradient of this loss with respect to each output, in the same
     /// shape. This function returns the loss. Predictions and evaluations still use the builder's loss function.
     ///
-    /// In all else the step equals [`Trainer::step`], with the same dropout and optimizer. It waits for the device, and
-    /// computes the forward pass twice. ARCHITECTURE.md describes how to declare a loss function that runs on the
-    /// device.
+    /// Otherwise the step is the same as that of [`Trainer::step`], with the same dropout and optimizer. It waits for
+    /// the device, and computes the forward pass twice. ARCHITECTURE.md describes how to declare a loss function that
+    /// runs on the device.
     ///
     /// # Errors
     /// As [`Trainer::step`]; outputs that are not finite; a loss or a gradient that is not finite, or a gradient of

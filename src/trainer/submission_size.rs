@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Target duration of a submission.
 const SUBMISSION: Duration = Duration::from_millis(100);
 
-/// Measured duration of steps.
+/// Chooses the size of submissions from the measured duration of earlier steps.
 #[derive(Default)]
 pub(super) struct SubmissionSizer {
     /// Upper bound on the duration of a step; `None` before the first submission has ended.

@@ -36,7 +36,7 @@ use crate::specialize::{DeviceLimits, candidates, with_fused_step};
 use crate::verify::{Make, whole};
 use trial::Trial;
 
-/// Least fraction of the time of the heuristic's tile that another tile must save to replace it.
+/// Fraction of the time of the heuristic's tile. Another tile must save more than this to replace it.
 pub const MARGIN: f64 = 0.03;
 
 /// A tile that takes at least this many times as long as the best so far is not measured again.

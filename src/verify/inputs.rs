@@ -54,7 +54,7 @@ pub(super) fn parameters(network: &Network, seed: u64, numbers: Numbers) -> Vec<
     let tensor = |(number, tensor): (usize, LayerTensor)| {
         let limit = if let [_, inputs] = tensor.shape[..] { 1.5 / (inputs as f64).sqrt() } else { 0.5 };
         let mut draw = || numbers.draw(&mut random, limit);
-        // No running variance is negative.
+        // Parameters that are not trained include running variances, which must not be negative.
         let values = (0..tensor.elements()).map(|_| if tensor.is_trained() { draw() } else { draw().abs() }).collect();
         Tensor { name: format!("layer{number}.{}", tensor.name), shape: tensor.shape, values }
     };

@@ -79,8 +79,8 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Verifies all ops for training and evaluating a network. The data are random, and up to 7 steps are sent to the
-    /// device at once, whatever the spec says.
+    /// Creates the verification of all ops for training and evaluating a network. The data are random, and up to 7
+    /// steps are sent to the device at once, whatever the spec says.
     ///
     /// # Errors
     /// As [`TrainingSpec::check`].
@@ -106,8 +106,8 @@ impl Verify {
         })
     }
 
-    /// Verifies all ops for training and evaluating a model with this optimizer and batch size. The pass on real
-    /// numbers begins with the parameters of the model.
+    /// Creates the verification of all ops for training and evaluating a model with this optimizer and batch size. The
+    /// pass on real numbers begins with the parameters of the model.
     ///
     /// # Errors
     /// As [`Model::check`] and [`TrainingSpec::check`].
@@ -130,8 +130,9 @@ impl Verify {
         Ok(verify)
     }
 
-    /// Verifies a set of networks that together run each kernel, with each activation, loss function and optimizer, in
-    /// the fused and the primitive plan. Some of their sizes are multiples of the tile sizes, and others are not.
+    /// Creates the verification of a set of networks that together run each kernel, with each activation, loss function
+    /// and optimizer, in the fused and the primitive plan. Some of their sizes are multiples of the tile sizes, and
+    /// others are not.
     ///
     /// # Errors
     /// None are expected: the networks are fixed, and tests run them.
@@ -310,7 +311,7 @@ impl Verify {
         let (checks, result) = passes::both(case, kind, self.seed, make, &mut |op| collected.progress(op))?;
         collected.ops(kind, checks);
         result?;
-        // Free runs check the order of ops, on which tile sizes have no effect.
+        // Free runs check what happens between ops, on which tile sizes have no effect.
         if case.tiles.is_some() {
             return Ok(());
         }

@@ -41,8 +41,8 @@ pub(super) fn both(
     Ok((found, Ok(())))
 }
 
-/// Adopts the traced build if the plan has a fused step. It writes the results of each stage to memory, so that each
-/// can be checked alone. Free runs check that the build for training has the same bits.
+/// Adopts the traced build if the plan has a fused step. The traced build writes the results of each stage to memory,
+/// so that each can be checked alone. Free runs check that the build for training has the same bits.
 pub(super) fn traced(mut executor: Box<dyn Executor>) -> Result<Box<dyn Executor>> {
     if let Some(plan) = specialize::traced(executor.plan())? {
         executor.adopt(plan)?;

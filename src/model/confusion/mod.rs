@@ -9,7 +9,7 @@ use serde::ser::{SerializeStruct, Serializer};
 use crate::error::{Error, Result, collected};
 use crate::metrics::{ClassCounts, Counts};
 
-/// Largest number of classes whose matrix is written as JSON: 50,000 classes have 2.5 billion counts.
+/// Largest number of classes for which JSON contains the matrix. Its size is the square of this number.
 const MOST_IN_JSON: usize = 100;
 
 /// Confusion matrix: number of rows per pair of actual and predicted class.
@@ -17,11 +17,12 @@ const MOST_IN_JSON: usize = 100;
 /// Metrics are those of scikit-learn with all classes as `labels` and `zero_division=0`: a quotient 0/0 is 0, such as
 /// the precision of a class that is never predicted or the recall of a class without rows.
 ///
-/// Its text has lines of at most 80 characters: the metrics of each class, the five most frequent errors if there are
-/// more than ten classes, and the matrix. With more than 30 classes, the text has the ten classes with the lowest F1
-/// and the ten most frequent errors. The JSON has the fields `classes`, with the [`ClassMetrics`] of each class, and
-/// `confusion`, with the counts \[actual\]\[predicted\]; with more than 100 classes `confusion` is left out. Memory
-/// grows with the number of rows and classes, not with the square of the number of classes.
+/// [`Display`](std::fmt::Display) writes lines of at most 80 characters: the metrics of each class, the five most
+/// frequent errors if there are more than ten classes, and the matrix. With more than 30 classes, it writes the ten
+/// classes with the lowest F1 and the ten most frequent errors instead. The JSON has the fields `classes`, with the
+/// [`ClassMetrics`] of each class, and `confusion`, with the counts \[actual\]\[predicted\]. With more than 100
+/// classes, `confusion` is left out. Memory grows with the number of rows and classes, not with the square of the
+/// number of classes.
 ///
 /// # Examples
 /// ```

@@ -10,8 +10,9 @@ use crate::loss::Loss;
 use crate::model::{InputRows, Metadata, Model, class_of, classes, forward_batches, target_of};
 
 impl Model {
-    /// Computes the confusion matrix on a data set, on the CPU. The loss function must be softmax cross-entropy, or a
-    /// binary loss with one output. With a binary loss, the targets are two classes, or numbers that are 0 or 1.
+    /// Computes the confusion matrix on a data set, on the CPU. The model must predict one class per row, as with
+    /// softmax cross-entropy, or with a binary loss with one output. With a binary loss, the targets are two classes,
+    /// or numbers that are 0 or 1.
     ///
     /// # Errors
     /// The model does not predict one class per row; columns or targets do not fit it; a target lies between 0 and 1;

@@ -75,7 +75,7 @@ pub struct LayerHealth {
     /// 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_ratio: Option<f64>,
-    /// Number of units.
+    /// Number of units: outputs of the layer per row.
     pub units: usize,
     /// Units that are 0 for all rows, with a derivative of 0; `None` if the layer cannot have such units.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -55,8 +55,8 @@ use crate::trainer::{Epoch, History, Progress, Trainer};
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Callback: Send {
-    /// Called once before the first step, and after a checkpoint was restored. `past` has the epochs that were
-    /// completed before training resumed. It is empty if training begins anew.
+    /// Called once, before the first step. If training resumes, the checkpoint has been restored by then, and `past`
+    /// has the epochs that were completed before. Otherwise `past` is empty.
     ///
     /// # Errors
     /// Those of the callback.
@@ -82,7 +82,7 @@ pub trait Callback: Send {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Called once after the last epoch, when the best parameters are restored. Not called if training ends with an
+    /// Called once after the last epoch, after the best parameters were restored. Not called if training ends with an
     /// error.
     ///
     /// # Errors

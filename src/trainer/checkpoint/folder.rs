@@ -43,8 +43,8 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Writes to this folder, which is created if necessary. Without [`every_steps`](Self::every_steps) or
-    /// [`every`](Self::every), there are no intervals.
+    /// Creates options for checkpoints in this folder, which is created if necessary. No checkpoints are written at
+    /// intervals unless [`every_steps`](Self::every_steps) or [`every`](Self::every) is called.
     ///
     /// # Examples
     /// ```
@@ -64,8 +64,8 @@ impl Checkpoints {
         }
     }
 
-    /// Writes to a folder that only this training run uses: the first of `folder`, `folder-2`, `folder-3`, … that does
-    /// not exist yet. [`Trainer::checkpoint_folder`] returns the chosen folder.
+    /// Creates options for checkpoints in a folder that only this training run uses: the first of `folder`, `folder-2`,
+    /// `folder-3`, … that does not exist yet. [`Trainer::checkpoint_folder`] returns the chosen folder.
     ///
     /// With [`Checkpoints::resume`], training resumes in the folder that has checkpoints of the same settings and data,
     /// if there is one. Among several such folders, the one with the most steps is used. Folders of other settings stay

@@ -94,7 +94,7 @@ struct Header {
 pub struct Restored {
     /// Steps since training began.
     pub step: u64,
-    /// Complete epochs of the [`Trainer::fit`].
+    /// Number of epochs that the [`Trainer::fit`] had completed.
     pub epochs: usize,
     /// Number of matrix multiplications whose tile sizes were changed to those in the checkpoint. On the same device,
     /// results therefore keep their bits even if the tuning has changed since the checkpoint was made.
