@@ -1,8 +1,8 @@
-//! Rules of layers: their forward ops and their backward ops.
+//! Rules of layers, which add the forward and backward ops of each layer.
 //!
 //! Node 0 of a network is its input, and node n + 1 is the output of layer n. The forward rule of a layer returns the
-//! view of its output. The backward rule has the gradient of the output, and passes gradients to the nodes that the
-//! layer reads.
+//! view of its output. The backward rule gets the gradient of this output. It adds gradients for the layer's tensors,
+//! and passes gradients to the nodes that the layer reads.
 
 use super::{Lowering, Pass};
 use crate::error::Result;
@@ -15,11 +15,11 @@ use crate::kernels::{
 use crate::network::{Layer, Node};
 use crate::plan::{Op, Plan, Section, ViewId};
 
-/// Backward pass.
+/// State of the backward pass.
 struct Backward<'a> {
     /// Views of the nodes.
     nodes: &'a [ViewId],
-    /// Gradients of the nodes, as far as ops for them were added.
+    /// Gradient of each node; `None` until an op for it is added.
     gradients: Vec<Option<ViewId>>,
     /// First layer with tensors that are trained and not frozen. The nodes up to its input need no gradient.
     first: usize,
@@ -28,7 +28,7 @@ struct Backward<'a> {
 }
 
 impl Lowering<'_> {
-    /// Adds the forward ops; returns the views of the nodes.
+    /// Adds the forward ops of all layers, and returns the views of the nodes.
     pub(super) fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
         let mut nodes = vec![self.plan.named(&format!("{}input", pass.prefix))?];
         for node in self.spec.network.nodes() {
@@ -189,7 +189,7 @@ impl Lowering<'_> {
             Layer::Prelu { .. } | Layer::Scaling => {
                 let weight = self.plan.named(&format!("layer{number}.weight"))?;
                 let own = self.written(backward, number, "weight", self.plan.shape(weight).columns);
-                // One weight of several columns has the sum of their gradients.
+                // A weight that several columns share has the sum of their gradients.
                 let is_shared = self.plan.shape(weight).columns < node.inputs;
                 let name = format!("grad.layer{number}.weight_terms");
                 let terms = if is_shared { self.computed(name, 1, node.inputs) } else { own };
@@ -233,7 +233,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Adds the gradient of the input of layer `number`, for a kernel that writes it even if it is not needed.
+    /// Adds the view of the gradient of the input of layer `number`, for a kernel that writes it even if it is not
+    /// needed.
     fn written_gradient(&mut self, backward: &Backward<'_>, number: usize) -> ViewId {
         let is_needed = number > backward.first;
         let name = if is_needed { gradient_name(number) } else { format!("grad.layer{number}.no_input") };
@@ -272,7 +273,8 @@ impl Lowering<'_> {
         self.receive(backward, number, node, gradient)
     }
 
-    /// Gives a gradient to a node that needs one. A second gradient is added to the first, by an op of layer `number`.
+    /// Records a gradient of a node, if the node needs one. A second gradient is added to the first, by an op of layer
+    /// `number`.
     fn receive(&mut self, backward: &mut Backward<'_>, number: usize, node: usize, gradient: ViewId) -> Result<()> {
         if node <= backward.first {
             return Ok(());
@@ -286,12 +288,12 @@ impl Lowering<'_> {
     }
 }
 
-/// Returns the name of the gradient of a node.
+/// Returns the name of the view that holds the gradient of a node.
 fn gradient_name(node: usize) -> String {
     format!("grad.layer{}.output", node.saturating_sub(1))
 }
 
-/// Returns `true` if a layer of slopes applies them to negative elements alone.
+/// Returns `true` if a layer multiplies only negative elements by its weight.
 fn keeps_positive(layer: Layer) -> bool {
     matches!(layer, Layer::Prelu { .. })
 }

@@ -1,4 +1,4 @@
-//! Turns a spec into a plan of primitive ops, each of which is one textbook operation.
+//! Lowering: turns a spec into a plan of primitive ops, each of which is one mathematical operation.
 //!
 //! Each layer has a rule for its forward ops and one for its backward ops, in `layers.rs`.
 
@@ -19,8 +19,8 @@ use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, View, V
 use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
 
 /// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
-/// the last row and column; this limit leaves three quarters of the range for that. `Network::check` allows twice as
-/// many parameters, since kernels over all parameters overrun by less than a workgroup.
+/// the last row and column; this limit leaves three quarters of the range of u32 for that. `Network::check` allows
+/// twice as many parameters, since kernels over all parameters reach beyond the last one by less than a workgroup.
 const MOST_ELEMENTS: usize = 1 << 30;
 
 /// Lowers a spec to a plan of primitive ops.
@@ -39,7 +39,7 @@ pub fn lower(spec: &TrainingSpec) -> Result<Plan> {
     lowering.finish()
 }
 
-/// Lowers a network to a plan with only the section `evaluate`, for `rows` rows at once.
+/// Lowers a network to a plan with only the section `evaluate`, for batches of up to `rows` rows.
 ///
 /// # Errors
 /// Returns the errors of [`Network::check`], and an error if `rows` is 0, or if rows or elements of an allocation
@@ -51,7 +51,8 @@ pub fn lower_forward(network: &Network, rows: usize) -> Result<Plan> {
     lowering.finish()
 }
 
-/// Lowers a network and its loss to a plan with only the sections `evaluate` and `score`, for `rows` rows at once.
+/// Lowers a network and its loss to a plan with only the sections `evaluate` and `score`, for batches of up to `rows`
+/// rows.
 ///
 /// # Errors
 /// Returns the errors of [`Network::check`] and [`Loss::check`], and an error if `rows` is 0, or if rows or elements of
@@ -67,7 +68,7 @@ pub fn lower_evaluation(network: &Network, loss: Loss, rows: usize) -> Result<Pl
 /// Prefix of the names of averaged tensors.
 pub(crate) const AVERAGE: &str = "average.";
 
-/// Error for more rows or elements than kernels can count.
+/// Returns the error for more rows or elements than kernels can count.
 fn too_many(op: String, what: &'static str, needed: usize, remedy: &str) -> Error {
     Error::Limit { op, what, needed: needed as u64, allowed: MOST_ELEMENTS as u64, remedy: remedy.into() }
 }
@@ -80,19 +81,20 @@ struct Lowering<'a> {
     settings: Vec<(usize, LayerTensor, TensorSettings)>,
 }
 
-/// Pass through the layers: the section of its ops, the prefix of its views' names, its rows, and whether dropout is
-/// applied.
+/// Forward pass: the section of its ops, the prefix of its views' names, its number of rows, and `training`, which
+/// selects dropout and the statistics of the batch.
 struct Pass {
     section: Section,
     prefix: &'static str,
-    /// Prefix of the trained tensors' names: that of their average, or none.
+    /// Prefix of the names of the trained tensors that the pass reads: [`AVERAGE`] for their average, else empty.
     tensors: &'static str,
     rows: usize,
     training: bool,
 }
 
 impl<'a> Lowering<'a> {
-    /// Checks the spec and the numbers of rows before sizes are computed from them.
+    /// Starts a plan with the network's tensors. Checks the spec and the numbers of rows first, since sizes are
+    /// computed from them.
     fn new(spec: &'a TrainingSpec) -> Result<Self> {
         spec.check()?;
         for (what, rows, remedy) in [
@@ -113,8 +115,8 @@ impl<'a> Lowering<'a> {
         Ok(Self { spec, plan, settings: TensorSettings::of(&spec.network, &spec.groups)? })
     }
 
-    /// Returns the plan after checking that kernels can count the elements of each allocation. The number of
-    /// parameters, and so the size of all persistent memory, was checked with the network.
+    /// Returns the plan, after checking that kernels can count the elements of each allocation. The sizes of persistent
+    /// memory follow from the number of parameters, which was checked with the network.
     fn finish(self) -> Result<Plan> {
         for Allocation { name, elements, contents, .. } in self.plan.allocations() {
             let remedy = match contents {
@@ -129,7 +131,7 @@ impl<'a> Lowering<'a> {
         Ok(self.plan.with_trusted(true))
     }
 
-    /// Element type and number of columns of the targets.
+    /// Returns the element type and the number of columns of the targets.
     fn target(&self) -> (Dtype, usize) {
         let dtype = match self.spec.loss.target_kind() {
             TargetKind::Numbers => Dtype::F32,
@@ -171,7 +173,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Number of lookup tables that turn bytes into inputs, if the data set is stored as bytes.
+    /// Returns the number of lookup tables that turn bytes into inputs; `None` if the inputs are not stored as bytes.
     fn tables(&self) -> Option<usize> {
         match self.spec.data_inputs {
             InputStorage::Numbers => None,
@@ -296,10 +298,10 @@ impl<'a> Lowering<'a> {
         self.plan.push(Section::Update, running_update::op(&self.plan, self.spec.micro_batch, views))
     }
 
-    /// Adds the settings of each block of 64 parameters; `None` if all have the optimizer's, and no gradient is clipped
-    /// by value.
+    /// Adds the table of settings with one row per block of 64 parameters. Returns `None` if all tensors have the
+    /// optimizer's settings, and no gradient is clipped by value.
     fn groups(&mut self, rule: &Rule) -> Option<ViewId> {
-        // The norms of rows are not a matter of the optimizer.
+        // The optimizer does not limit norms of rows; an op after it does.
         let usual =
             |settings: &TensorSettings| TensorSettings { max_norm: None, ..*settings } == TensorSettings::default();
         if self.settings.iter().all(|(_, _, settings)| usual(settings)) && self.spec.clip_value.is_none() {
@@ -321,7 +323,7 @@ impl<'a> Lowering<'a> {
         Some(self.plan.constant("groups", Dtype::F32, bytemuck::cast_vec(rows), update::Group::WORDS))
     }
 
-    /// Returns whether a tensor of a layer is trained and not frozen.
+    /// Returns `true` if a tensor of a layer is trained and not frozen.
     fn trains(&self, number: usize, name: &str) -> bool {
         let from = self.settings.partition_point(|(layer, ..)| *layer < number);
         let mut own = self.settings[from..].iter().take_while(|(layer, ..)| *layer == number);
@@ -364,7 +366,7 @@ impl<'a> Lowering<'a> {
         self.plan.push(Section::Score, op)?;
         self.plan.push(Section::Score, mean_loss::op(&self.plan, all, loss))?;
         let predict: fn(&Plan, ViewId, ViewId) -> Op = match self.spec.loss.task(columns) {
-            // Of soft targets, none is correct.
+            // Soft targets are probabilities, for which no prediction is simply correct or wrong.
             Task::MultiClass if target_type == Dtype::F32 => return Ok(()),
             Task::Regression => return Ok(()),
             Task::MultiClass => argmax::op,
@@ -390,7 +392,7 @@ fn running(network: &Network) -> Vec<(usize, LayerTensor)> {
     network.tensors().filter(|(_, tensor)| !tensor.is_trained()).collect()
 }
 
-/// Like [`tensors`], for these tensors alone, each with the number of its layer.
+/// Does what [`tensors`] does, for the given tensors. Each comes with the number of its layer.
 fn allocate(plan: &mut Plan, tensors: Vec<(usize, LayerTensor)>, name: &str, prefix: &str) -> ViewId {
     let elements = tensors.iter().map(|(_, tensor)| padded(tensor.elements())).sum();
     let allocation: AllocationId = plan.allocate(name, Dtype::F32, elements, Contents::Persistent(0));

@@ -1,4 +1,4 @@
-//! Spec of a training plan, and its checks.
+//! Spec from which a training plan is lowered, and its checks.
 
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -12,58 +12,59 @@ use crate::schedule::Schedule;
 /// seconds.
 const MOST_BATCHES: usize = 1024;
 
-/// Storage of the inputs of a resident data set.
+/// Format in which a data set on the device stores its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputStorage {
-    /// As f32, 4 bytes each.
+    /// f32 numbers, 4 bytes each.
     Numbers,
-    /// As bytes that index a lookup table: one table for all input columns.
+    /// Bytes that index a lookup table. All input columns share one table.
     Bytes,
-    /// As bytes, with a lookup table per input column.
+    /// Bytes that index a lookup table. Each input column has its own table.
     BytesByColumn,
 }
 
-/// Loss of a step, from its rows.
+/// Reduction of the losses of rows to the loss of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// Mean of the losses.
+    /// Mean over the rows.
     Mean,
-    /// Mean of the losses, weighted by the view `weight`.
+    /// Mean over the rows, weighted by the view `weight`.
     WeightedMean,
-    /// Computed by the host, which reads the view `output` and writes its gradient to the view `grad.output`.
+    /// No loss op: the host reads the view `output`, computes the loss, and writes its gradient to the view
+    /// `grad.output`.
     Host,
 }
 
 /// Everything that a training plan depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSpec {
-    /// Network.
+    /// Network to train.
     pub network: Network,
     /// Loss function.
     pub loss: Loss,
     /// Optimizer.
     pub optimizer: Optimizer,
-    /// Settings of some parameters.
+    /// Parameter groups: settings for some tensors that differ from the optimizer's.
     pub groups: Vec<ParameterGroup>,
-    /// Average of the parameters, with which evaluations predict; `None` if they use the parameters themselves.
+    /// Average of the parameters, which evaluations use; `None` if they use the parameters themselves.
     pub average: Option<Average>,
-    /// Largest global norm of the gradients (gradient clipping), if they are clipped.
+    /// Largest global norm of the gradients, for clipping by norm; `None` for no such clipping.
     pub clip_norm: Option<f64>,
-    /// Largest magnitude of each gradient (gradient clipping by value), if they are clipped so.
+    /// Largest absolute value of each gradient element, for clipping by value; `None` for no such clipping.
     pub clip_value: Option<f64>,
     /// Micro-batch size: rows that pass through the network at once.
     pub micro_batch: usize,
     /// Micro-batches per step, whose gradients are added (gradient accumulation); 1 without accumulation.
     pub accumulate: usize,
-    /// Steps per submission. The window has a part for each micro-batch of these steps.
+    /// Steps per submission. The window has room for the rows of all micro-batches of these steps.
     pub steps: usize,
-    /// Rows of the resident data set; `None` if the host fills the window.
+    /// Number of rows of the data set on the device; `None` if the host writes the rows of each batch instead.
     pub data_rows: Option<usize>,
-    /// Storage of the inputs of the resident data set; without effect if no data set is resident.
+    /// Format of the inputs of the data set on the device; without effect if `data_rows` is `None`.
     pub data_inputs: InputStorage,
-    /// Loss of a step, from its rows.
+    /// Reduction of the losses of rows to the loss of a step.
     pub reduction: Reduction,
-    /// Rows per evaluation.
+    /// Largest number of rows that one run of the section `evaluate` takes.
     pub evaluate_rows: usize,
 }
 
@@ -89,12 +90,12 @@ impl TrainingSpec {
         }
     }
 
-    /// Batch size: rows per step.
+    /// Returns the batch size: rows per step.
     pub fn batch_size(&self) -> usize {
         self.micro_batch.saturating_mul(self.accumulate)
     }
 
-    /// Number of parts of the window: one for each batch of a submission.
+    /// Returns the number of batches of a submission, each of which has a part of the window.
     pub fn parts(&self) -> usize {
         self.steps.saturating_mul(self.accumulate)
     }
