@@ -25,7 +25,7 @@ const IN_FLIGHT: usize = 3;
 /// Amount of work to measure.
 #[derive(Clone, Copy)]
 pub enum Effort {
-    /// Seconds: for all repetitions in `measure`, for a single one in `repeat`.
+    /// Time in seconds: of all repetitions in [`measure`], of a single one in [`repeat`].
     Seconds(f64),
     /// Number of steps of each repetition.
     Steps(usize),
@@ -74,8 +74,8 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();
     trainer.load(&data)?;
-    // The first runs are slower: shaders are compiled, caches are cold, and clock rates are low. In a long training
-    // run, that hardly matters.
+    // The first steps are not measured, since they are slower: shaders are compiled, caches are cold, and clock rates
+    // are low. In a long training run, that hardly matters.
     let (warm_up, each) = match effort {
         Effort::Seconds(seconds) => (0.2 * seconds, Effort::Seconds(0.8 * seconds / REPETITIONS as f64)),
         steps => (0.0, steps),

@@ -63,7 +63,7 @@ SUITE
 Let no other program run meanwhile, since it would distort the times.
 ";
 
-/// Networks, devices and time of a measurement.
+/// Options of `wgrad bench`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_args(|option| of_sizes("3 networks").shown(option)))]

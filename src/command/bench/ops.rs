@@ -22,7 +22,7 @@ use crate::command::autotune::Chosen;
 /// long.
 const BLOCK_SECONDS: f64 = 0.02;
 
-/// Largest number of repetitions per submission.
+/// Largest number of runs of an op per submission.
 const MOST: f64 = 4096.0;
 
 /// Learning rate so small that repeated updates leave the parameters as they are.
@@ -90,7 +90,7 @@ pub fn measure(
     let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
-    // First the tiles that training uses (`None`), then all candidates by their number.
+    // The tiles that training uses (`None`) are measured first, then all candidates in order.
     let ways = if settings.tiles { ways(&plan, device) } else { 0 };
     for way in std::iter::once(None).chain((0..ways).map(Some)) {
         if let Some(number) = way {

@@ -1,5 +1,5 @@
-//! `wgrad bench --suite`: all measurements of one device: single ops, and steps of several networks, each with its
-//! lower bound.
+//! `wgrad bench --suite`: times of single ops and of the steps of several networks on one device, each with its lower
+//! bound.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::command::names::names;
 use crate::command::rates::RateOptions;
 use crate::command::report::Output;
 
-/// Time for an op, as a fraction of the time for a network.
+/// Time for measuring an op, as a fraction of the time for measuring a network.
 const OP_SHARE: f64 = 0.1;
 
 /// Options that set a single network, or its number of steps. They conflict with `--suite`.
@@ -113,7 +113,7 @@ impl SuiteOptions {
     /// Returns `true` if the suite is asked for.
     ///
     /// # Errors
-    /// Peak rates are given without `--suite`.
+    /// Returns an error if peak rates are given without `--suite`.
     pub fn asked(&self) -> Result<bool> {
         if !self.suite && self.rates.rates() != Rates::default() {
             let problem = "only the suite computes a roofline from rates";
@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     };
     let (began, workloads, rates) = (Instant::now(), options.workloads()?, options.rates.rates());
     let device = arguments.on(Device::named(name)?)?;
-    // Some GPUs have a clock of their own.
+    // A GPU with timestamps measures ops by its own clock.
     let (timed, clock) = match device.clone().timed() {
         Ok(timed) if timed.is_gpu() => (timed, "gpu"),
         _ => (device.clone(), "host"),

@@ -19,7 +19,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// Steps per epoch, if memory allows it.
 const STEPS: usize = 384;
 
-/// Networks in JSON. Other libraries are measured on them, too.
+/// Sizes of the networks, in JSON. Scripts measure other libraries on the same networks.
 const TRAINED: &str = include_str!("../../../benches/workloads.json");
 
 /// Networks of which only single ops are measured: name, layer sizes and batch size. One is large, the other of usual
@@ -31,7 +31,7 @@ const OPS_ALONE: [(&str, [usize; 3], usize); 2] =
 /// or memory.
 pub const SUITE: [&str; 7] = ["moons", "digits", "mnist", "wide", "narrow", "layer", "square"];
 
-/// Number of inputs and number of units of each layer, in order, and batch size.
+/// Sizes of a network: `layers` has the number of inputs, then the number of units of each layer.
 #[derive(Deserialize)]
 struct Sizes {
     layers: Vec<usize>,
@@ -102,7 +102,8 @@ impl Workload {
                 Dataset::classes(self.name, inputs, &input, &classes, names)
             }
             TargetKind::Numbers => {
-                // One 1 per row for losses of probabilities, else a 0 or 1 per target.
+                // For losses of probability distributions, each row has a single 1. For others, each target is 0 or 1
+                // at random.
                 let is_row = self.loss.function().range == Range::Distribution;
                 let ones = (0..rows).map(|_| random.below(targets as u32) as usize).collect::<Vec<_>>();
                 let one = |at: usize| u32::from(ones[at / targets] == at % targets);

@@ -38,7 +38,7 @@ DATA, with the color of their true class or number; of more than 1,000 rows,
 every n-th is drawn.
 ";
 
-/// Model, data and picture.
+/// Options of `wgrad plot boundary`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
@@ -70,7 +70,7 @@ pub struct Arguments {
     device: DeviceOptions,
 }
 
-/// Draws the plane.
+/// Draws the plane, and writes the picture.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let model = data::load_model("plot boundary", &arguments.model, &arguments.data, &arguments.reading)?;
     let place = format!("model {}", arguments.model.display());
@@ -82,7 +82,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     let target = arguments.target.as_deref();
     let data = data::for_model(&model, &arguments.data, target, None, &arguments.reading, output)?;
-    // A color scale of numbers cannot show classes, and numbers have no class color.
+    // The picture shows targets by the colors of predictions, so data and model must both have classes, or both
+    // numbers.
     model.check_data(&data)?;
     let plane = arguments.plane(&model, &data, &arguments.device.open()?, file.scale() as usize)?;
     file.write(&plane, theme(arguments.dark))?;
@@ -133,7 +134,7 @@ impl Arguments {
     }
 }
 
-/// Class or number of a row.
+/// Returns the target of a row: the index of its class, or a number.
 fn target(targets: &Targets, row: usize) -> f64 {
     match targets {
         Targets::Classes { indices, .. } => indices[row].into(),
@@ -147,7 +148,7 @@ fn axis(numbers: impl Iterator<Item = f64> + Clone) -> Axis {
     Axis::linear(low, numbers.fold(f64::NEG_INFINITY, f64::max), 0.12)
 }
 
-/// Centers of the cells, row by row from the top.
+/// Returns the centers of the cells as pairs of x and y, row by row from the top.
 fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
     let middle = |(low, high): (f64, f64), cell: usize, of: usize| low + (high - low) * (cell as f64 + 0.5) / of as f64;
     let row = |row: usize| {

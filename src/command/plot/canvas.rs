@@ -14,7 +14,7 @@ use wgrad::{Error, Result};
 use super::theme::Theme;
 use crate::command::paths::check_result;
 
-/// Pixels of a PNG per unit of length; an SVG has one.
+/// Number of pixels per unit of length in a PNG. An SVG has one.
 const PNG_SCALE: u32 = 2;
 
 /// Result of drawing.
@@ -22,7 +22,7 @@ pub type Drawn<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as Dr
 
 /// A picture that can be drawn.
 pub trait Picture {
-    /// Width and height, in units.
+    /// Returns width and height in units. A unit is one pixel of an SVG, and two of a PNG.
     fn size(&self) -> (u32, u32);
 
     /// Draws the picture on an empty canvas of its size.
@@ -81,7 +81,7 @@ impl<B: DrawingBackend> Canvas<B> {
         self.scale != PNG_SCALE
     }
 
-    /// A text, cut at its end to fit a width in units.
+    /// Shortens a text to fit a width in units; `…` replaces its end.
     pub fn fit(&self, text: &str, size: u32, width: u32) -> Drawn<B, String> {
         let text = shown(text);
         let mut fitting = text.to_string();

@@ -15,7 +15,7 @@ const TICK: u32 = 15;
 /// Size of axes' names, in units.
 const NAME: u32 = 17;
 
-/// A plane between two axes.
+/// Chart of plotters with two axes.
 pub type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<Axis, Axis>>;
 
 /// An axis and its name.

@@ -10,14 +10,14 @@ use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::{Mark, Named};
 use crate::command::report::best_by;
 
-/// With more epochs than this, only the best epoch is marked by a dot.
+/// Largest number of epochs that are all marked by dots. Of more epochs, only the best one is marked.
 const DOTS: usize = 30;
 
 /// Learning curves of a training run.
 pub struct Curves {
-    /// Data set.
+    /// Data set and network.
     pub title: String,
-    /// Network and optimizer.
+    /// Optimizer, learning rate, batch size and number of rows.
     pub subtitle: String,
     pub loss: Loss,
     /// Target column of a regression.

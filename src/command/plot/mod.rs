@@ -1,5 +1,5 @@
 //! Pictures: `wgrad train --plot` draws learning curves, `wgrad lr-find` losses by learning rate, `wgrad plot boundary`
-//! decision regions. A [`Picture`](canvas::Picture) is drawn as SVG or in pixels; the same inputs give the same bytes.
+//! decision regions. A [`Picture`](canvas::Picture) is drawn as SVG or PNG. The same inputs give the same bytes.
 
 mod axis;
 mod boundary;
@@ -21,7 +21,7 @@ pub use rates::Rates;
 use super::report::Output;
 use theme::{DARK, LIGHT, Theme};
 
-/// Picture to draw.
+/// Options of `wgrad plot`.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -46,7 +46,7 @@ pub fn theme(dark: bool) -> Theme {
     if dark { DARK } else { LIGHT }
 }
 
-/// Title with a data set and a network. The network's own text has an arrow, which the font lacks.
+/// Returns a title with a data set and a network. It avoids the network's own text, since the font lacks its arrow.
 pub fn title(data: &str, network: &Network) -> String {
     let (text, inputs) = (network.to_string(), network.inputs());
     let layers = text.split_once("→ ").map_or("", |(_, layers)| layers);

@@ -10,7 +10,7 @@ use super::theme::{STRONGEST, Theme, viridis};
 /// Number of shades of a class color, and of a color scale. Neighboring cells of the same shade are drawn as one
 /// rectangle.
 const STEPS: (f64, f64) = (16.0, 32.0);
-/// Most classes in the legend.
+/// Largest number of classes in the legend.
 const MOST_NAMES: usize = 16;
 /// Size of the picture and of the chart, and position of the legend.
 const SIZE: (u32, u32) = (940, 680);
@@ -74,7 +74,7 @@ impl Plane {
         Axis::linear(all.clone().fold(f64::INFINITY, f64::min), all.fold(f64::NEG_INFINITY, f64::max), 0.0)
     }
 
-    /// A cell's color.
+    /// Returns the color of a cell.
     fn color(&self, theme: &Theme, scale: &Axis, cell: usize) -> RGBColor {
         let step = |share: f64, of: f64| (share * of).round() / of;
         match &self.values {
@@ -102,7 +102,8 @@ impl Plane {
                 if column < columns && color(column) == run {
                     continue;
                 }
-                // One pixel wider than the cell, so that no seams show in viewers that scale.
+                // The rectangle is one pixel larger than its cells, so that viewers that scale the picture show no
+                // seams.
                 let from = (pixel(begin, columns, width), pixel(row, rows, height));
                 let end = (pixel(column, columns, width), pixel(row + 1, rows, height));
                 let to = ((end.0 + 1).min(width as i32), (end.1 + 1).min(height as i32));

@@ -8,9 +8,9 @@ use super::canvas::{Canvas, Drawn, Picture};
 use super::chart::Mark;
 use crate::command::report::rounded;
 
-/// Losses above this multiple of the first one are drawn at the top.
+/// Multiple of the first loss. Larger losses are drawn at the top of the chart.
 const TOP: f64 = 1.3;
-/// Fraction of the curve's color in the line of single losses.
+/// Fraction of the curve's color in the line of the steps' losses. The rest is the background.
 const FAINT: f64 = 0.35;
 
 /// Result of a learning rate range test.

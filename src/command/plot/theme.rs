@@ -77,7 +77,7 @@ impl Theme {
     }
 }
 
-/// Largest fraction of the class color in a region. Below 1, so that points of the class stand out.
+/// Largest fraction of the class color in a region. It is below 1, so that points of the class stand out.
 pub const STRONGEST: f64 = 0.5;
 
 /// Color of a number from 0 to 1 in Viridis. Numbers outside are clamped.

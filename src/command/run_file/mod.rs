@@ -18,7 +18,7 @@ pub const TRAIN: &str = "train";
 /// Name of a hidden argument for the path of the run file. On the expanded command line, this path follows DATA.
 const RUN_FILE: &str = "run_file";
 
-/// Command line with the options of a run file.
+/// Command line to which the options of a run file were added.
 pub struct Expanded {
     pub path: PathBuf,
     pub words: Vec<OsString>,

@@ -11,7 +11,7 @@ use wgrad::{Error, Result};
 /// Largest size of a run file. A larger file was named by mistake.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// A key and its value.
+/// Line of a run file: a key and its value.
 pub struct Setting {
     pub key: String,
     /// Line number, from 1.
@@ -23,7 +23,7 @@ pub struct Setting {
 pub enum Value {
     /// `true` or `false`.
     Switch(bool),
-    /// A number or a text as on a command line, or several.
+    /// Numbers or texts, as on a command line: one, or those of an array.
     Words(Vec<String>),
 }
 

@@ -10,7 +10,8 @@ use crate::command::recipe::Recipe;
 /// Returns the builder of a trainer, with the scaling of inputs and targets fitted on the training set.
 pub fn builder(recipe: &Recipe, groups: &GroupOptions, accumulate: usize, seed: u64, sets: &Sets) -> Result<Builder> {
     let train = &sets.train.rows;
-    // All pixels have the same meaning, so they share one mean and one scale. Tables often have outliers.
+    // Tables often have outliers, so their scaling is robust. Pixels have the same meaning, so they share one mean and
+    // one scale.
     let fit = match &sets.preparation {
         Some(_) => Standardization::robust,
         None if train.bytes().is_some() => Standardization::fit_all,

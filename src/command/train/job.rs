@@ -46,11 +46,11 @@ pub struct Job<'a> {
 pub enum End {
     /// Run that Ctrl-C stopped. The path is the folder of its checkpoint.
     Stopped(PathBuf),
-    /// Run that was not stopped.
+    /// Run that finished, or that the time limit ended.
     Whole(Outcome),
 }
 
-/// Result of a training run that was not stopped.
+/// Result of a training run that Ctrl-C did not stop.
 pub struct Outcome {
     history: History,
     seconds: f64,
@@ -187,7 +187,7 @@ impl<'a> Job<'a> {
     }
 
     /// Trains the network. With a validation set, the parameters of the best epoch are kept: by default, the one with
-    /// the lowest validation loss. If the run is stopped, it leaves only a checkpoint.
+    /// the lowest validation loss. If Ctrl-C stops the run, it leaves only a checkpoint.
     pub fn train(&mut self, output: &mut Output) -> Result<End> {
         let Self { arguments, sets, recipe, trainer, interrupt, .. } = self;
         let (train, began) = (&sets.train.rows, Instant::now());
@@ -224,7 +224,7 @@ impl<'a> Job<'a> {
             fit = fit.metric(metric);
         }
         let history = trainer.fit(train, fit)?;
-        // After the time limit the model is saved.
+        // A run that the time limit ended saves its model. A run that Ctrl-C stopped does not.
         let is_limited = limit.is_some_and(|limit| limit.is_reached()) && interrupt.flow().is_continue();
         interrupt.end();
         let (seconds, continued) = (began.elapsed().as_secs_f64(), lock(&reporter).continued());
@@ -313,8 +313,8 @@ impl<'a> Job<'a> {
         conflict.map_or(Ok(()), Err)
     }
 
-    /// Returns the origin of the model. If the settings changed when training was resumed, it differs from that of an
-    /// uninterrupted run, so that such a run does not replace the model.
+    /// Returns the origin (data and settings) of the model. Settings that changed when training was resumed are added,
+    /// so that an uninterrupted run does not replace the model.
     fn origin_after(&self, history: &History, continued: Option<&Continued>) -> Origin {
         let mut origin = self.origin.clone();
         if let Some(changed) = continued.map(|from| from.changed.join(", ")).filter(|changed| !changed.is_empty()) {
@@ -330,7 +330,8 @@ impl<'a> Job<'a> {
     /// training began, or if there was no checkpoint to resume from. The model is then saved under a free name in the
     /// same folder. If `--out` named the existing file, an error is returned as well.
     fn save(&self, model: &Model, continued: Option<&Continued>) -> Result<(PathBuf, Option<Error>)> {
-        // A run that is prolonged replaces its own model, which has the steps of the checkpoint.
+        // A resumed run replaces the model that it saved before. The record of that model has as many steps as the
+        // checkpoint.
         let own = |from: &Continued| {
             let saved = Model::load(&self.model).ok().and_then(|model| model.metadata.record);
             self.arguments.out.is_some() || saved.is_some_and(|record| record.steps == from.step)
@@ -384,7 +385,7 @@ fn table_layout(found: &Inspection, weights: Option<&str>) -> TableLayout {
 }
 
 /// Locks a value that callbacks share. The callbacks never run at the same time. If one panicked, the value can still
-/// be printed.
+/// be used.
 pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

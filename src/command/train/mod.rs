@@ -234,8 +234,7 @@ pub struct Arguments {
     /// Prints JSON, one object per line: start, epoch …, summary
     ///
     /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, --profile `op` objects,
-    /// and
-    /// --health `finding` objects and `health`. After Ctrl-C, `stopped` replaces `summary`.
+    /// and --health `finding` objects and `health`. After Ctrl-C, `stopped` replaces `summary`.
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
@@ -257,7 +256,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     }
 }
 
-/// Settings of a training run that are determined with its data.
+/// Settings of a training run that depend on its data.
 struct Settings<'a> {
     sets: &'a Sets,
     recipe: &'a Recipe,

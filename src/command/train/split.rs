@@ -70,8 +70,8 @@ impl Size {
 }
 
 impl SplitOptions {
-    /// Returns the numbers or fractions of rows that are drawn for the validation and the test set. The argument has
-    /// the defaults.
+    /// Returns the numbers or fractions of rows that are drawn for the validation and the test set. `validation` and
+    /// `test` are the defaults.
     fn amounts(&self, [validation, test]: [Amount; 2]) -> [Amount; 2] {
         [Size::amount(self.validation.as_ref(), validation), Size::amount(self.test.as_ref(), test)]
     }
@@ -120,7 +120,7 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// Splits the data at random by `seed`. Sets that are files are read.
+    /// Splits the data at random by `seed`. A set for which the options name a file is read from it.
     pub fn of(source: Source, options: &SplitOptions, columns: &Columns, seed: u64) -> Result<Self> {
         match source {
             Source::Data { rows, test } => Self::of_data(&rows, test, options, columns, seed),

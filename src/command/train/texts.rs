@@ -1,4 +1,4 @@
-//! Options that are read once the number of steps is known.
+//! Options that are parsed once the number of steps is known.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ impl FromStr for ScheduleText {
     }
 }
 
-/// Text of an average, which is read once the number of steps per epoch is known.
+/// Average as the user typed it. It is parsed when the number of steps per epoch is known.
 #[derive(Clone)]
 pub struct AverageText(pub String);
 

@@ -21,17 +21,17 @@ use crate::command::plot::same_file;
 use crate::command::progress::Reporter;
 use crate::command::report::{Output, significant};
 
-/// Names of the log files that are read by other programs than TensorBoard.
+/// Names of the log files in CSV and in JSON lines.
 const CSV: &str = "epochs.csv";
 const JSON: &str = "epochs.jsonl";
 
-/// Options of `wgrad train` for what happens after each epoch.
+/// Options of `wgrad train` that add callbacks.
 #[derive(Args)]
 pub struct Watching {
     /// Reduces the learning rate on a plateau, as "5"
     ///
     /// The learning rate is multiplied by 0.1 once the validation loss, or the chosen metric, has not improved for more
-    /// than 5 epochs. Without a validation set, it is the training loss. All options, as in PyTorch's
+    /// than 5 epochs. Without a validation set, the training loss counts. All options, as in PyTorch's
     /// ReduceLROnPlateau: "patience=5, factor=0.5, threshold=0.0001, absolute=false, cooldown=0, least=0". By default,
     /// the learning rate follows --schedule alone.
     #[arg(
@@ -44,8 +44,8 @@ pub struct Watching {
     plateau: Option<Plateau>,
     /// Stops training in time, as "30s", "5m" or "2h"
     ///
-    /// Training stops after the epoch before the one that would probably end after this time. At least one epoch is
-    /// trained. The model is saved, and a checkpoint, from which --resume continues.
+    /// Training stops before an epoch that would probably end after this time. At least one epoch is trained. The model
+    /// is saved, and a checkpoint, from which --resume continues.
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Training", hide_short_help = true)]
     #[arg(allow_negative_numbers = true)]
     time_limit: Option<Duration>,
@@ -65,15 +65,15 @@ pub struct Watching {
     health: bool,
 }
 
-/// Reports what [`Health`] finds.
+/// Callback that runs [`Health`], and reports its findings.
 pub struct HealthReport<'a, 'b> {
     health: Health,
     reporter: &'a Mutex<Reporter<'b>>,
-    /// Problems that were reported.
+    /// Findings that were reported, as kind and layer. Each is reported once.
     reported: Vec<(FindingKind, usize)>,
 }
 
-/// Numbers of layers after the last epoch.
+/// JSON object with the health of each layer after the last epoch.
 #[derive(Serialize)]
 struct Event<'a> {
     event: &'static str,
@@ -82,12 +82,12 @@ struct Event<'a> {
 }
 
 impl Watching {
-    /// Returns the plateau as text.
+    /// Returns the options of `--plateau` as text.
     pub fn plateau(&self) -> Option<String> {
         self.plateau.as_ref().map(Plateau::to_string)
     }
 
-    /// Returns the time limit.
+    /// Returns the callback for `--time-limit`.
     pub fn time_limit(&self) -> Option<TimeLimit> {
         self.time_limit.map(TimeLimit::new)
     }
@@ -123,7 +123,7 @@ impl Watching {
 }
 
 impl HealthReport<'_, '_> {
-    /// Returns the health of the network.
+    /// Returns the callback that has the health of the network.
     pub fn into_health(self) -> Health {
         self.health
     }
@@ -142,8 +142,8 @@ impl Callback for HealthReport<'_, '_> {
     }
 }
 
-/// Prints the numbers of each layer after the last epoch, and the largest update of all epochs, since the last ones are
-/// tiny with most schedules.
+/// Prints the health of each layer after the last epoch. The update is the largest of all epochs, since with most
+/// schedules the last updates are tiny.
 pub fn tell_health(output: &mut Output, health: &Health, epochs: &[Epoch], json: bool) {
     let layers = health.layers();
     if json {
