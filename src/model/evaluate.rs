@@ -20,8 +20,8 @@ use crate::plan::Plan;
 /// the scores of all rows in memory, sorted.
 const MOST_RANKED_CLASSES: usize = 32;
 
-/// Metrics that are computed even if they are not requested: for numbers, for labels, and for classes with weights. For
-/// classes without weights, the device counts the correct predictions, which give the accuracy.
+/// Metrics that are computed even if they are not requested: for numbers, for labels, and for classes if the device
+/// does not count correct predictions (see [`Subject::is_counted`]). If it does, the counts give the accuracy.
 const ALWAYS: [&str; 6] = ["r2", "mae", "rmse", "accuracy", "exact_match", "f1"];
 
 impl Model {
@@ -155,8 +155,8 @@ impl Wanted<'_> {
         Ok(metrics.iter().copied().chain(always).collect())
     }
 
-    /// Returns the values by the names of the metrics, including parameters. Leaves out undefined metrics of
-    /// [`Self::All`].
+    /// Returns the values by the names of the metrics, including parameters. Leaves out undefined metrics that were not
+    /// requested.
     ///
     /// # Errors
     /// One of [`Self::These`] is undefined.
@@ -282,7 +282,7 @@ impl OutputScorer {
 }
 
 /// Returns the mean loss in the units of the targets. In each column, errors are divided by the scale, and their loss
-/// is multiplied by a power of the scale. `None` if the loss does not scale with the targets.
+/// is multiplied by a power of the scale. `None` if outputs do not have the unit of their target.
 fn raw_loss(
     loss: Loss,
     scaling: &Standardization,

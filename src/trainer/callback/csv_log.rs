@@ -11,7 +11,8 @@ use crate::trainer::{Callback, Epoch, Trainer};
 ///
 /// The columns are `epoch`, `steps`, `loss`, `learning_rate`, `validation_loss` and other metrics of the validation
 /// set, and the numbers that callbacks before this one have added. An existing file is replaced. If training resumes
-/// from a checkpoint, the past epochs are written first. The file is then the same as that of an uninterrupted run.
+/// from a checkpoint, the past epochs are written first. In the end, the file is the same as that of an uninterrupted
+/// run.
 ///
 /// # Examples
 /// ```

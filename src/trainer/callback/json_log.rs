@@ -9,8 +9,8 @@ use crate::trainer::{Callback, Epoch, Trainer};
 
 /// Writes one line per epoch, with the [`Epoch`] as a JSON object, including all metrics of the validation set.
 ///
-/// An existing file is replaced. If training resumes from a checkpoint, the past epochs are written first. The file is
-/// then the same as that of an uninterrupted run.
+/// An existing file is replaced. If training resumes from a checkpoint, the past epochs are written first. In the end,
+/// the file is the same as that of an uninterrupted run.
 ///
 /// # Examples
 /// ```
