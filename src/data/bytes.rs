@@ -31,7 +31,7 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>> {
     Ok(if gzipped { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
-/// Converts an error of reading `path`: to a problem with the gzip data, or to the operating system's error.
+/// Converts an error that occurred while reading `path`: to an error about its gzip data, or to the system's error.
 pub(super) fn broken(path: &Path, error: io::Error) -> Error {
     let problem = match error.kind() {
         io::ErrorKind::UnexpectedEof => "its gzip data are truncated".into(),

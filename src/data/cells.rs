@@ -48,7 +48,6 @@ pub(super) const MOST_LEVELS: usize = 64;
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Table {
-    /// Name of the data set.
     pub(super) name: String,
     /// Path of the file, for messages.
     pub(super) place: String,

@@ -140,7 +140,7 @@ impl Dataset {
         Self::checked(name.into(), columns, Inputs::exact(input), targets)
     }
 
-    /// Creates a data set, and checks it.
+    /// Creates a data set from its parts, after all checks. The errors are those of [`Dataset::table`].
     pub(super) fn checked(name: String, columns: Vec<String>, input: Inputs, targets: Targets) -> Result<Self> {
         let place = place(&name);
         let rows = whole_rows(&place, "columns", columns.len(), "input", input.len())?;

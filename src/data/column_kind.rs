@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ColumnKind {
-    /// Numbers.
+    /// Numbers, except row numbers and ids.
     Number,
     /// Boolean values in any spelling, such as yes and no.
     Boolean,

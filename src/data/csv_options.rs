@@ -121,10 +121,9 @@ impl CsvOptions {
 
     /// Sets that the first row has the column names (`true`) or values (`false`). By default, this is detected.
     ///
-    /// The first row has names if one of its cells is text above numbers, or is a column name in these options.
-    /// Otherwise it has values if it resembles the rows below: a text appears again in its column, two numbers are
-    /// equal, a number is not whole, or all numbers lie within the range of their columns. Years, and numbers in equal
-    /// steps, are read as names.
+    /// The first row has names if it has text above numbers, or a column name that these options mention. Otherwise it
+    /// has values in four cases: a text appears again in its column; two of its numbers are equal; a number is not
+    /// whole; all numbers lie within the range of their columns. Years, and numbers in equal steps, are read as names.
     ///
     /// Columns without names are named `column1`, `column2`, …
     ///

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub(super) struct Decoded<'a> {
     /// Path of the file, for messages.
     path: &'a Path,
-    /// Text in UTF-8.
+    /// Text of the table in UTF-8, with one delimiter between cells.
     pub(super) bytes: Cow<'a, [u8]>,
     /// Delimiter between columns. A blank means that runs of blanks were replaced by tabs.
     delimiter: u8,

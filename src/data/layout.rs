@@ -33,7 +33,6 @@ pub(super) struct Layout {
     pub(super) codes: Vec<bool>,
     /// For each column, the unit of the numbers that are read as text, such as `m2` of `224 m2`.
     pub(super) units: Vec<Option<String>>,
-    /// Number of rows.
     pub(super) rows: usize,
     /// Old and new names of the columns that were renamed, since an earlier column had the same name.
     renamed: Vec<(String, String)>,

@@ -171,7 +171,7 @@ pub(super) struct Found {
 /// Contents of a column, with the format of its numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Column {
-    /// Numbers and missing cells only. `unusual` is the first cell that needs a check by the user: the plain format
+    /// Numbers and missing cells only. `unusual` is the first cell that the user should check. Either the plain format
     /// does not read it as the same number, or the known format reads it as another number.
     Numbers { format: NumberFormat, unusual: Option<Found> },
     /// Numbers in an ambiguous format. `first` is the cell that the error names.

@@ -11,7 +11,7 @@ const BOOLEANS: [(&str, &str); 6] =
 /// Maximum number of different cells that are stored per column.
 const FEW: usize = 3;
 
-/// Rule that reads the cells of a column.
+/// Rule by which the cells of a column are read.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum CellReader {
     /// Numbers. A cell that is not a number is missing.
@@ -92,7 +92,6 @@ impl Default for TextEvidence {
 }
 
 impl TextEvidence {
-    /// Adds a cell.
     pub(super) fn see(&mut self, cell: &str) {
         for (format, (reads, first)) in
             TimeFormat::OF_TEXT.iter().zip(self.reads_all.iter_mut().zip(&mut self.first_days))

@@ -21,7 +21,6 @@ pub(super) enum Values {
 pub(super) const NO_LEVEL: u32 = u32::MAX;
 
 impl Values {
-    /// Returns true if the value of a row is missing.
     pub(super) fn is_missing(&self, row: usize) -> bool {
         match self {
             Self::Numbers(values) => values[row].is_nan(),

@@ -8,20 +8,20 @@ use flate2::bufread::DeflateDecoder;
 
 use crate::error::{Error, Result};
 
-/// First bytes of an archive with files, and of an empty archive.
+/// Signatures of an archive with files, and of an empty archive.
 const FIRST: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-/// First bytes of the record that ends an archive.
+/// Signature of the end of central directory record, the last record of an archive.
 const END: &[u8] = b"PK\x05\x06";
-/// Size of the record that ends an archive, in bytes, without the comment.
+/// Size of the end of central directory record in bytes, without the comment.
 const END_SIZE: usize = 22;
 
-/// First bytes of an entry of the central directory, the list of files.
+/// Signature of an entry of the central directory, the list of files.
 const ENTRY: &[u8] = b"PK\x01\x02";
-/// Size of an entry of the central directory, in bytes, without the name.
+/// Size of an entry of the central directory in bytes, without the name.
 const ENTRY_SIZE: usize = 46;
 
-/// Size of the header before the contents of a file, in bytes, without the name.
+/// Size of a local file header, which precedes the contents of a file, in bytes, without the name.
 const LOCAL_SIZE: usize = 30;
 
 /// File in an archive, as the central directory describes it.
@@ -33,7 +33,7 @@ struct Entry<'a> {
     checksum: u32,
     /// Size of the compressed contents in bytes.
     packed: usize,
-    /// Byte at which the header of the file begins.
+    /// Offset of the local file header in the archive, in bytes.
     offset: usize,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn only_file(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
 
 /// Returns the entries of the central directory; `None` if it is missing or damaged.
 fn entries(bytes: &[u8]) -> Option<Vec<Entry<'_>>> {
-    // The record at the end is followed by a comment of at most 65,535 bytes.
+    // The end of central directory record is followed by a comment of at most 65,535 bytes.
     let from = bytes.len().saturating_sub(END_SIZE + usize::from(u16::MAX));
     let end = from + bytes.get(from..)?.windows(END.len()).rposition(|four| four == END)?;
     let end = bytes.get(end..end + END_SIZE)?;

@@ -84,7 +84,6 @@ impl Counts {
         self.predicted[predicted].add(weight);
     }
 
-    /// Returns the number of classes.
     pub(crate) fn len(&self) -> usize {
         self.labels.len()
     }

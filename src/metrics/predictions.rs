@@ -159,7 +159,6 @@ impl<'a> Predictions<'a> {
         self
     }
 
-    /// Returns the kind of these predictions.
     pub(crate) fn kind(&self) -> Needs {
         match self.data {
             Data::Classes { .. } => Needs::Classes,

@@ -9,7 +9,6 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
-    /// Adds a term.
     pub(crate) fn add(&mut self, term: f64) {
         let total = self.total + term;
         let (large, small) = if self.total.abs() >= term.abs() { (self.total, term) } else { (term, self.total) };
@@ -17,7 +16,6 @@ impl Sum {
         self.total = total;
     }
 
-    /// Returns the sum of all terms.
     pub(crate) fn value(self) -> f64 {
         // After an overflow, the compensation is NaN.
         if self.total.is_finite() { self.total + self.compensation } else { self.total }

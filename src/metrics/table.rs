@@ -99,8 +99,8 @@ metrics! {
     example ("&Predictions::classes(&[0, 0, 1, 1], &[0, 1, 1, 1])") = "0.5";
     Counts(|counts, _| counts.cohen_kappa().ok_or_else(|| undefined("cohen_kappa", "all rows are of one class and predicted as it")));
 
-    /// Expected calibration error: absolute difference between confidence and accuracy, averaged over 15 bins of equal
-    /// width, weighted by rows (Guo et al., *On Calibration of Modern Neural Networks*, 2017). The confidence is the
+    /// Expected calibration error (Guo et al., *On Calibration of Modern Neural Networks*, 2017): absolute difference
+    /// between confidence and accuracy, averaged over 15 bins of equal width, weighted by rows. The confidence is the
     /// highest probability of a row. A bin includes its upper limit. Among equal probabilities, the class with the
     /// smallest index is the predicted one. scikit-learn has no such metric.
     pub fn expected_calibration_error();

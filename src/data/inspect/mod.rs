@@ -99,20 +99,20 @@ pub struct Moments {
     pub deviation: f64,
 }
 
-/// Role of a column.
+/// Role of a column in training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
     /// Input of the network.
     Input,
-    /// Target.
+    /// Target, which the network learns to predict.
     Target,
     /// Dropped column, or the column with the weights of rows.
     LeftOut,
 }
 
-/// Kind of the cells of a column.
+/// Kind of the cells of a column, as they are written. [`ColumnKind`] is the kind that training uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

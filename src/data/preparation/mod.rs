@@ -16,7 +16,7 @@ use super::{NumberFormat, Table};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 
-/// Maximum number of column names in a description.
+/// Maximum number of column names that [`Preparation::describe`] returns.
 const MOST_NAMES: usize = 10;
 
 /// Conversion of the cells of a row to the inputs of a network. It is fitted on the training set alone, and stored in

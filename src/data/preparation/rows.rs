@@ -143,8 +143,8 @@ impl Table {
     /// ambiguous, [`CsvOptions::formats`] decides. A cell that cannot be read is missing.
     ///
     /// # Errors
-    /// See [`Table::read`]. It is also an error if a column is missing, if more than half of the cells of a column
-    /// cannot be read, or if a target is not one of the classes or not a number.
+    /// See [`Table::read`]. Other errors are: a column is missing; more than half of the cells of a column cannot be
+    /// read; a target is not one of the classes, or not a number.
     pub fn read_for(
         path: impl AsRef<Path>,
         options: &CsvOptions,
