@@ -49,7 +49,7 @@ impl Device {
     /// host's memory. Software adapters are never selected. [`Device::reason`] returns the reason for the choice.
     ///
     /// # Errors
-    /// None in this version: if a GPU cannot be opened, the CPU is selected.
+    /// This version returns no error: if no GPU can be opened, the CPU is selected.
     ///
     /// # Examples
     /// ```no_run
@@ -336,7 +336,7 @@ impl Device {
         specialize(plan, &self.limits())
     }
 
-    /// Returns the limits that plans are fitted to.
+    /// Returns the device's limits, to which plans are fitted.
     ///
     /// # Examples
     /// ```
@@ -428,7 +428,7 @@ impl fmt::Display for Device {
 impl FromStr for Device {
     type Err = Error;
 
-    /// Opens a device by name, as [`Device::named`].
+    /// Opens a device by name, like [`Device::named`].
     fn from_str(text: &str) -> Result<Self> {
         Self::named(text)
     }

@@ -18,7 +18,7 @@ use crate::shape::Dtype;
 /// plan. Only tests with faulty kernels on the device pass another plan: the same one with the correct kernels.
 ///
 /// # Errors
-/// [`Error::Mismatch`] for the first element outside its tolerance; errors of the device.
+/// Returns [`Error::Mismatch`] for the first element outside its tolerance, and the errors of the device.
 pub fn run(plan: &Plan, device: &mut dyn Executor, steps: &[Step], runs: &[Run]) -> Result<Report> {
     let mut lockstep = Lockstep::new(plan)?;
     let mut report = Report::default();

@@ -26,7 +26,7 @@ use crate::error::Result;
 use crate::plan::{AllocationId, Plan, Section, Step, ViewId};
 use crate::specialize::DeviceLimits;
 
-/// One run of a section of the plan, for one batch of a submission.
+/// Run of one section of the plan, for one batch of a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Section to run.
@@ -42,7 +42,7 @@ pub struct Counters {
     pub dispatches: u64,
     /// Number of submissions of ops; copies for readbacks are not counted.
     pub submissions: u64,
-    /// Bytes that the host wrote after creation: views and step records.
+    /// Bytes of views and step records that the host wrote to the device; the plan's initial contents are not counted.
     pub uploaded_bytes: u64,
     /// Bytes copied to the host.
     pub downloaded_bytes: u64,
@@ -76,7 +76,7 @@ impl Run {
 
 /// Interface of executors, which hold a plan's memory and run its ops on one kind of device.
 pub trait Executor: Send {
-    /// Returns a name for display: `cpu, 2 threads`.
+    /// Returns the device's name for display: `cpu, 2 threads`.
     fn name(&self) -> String;
 
     /// Returns the name and version of the GPU's driver; `None` if the executor uses no GPU.

@@ -35,7 +35,7 @@ pub enum Reduction {
     Host,
 }
 
-/// Everything that a training plan depends on.
+/// Specification of training, from which [`lower`](crate::lower::lower) makes a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSpec {
     /// Network to train.
@@ -54,7 +54,8 @@ pub struct TrainingSpec {
     pub clip_value: Option<f64>,
     /// Micro-batch size: rows that pass through the network at once.
     pub micro_batch: usize,
-    /// Micro-batches per step, whose gradients are added (gradient accumulation); 1 without accumulation.
+    /// Micro-batches per step, whose gradients are added (gradient accumulation): from 1 to 1024. 1 means no
+    /// accumulation.
     pub accumulate: usize,
     /// Steps per submission. The window has room for the rows of all micro-batches of these steps.
     pub steps: usize,
@@ -69,7 +70,8 @@ pub struct TrainingSpec {
 }
 
 impl TrainingSpec {
-    /// Creates a spec with batches of `micro_batch` rows that the host writes, one step per submission.
+    /// Creates a spec with batches of `micro_batch` rows that the host writes, and one step per submission. Gradients
+    /// are neither accumulated nor clipped.
     pub fn new(network: Network, loss: Loss, optimizer: impl Into<Optimizer>, micro_batch: usize) -> Self {
         let optimizer = optimizer.into();
         Self {

@@ -1,4 +1,4 @@
-//! Rounding: how much two correct computations of the same number may differ.
+//! Rounding tolerances: bounds on the difference between two correct computations of the same number.
 
 /// Largest relative error of one rounded f32 operation.
 pub const UNIT_ROUNDOFF: f64 = (f32::EPSILON / 2.0) as f64;
@@ -12,9 +12,6 @@ const BOTH_SIDES: f64 = 2.0;
 /// [`matmul_over_rows`](crate::numeric::matmul_over_rows) it takes part in 65. From 65,536 numbers per invocation on
 /// (1.7·10⁷ rows), the fourth level of `blocks.wgsl` has one more addition for every 4,096 numbers. A matmul on a GPU
 /// may sum more rows in one part: [`depth`](crate::kernels::shared::tiles::depth).
-/// 65. From 65,536 numbers per invocation on (1.7·10⁷ rows), the fourth level of `blocks.wgsl` has one more addition
-/// for every 4,096 numbers. A matmul on a GPU may sum more rows in one part:
-/// [`depth`](crate::kernels::shared::tiles::depth).
 pub const SUM_DEPTH: usize = 128;
 
 /// Integers up to this value are exact in f32. So are their sums, if all partial sums stay below this value.

@@ -43,8 +43,8 @@ widest! {
         }
     }
 
-    /// sums\[c\] = Σᵣ matrix\[r, c\], in f32 over blocks of 16 rows, and in f64 over the blocks, so that the error does
-    /// not grow with the number of rows.
+    /// Computes sums\[c\] = Σᵣ matrix\[r, c\]. The sum is in f32 within blocks of 16 rows, and in f64 over the blocks,
+    /// so that the error does not grow with the number of rows.
     pub fn column_sum(matrix: Matrix<'_>, sums: &mut [f32]) {
         let rest = in_registers::<64>(matrix, 0, sums);
         let rest = in_registers::<16>(matrix, matrix.column_count() - rest.len(), rest);

@@ -17,7 +17,7 @@ pub type CpuKernel = fn(Call<'_>);
 /// `matmul.rs` has one per transposition.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
-    /// Name in plans and messages; begins with the stem of the kernel's files.
+    /// Name of the kernel in plans and messages. It begins with the stem of the kernel's files.
     pub name: &'static str,
     /// Bindings, in the order of the WGSL bindings (which start at 2, after parameters and step).
     pub bindings: &'static [Binding],
@@ -359,7 +359,7 @@ pub struct Call<'a> {
     /// Step records of the submission, for kernels that read them all.
     pub steps: &'a [Step],
     /// Items to compute. Arguments for split views begin at the first of these items. If items are
-    /// [`WorkItem::Slice`]s, all arguments do.
+    /// [`WorkItem::Slice`]s, the arguments for all views begin there.
     pub items: Range<usize>,
     /// One argument for each binding.
     pub args: [BufferArg<'a>; MAX_BINDINGS],

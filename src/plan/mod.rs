@@ -34,9 +34,9 @@ pub use tile::{OperandSharing, Tile};
 use crate::error::{Error, Result};
 use crate::shape::{Dtype, Shape, padded};
 
-/// Word that new memory is filled with. Allocations that are [`Persistent`](Contents::Persistent) or
-/// [`Constant`](Contents::Constant) have other first contents. The word is a NaN, so that results show when an op reads
-/// memory before it is written.
+/// Word that new memory is filled with, unless its contents are [`Persistent`](Contents::Persistent) or
+/// [`Constant`](Contents::Constant). As f32 it is a NaN, so a value that is read before it is written makes the results
+/// NaN.
 pub const POISON: u32 = 0x7FC0_DEAD;
 
 /// Section of a plan: ops that run together, in order.
@@ -77,7 +77,7 @@ pub enum Contents {
     Persistent(u32),
     /// Computed by ops in each run of their section; filled with [`POISON`] at first.
     Computed,
-    /// These words, which no op changes: tables that are part of the plan.
+    /// Constant table of these words, which no op changes.
     Constant(Arc<[u32]>),
 }
 
@@ -438,7 +438,7 @@ impl Plan {
         self.get(view).shape
     }
 
-    /// Returns the view, row and column by which messages name element `index` of a view. If the view is a vector of
+    /// Returns the tensor, row and column of element `index` of a view, for messages. If the view is a vector of
     /// several tensors, such as `parameters`, the returned view is the tensor that contains the element.
     pub fn element<'a>(&'a self, view: &'a View, index: usize) -> (&'a View, usize, usize) {
         let (range, at) = (view.range(0), view.offset + index);

@@ -16,7 +16,7 @@ pub struct Tile {
     pub rows: u32,
     /// Columns of the output per workgroup.
     pub columns: u32,
-    /// Rows and columns of the output per invocation.
+    /// Rows and columns of the output per invocation of the shader.
     pub each: [u32; 2],
     /// Sharing of operands among the invocations.
     pub sharing: OperandSharing,

@@ -68,7 +68,7 @@ pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
 /// `grad.layer1.output`.
 ///
 /// # Errors
-/// None are expected. An error would be a bug of this crate.
+/// Returns an error only if this crate has a bug.
 pub fn traced(plan: &Plan) -> Result<Option<Plan>> {
     let step = |op: &&Op| op.kernel.name == mlp_step_fused::KERNEL.name;
     let Some(op) = plan.ops(Section::Gradients).iter().find(step) else { return Ok(None) };

@@ -58,7 +58,7 @@ pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
 /// This must happen before tiles are chosen, since the fused step has no tiles.
 ///
 /// # Errors
-/// None are expected. An error would be a bug of this crate.
+/// Returns an error only if this crate has a bug.
 pub fn with_fused_step(plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     let trusted = plan.is_trusted();
     match target {

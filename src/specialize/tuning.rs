@@ -33,7 +33,7 @@ pub struct Machine {
 }
 
 impl fmt::Display for Machine {
-    /// `llvmpipe (LLVM 15.0.6, 256 bits), vulkan, driver llvmpipe Mesa 22.3.6, wgrad 0.1.0`
+    /// Formats the machine: `llvmpipe (LLVM 15.0.6, 256 bits), vulkan, driver llvmpipe Mesa 22.3.6, wgrad 0.1.0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { adapter, interface, driver, wgrad, .. } = self;
         write!(f, "{adapter}, {interface}, driver {driver}, wgrad {wgrad}")
@@ -48,7 +48,7 @@ pub struct Choice {
     pub kernel: String,
     /// Rows and columns of the op's views, in order.
     pub shapes: Vec<[usize; 2]>,
-    /// Tile sizes.
+    /// Tile sizes for this matrix multiplication.
     pub tile: Tile,
 }
 
@@ -76,7 +76,7 @@ impl Choice {
 }
 
 impl fmt::Display for Choice {
-    /// Writes `dense_forward 64×64 128×64 1×128 64×128`, without the tile.
+    /// Formats the matrix multiplication without its tile: `dense_forward 64×64 128×64 1×128 64×128`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kernel)?;
         self.shapes.iter().try_for_each(|[rows, columns]| write!(f, " {rows}×{columns}"))

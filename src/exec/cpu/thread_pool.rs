@@ -166,7 +166,7 @@ impl ThreadPool {
 
 #[cfg(test)]
 impl ThreadPool {
-    /// Makes the pool look as in a forked child process.
+    /// Makes the pool behave as in a forked child process.
     pub fn pretend_forked(&mut self) {
         self.process = self.process.wrapping_add(1);
     }
@@ -191,7 +191,7 @@ impl Drop for ThreadPool {
 }
 
 impl Shared {
-    /// Runs a worker until the pool ends.
+    /// Runs tasks on a worker thread until the pool ends.
     fn work_until_end(&self, thread_index: usize, ready: Sender<()>) {
         reserve_for_matmuls();
         drop(ready);
@@ -280,7 +280,7 @@ mod tests {
             let tasks = 37;
             for stage in 0..300 {
                 let seen: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
-                // Also fewer queues than threads, and empty queues.
+                // Some runs have fewer queues than threads, or empty queues.
                 let queues = [[0..tasks, 0..0, 0..0], [0..20, 20..tasks, 0..0], [0..20, 20..20, 20..tasks]];
                 pool.run(&queues[threads.min(3) - 1][..threads.min(3)], &|task| {
                     (0..task * 20).for_each(|_| std::hint::spin_loop());

@@ -21,14 +21,15 @@ const AGAIN: usize = 64;
 /// slower.
 const LAST: usize = 4;
 
-/// Recent timings of both ways to run a submission. Each submission has the tuner of its first section.
+/// Recent timings of both ways to run a submission. An executor has one tuner per section, and a submission uses that
+/// of its first section.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ThreadingTuner {
     /// Total number of submissions.
     count: usize,
     /// Number of submissions that ran in each way.
     ways: [usize; 2],
-    /// Recent times of each way, in seconds per unit of work.
+    /// Recent times of each way, in seconds per unit of the schedule's work.
     seconds: [[f64; LAST]; 2],
 }
 

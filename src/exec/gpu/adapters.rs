@@ -15,7 +15,7 @@ pub enum AdapterKind {
     Integrated,
     /// GPU of a virtual machine.
     Virtual,
-    /// Unknown: the driver does not report the kind.
+    /// Unknown kind: the driver does not report it.
     Unknown,
     /// Software renderer on the CPU: useful for tests, but slower than this crate's CPU executor.
     Software,

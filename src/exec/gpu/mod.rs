@@ -54,7 +54,7 @@ impl Device {
     }
 }
 
-/// Executor on a GPU.
+/// Executor that runs plans on a GPU.
 pub struct Gpu {
     device: GpuDevice,
     state: State,
@@ -63,7 +63,7 @@ pub struct Gpu {
 }
 
 /// Number of submissions in flight while the host prepares the next one. Two are enough that the device never waits for
-/// the host. More would only report errors later.
+/// the host. With more, errors would be reported later.
 const IN_FLIGHT: usize = 2;
 
 impl Gpu {
