@@ -84,9 +84,9 @@ pub struct Columns {
     /// Missing cells: fill, drop or error [default: fill]
     ///
     /// Only for a table. Missing cells are empty, or NA, N/A, NaN, null, none, nil, ?, -, . or the like, in any letter
-    /// case. fill: a missing number becomes the median of the training set, and one more input is 1; a missing category
-    /// is a category of its own. drop: rows with missing cells are in no set; `predict` and `evaluate` fill the cells.
-    /// error: a table with missing cells is refused. Rows without a target are never used.
+    /// case. fill: a missing number becomes the median of the training set, and an indicator input is 1; a missing
+    /// category is a category of its own. drop: rows with missing cells are in no set; `predict` and `evaluate` fill
+    /// the cells. error: a table with missing cells is refused. Rows without a target are never used.
     #[arg(long, value_name = "HOW", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub missing: Option<Missing>,
     #[command(flatten)]
@@ -110,7 +110,7 @@ pub enum Missing {
 }
 
 impl Columns {
-    /// Converts the options to those of the library.
+    /// Converts the options to [`CsvOptions`].
     pub fn csv_options(&self) -> CsvOptions {
         let read_as = self.task.map(|task| match task {
             Task::Regression => ReadAs::Number,
@@ -164,7 +164,7 @@ impl Reading {
         self.delimiter.map(|_| "--delimiter").or(self.header.map(|_| "--header"))
     }
 
-    /// Converts the options to those of the library.
+    /// Converts the options to [`CsvOptions`].
     pub fn csv_options(&self) -> CsvOptions {
         let header = self.header.map(|header| header == YesNo::Yes);
         CsvOptions { delimiter: self.delimiter, header, ..CsvOptions::default() }

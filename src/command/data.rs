@@ -98,8 +98,8 @@ fn folder(reading: &Reading) -> Result<&Path> {
     })
 }
 
-/// Loads the built-in data set named `source`, or the table at this path. A `loss` may decide if the target is a class
-/// or a number.
+/// Loads the built-in data set named `source`, or the table at this path. Without `--task`, a `loss` that suits only
+/// classes or only numbers decides how the target is read.
 pub fn load(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Source> {
     if let Some(data) = by_name(source, &columns.reading, columns.given())? {
         return Ok(data);

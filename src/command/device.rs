@@ -5,16 +5,16 @@ use wgrad::{Device, Error, Result};
 use super::names::names;
 use super::numbers::count;
 
-/// Options of every command that computes.
+/// Options of all commands that run a network on a device.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Device")]
 pub struct DeviceOptions {
     /// auto, cpu, gpu, reference or a GPU's name
     ///
-    /// `auto` takes the best GPU, or the CPU if there is none. `gpu` takes the best GPU, or fails. The best GPU is one
-    /// with memory of its own, else one that shares the processor's. `wgrad devices` lists the GPUs; a part of the
-    /// name, in upper or lower case, or the number is enough. `reference` is a plain, slow implementation on the CPU;
-    /// `wgrad verify` compares other devices with it. The environment variable WGRAD_DEVICE sets another default.
+    /// `auto` takes the best GPU, or the CPU if there is none. `gpu` takes the best GPU, or fails. The best GPU is a
+    /// discrete one, else an integrated one. `wgrad devices` lists the GPUs; a part of the name, in upper or lower
+    /// case, or the number is enough. `reference` is a plain, slow implementation on the CPU; `wgrad verify` compares
+    /// other devices with it. The environment variable WGRAD_DEVICE sets another default.
     #[arg(long, value_name = "NAME", env = "WGRAD_DEVICE", hide_env = true, default_value = "auto")]
     #[arg(value_parser = names::<String>(&Device::NAMES), hide_possible_values = true)]
     device: String,

@@ -10,14 +10,14 @@ pub struct GroupOptions {
     /// Frozen parameters, as in "0,2.bias" [default: none]
     ///
     /// They keep their initial values. TENSORS is a list: 2 for layer 2, 2.weight for its weights, bias for all biases,
-    /// dense or layer_norm for layers of a kind, norm for all normalization layers, vectors for all that is no matrix,
-    /// matrices for the others, * for all. Layers, and activation functions with them, are numbered from 0 in the order
-    /// of `wgrad show`.
+    /// dense or layer_norm for layers of a kind, norm for all normalization layers, matrices for all matrices, vectors
+    /// for all other tensors, * for all. Layers, including activation functions, are numbered from 0 in the order of
+    /// `wgrad show`.
     #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
     freeze: Option<String>,
     /// Parameters without weight decay, as "bias,norm" [default: none]
     ///
-    /// Written as for --freeze. With "vectors", only matrices have weight decay.
+    /// TENSORS is as for --freeze. With "vectors", only matrices have weight decay.
     #[arg(long, value_name = "TENSORS", help_heading = "Training", hide_short_help = true)]
     no_decay: Option<String>,
     /// Factor of the learning rate, "0=0.1" [default: 1]

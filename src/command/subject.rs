@@ -10,7 +10,8 @@ use super::names::names;
 use super::numbers::count;
 use super::recipe::{OF_DATA_OR_SIZES, Options, Recipe};
 
-/// Options that define a network and its training. Its numbers of inputs and outputs are those of a data set, or given.
+/// Options that define a network and its training. Its numbers of inputs and outputs are those of a data set, or of
+/// `--inputs` and `--outputs`.
 #[derive(clap::Args)]
 #[command(mut_args(|option| OF_DATA_OR_SIZES.shown(option)))]
 pub struct Subject {
@@ -47,7 +48,7 @@ impl Subject {
                 Ok((self.recipe.for_data(source, &data, data.len(), None)?, Some(data.len())))
             }
             (None, Some(inputs), Some(outputs)) => Ok((self.recipe.for_sizes(inputs, outputs)?, None)),
-            // clap refuses such arguments before.
+            // clap has already refused such arguments.
             _ => Err(Error::conflict(
                 "network",
                 "neither data nor sizes are given",

@@ -1,4 +1,4 @@
-//! Number of rows of the data that a model was trained on.
+//! Number of rows of a data set that were in a model's training set.
 
 use std::path::Path;
 

@@ -203,7 +203,7 @@ impl Unit<'_> {
 
     fn tile(&self, plan: &Plan) -> Option<String> {
         let op = &self.of(plan)[0];
-        // The number of parts follows from the parameters.
+        // The number of parts of a split matrix multiplication follows from the op's parameters.
         let parts = op.param("k").zip(op.param("chunk")).map_or(1, |(terms, chunk)| terms.div_ceil(chunk));
         op.tile.map(|tile| Tile { parts, ..tile }.to_string())
     }

@@ -10,7 +10,7 @@ use crate::command::report::rounded;
 
 /// Multiple of the first loss. Larger losses are drawn at the top of the chart.
 const TOP: f64 = 1.3;
-/// Fraction of the curve's color in the line of the steps' losses. The rest is the background.
+/// Fraction of the curve's color in the line that shows the loss of each step. The rest is the background's color.
 const FAINT: f64 = 0.35;
 
 /// Result of a learning rate range test.

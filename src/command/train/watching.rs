@@ -45,7 +45,7 @@ pub struct Watching {
     /// Stops training in time, as "30s", "5m" or "2h"
     ///
     /// Training stops before an epoch that would probably end after this time. At least one epoch is trained. The model
-    /// is saved, and a checkpoint, from which --resume continues.
+    /// and a checkpoint are saved; --resume continues from it.
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Training", hide_short_help = true)]
     #[arg(allow_negative_numbers = true)]
     time_limit: Option<Duration>,
@@ -109,7 +109,8 @@ impl Watching {
         self.health.then(|| HealthReport { health: Health::new(data), reporter, reported: Vec::new() })
     }
 
-    /// Adds plateau and logs to a fit. The logs contain the numbers of callbacks that were added before.
+    /// Adds the callbacks for `--plateau` and `--log-dir` to a fit. The logs contain the scalars of callbacks that were
+    /// added before.
     pub fn add<'a>(&self, mut fit: Fit<'a>, metric: Option<Metric>) -> Fit<'a> {
         if let Some(plateau) = &self.plateau {
             fit = fit.callback(metric.map_or(plateau.clone(), |metric| plateau.clone().metric(metric)));
