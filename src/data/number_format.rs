@@ -163,7 +163,7 @@ pub(super) fn is_number(cell: &str) -> bool {
 /// Cell of a table, with the position of its row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
-    /// Byte at which the reader began to look for the row of the cell.
+    /// Byte offset at which the reader began to look for the row of the cell; empty lines may precede the row.
     pub(super) start: u64,
     pub(super) cell: String,
 }
@@ -213,7 +213,7 @@ pub(super) struct Evidence {
     first_text: Option<Found>,
     /// True if all cells so far are dates such as `20240301`.
     dates: bool,
-    /// True if a number has a leading zero, as in codes such as `007`.
+    /// True if at least one number has a leading zero, as in codes such as `007`.
     pub(super) codes: bool,
     /// Properties of the cells that are not numbers.
     pub(super) text: TextEvidence,
@@ -240,7 +240,7 @@ impl Evidence {
         }
     }
 
-    /// Adds a cell. `start` is the byte at which its row begins.
+    /// Adds a cell. `start` is the byte offset of its row in the text.
     pub(super) fn see(&mut self, start: u64, cell: &str) {
         if cell.is_empty() || is_missing(cell) {
             return;

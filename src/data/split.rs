@@ -4,8 +4,7 @@ use super::{Dataset, Targets};
 use crate::error::{Error, Result};
 use crate::rng::{Philox, Stream};
 
-/// Largest fraction that is taken for a rounding error. For example, 1 − 0.7 − 0.3 is slightly above 0, but leaves no
-/// test set.
+/// Tolerance for rounding errors of fractions. For example, 1 − 0.7 − 0.3 is slightly above 0, but leaves no test set.
 const ROUNDING: f64 = 1e-9;
 
 /// Minimum number of rows that the `wgrad` command splits by default: 20, of which 15 % are 3 rows. Smaller data sets

@@ -132,8 +132,9 @@ impl<'a> Text<'a> {
         Shape { width: if has_row_names { header + 1 } else { widest.min(header) }, has_row_names }
     }
 
-    /// Returns the line, from 1, of the row that the reader began to look for at byte `start`. The line number of the
-    /// reader itself is too small: by one after CR LF, and by one for each blank line before the row.
+    /// Returns the line number, from 1, of a row. `start` is the byte offset at which the reader began to look for it.
+    /// The line number of the reader itself is too small: by one after CR LF, and by one for each blank line before the
+    /// row.
     pub(super) fn line(self, start: u64) -> usize {
         let (before, rest) = self.bytes.split_at(self.bytes.len().min(start as usize));
         let mut row = rest;
@@ -151,7 +152,7 @@ impl<'a> Text<'a> {
         1 + before.iter().chain(skipped).filter(|byte| **byte == b'\n').count()
     }
 
-    /// Position of a cell for messages: file, line and column. `start` is the byte at which the row of the cell begins.
+    /// Position of a cell for messages: file, line and column. `start` is the byte offset of the row of the cell.
     pub(super) fn place(self, start: u64, column: &str) -> String {
         format!("{}, line {}, column `{column}`", self.path.display(), self.line(start))
     }

@@ -53,7 +53,7 @@ impl Collector {
         Self::Levels { index: HashMap::new(), indices: vec![], firsts: vec![] }
     }
 
-    /// Adds a cell. `start` is the byte at which its row begins.
+    /// Adds a cell. `start` is the byte offset of its row in the text.
     pub(super) fn see(&mut self, start: u64, cell: &str) {
         match self {
             Self::Skip => {}
@@ -125,7 +125,7 @@ pub(super) struct Levels {
     pub(super) levels: Vec<String>,
     /// Number of rows of each level.
     pub(super) counts: Vec<usize>,
-    /// Byte at which the first row of each level begins.
+    /// Byte offset of the first row of each level.
     pub(super) firsts: Vec<u64>,
     /// Number of rows without a level.
     pub(super) missing: usize,

@@ -15,9 +15,9 @@ pub(crate) struct Counts {
     labels: Vec<u32>,
     /// Weight for each pair of indices (actual, predicted) that occurs.
     pairs: BTreeMap<(u32, u32), Sum>,
-    /// Weight per actual class.
+    /// Total weight of the rows of each actual class.
     support: Vec<Sum>,
-    /// Weight per predicted class.
+    /// Total weight of the rows of each predicted class.
     predicted: Vec<Sum>,
 }
 

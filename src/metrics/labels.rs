@@ -33,7 +33,7 @@ impl LabelScores<'_> {
         (self.actual[at], u32::from(self.scores[at] > 0.0))
     }
 
-    /// Returns the weighted mean of `of_row` over all rows. Its argument has the actual and the predicted label of each
+    /// Returns the weighted mean of `of_row` over all rows. `of_row` gets the actual and the predicted label of each
     /// column.
     pub(crate) fn mean(&self, of_row: impl Fn(&[(u32, u32)]) -> f64) -> f64 {
         let (sum, weight) = self.sum(of_row);

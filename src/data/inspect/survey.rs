@@ -36,11 +36,11 @@ pub(super) struct Survey {
     pub(super) more_different: bool,
     /// True if a counted value appeared at least twice.
     pub(super) repeats: bool,
-    /// Byte at which the row of the first empty cell begins.
+    /// Position of the row of the first empty cell.
     first_empty: Option<u64>,
-    /// Byte at which the row of the first word for a missing value begins.
+    /// Position of the row of the first word for a missing value.
     first_word: Option<u64>,
-    /// First cell with text, and the byte at which its row begins.
+    /// Position of the row of the first cell with text, and this cell.
     pub(super) first_text: Option<(u64, String)>,
     /// True if at least one cell differs from the target of its row.
     pub(super) differs_from_target: bool,
@@ -52,8 +52,9 @@ pub(super) fn finite(cell: &str, format: NumberFormat) -> Option<f64> {
 }
 
 impl Survey {
-    /// Adds a cell. `start` is the byte at which its row begins, and `format` is the number format of the column.
-    /// `target` is the target of the row: the cell, and its number if it is one.
+    /// Adds a cell. `start` is the position of its row (see [`Surveys::see`](super::surveys::Surveys::see)), and
+    /// `format` is the number format of the column. `target` is the target cell of the row, with its number if it is
+    /// one.
     pub(super) fn see(&mut self, start: u64, cell: &str, format: NumberFormat, target: (&str, Option<f64>)) {
         let number = finite(cell, format);
         self.differs_from_target |= cell != target.0 && (number.is_none() || number != target.1);
@@ -112,8 +113,8 @@ impl Survey {
         }
     }
 
-    /// Returns the byte at which the row of the first missing cell begins; `None` if no cell is missing. In a column
-    /// with text, words such as `NA` are not missing cells.
+    /// Returns the position of the row of the first missing cell; `None` if no cell is missing. In a column with text,
+    /// words such as `NA` are not missing cells.
     pub(super) fn first_missing(&self) -> Option<u64> {
         let word = self.first_word.filter(|_| self.texts == 0);
         self.first_empty.into_iter().chain(word).min()

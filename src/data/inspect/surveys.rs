@@ -31,7 +31,7 @@ impl Surveys {
         Self { names, roles, formats, surveys, target, tally: Tally::default(), rows: 0, seen: HashSet::new() }
     }
 
-    /// Adds a row. `start` is the byte at which the row begins.
+    /// Adds a row. `start` is its position: a byte offset in the text of a table, or a row index in a data set.
     pub(super) fn see(&mut self, start: u64, cells: &[&str]) {
         let target = cells[self.target];
         let mut hasher = DefaultHasher::new();
@@ -48,7 +48,7 @@ impl Surveys {
         self.rows += 1;
     }
 
-    /// Returns the finished inspection. `line` converts the byte at which a row begins to a line number.
+    /// Returns the finished inspection. `line` converts the position of a row to a line number for messages.
     pub(super) fn inspection(
         self,
         name: String,
