@@ -21,11 +21,11 @@ words! {
     pub struct Params {
         /// Number of columns.
         columns: u32,
-        /// Number of the function.
+        /// Index of the activation function in `Function::ALL`.
         function: u32,
-        /// First parameter of the function.
+        /// First parameter of the activation function.
         alpha: f32,
-        /// Second parameter of the function.
+        /// Second parameter of the activation function.
         beta: f32,
     }
 }

@@ -8,7 +8,7 @@
 //! | 2 | input | rows×columns | read |
 //! | 3 | index | rows×1 | write |
 //!
-//! Exact.
+//! Rounding: none, the result is exact.
 
 use crate::kernels::shared::{self, along_row, grid_1d, per_row, row_prelude};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
@@ -22,7 +22,7 @@ words! {
     }
 }
 
-/// Index for a row with a NaN. No class has it, so the row is never counted as correct.
+/// Index for a row with a NaN. It is the index of no class, so the row is never counted as correct.
 pub const NO_COLUMN: u32 = u32::MAX;
 
 /// Kernel definition; see the module documentation.

@@ -13,8 +13,8 @@
 //! | 3 | average | 1×(64·blocks) | read-write |
 //! | 4 | flag | 1 | atomic |
 //!
-//! Nothing changes from the flag's step on. The step before it does not count, either: its update has written a number
-//! that is not finite. Results below the normal range become 0, as in updates.
+//! From the flag's step on, the average does not change. It does not change in the step before either, whose update has
+//! written a number that is not finite. Results below the normal range become 0, as in updates.
 //!
 //! Source: `optim::Average`. Rounding: running error analysis of the formula.
 
@@ -50,13 +50,13 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Op that averages all parameters.
+/// Creates the op that updates the average of all parameters.
 pub fn op(plan: &Plan, parameter: ViewId, average: ViewId, flag: ViewId) -> Op {
     let items = plan.shape(parameter).elements() / TENSOR_ALIGNMENT;
     Op::new(&KERNEL, &[parameter, average, flag], &(), items)
 }
 
-/// Returns whether a step is left out.
+/// Returns `true` if the average must not change in this step.
 fn is_left_out(step: &Step, flag: u32) -> bool {
     flag <= step.index.wrapping_add(1)
 }

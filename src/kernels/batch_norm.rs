@@ -2,8 +2,7 @@
 //!
 //! Formula: `output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c]`, with the mean m of the column over the n rows in
 //! use, and s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the column are m, s and
-//! `s·weight[c]`.
-//! The op also adds them to the pending running statistics, one micro-batch per run:
+//! `s·weight[c]`. The op also adds m and v to the pending running statistics, one micro-batch per run:
 //!
 //! ```text
 //! pending_mean[c] ← k·pending_mean[c] + 0.1·m
@@ -11,7 +10,8 @@
 //! ```
 //!
 //! k is 0 for the first micro-batch of a step, whose first_row is 0, and 0.9 for the others. `running_update` adds the
-//! result to the running statistics, unless the step is bad. Symbols: r a row in use, c a column.
+//! result to the running statistics, unless a loss or gradient of the step is not finite. Symbols: r a row in use, c a
+//! column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -77,7 +77,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Share of the old value in a running statistic; 1 − PyTorch's momentum of 0.1.
+/// Weight of the old value in a running statistic: 1 − PyTorch's momentum of 0.1.
 pub const KEPT: f64 = 0.9;
 
 /// output = input, normalized over the rows in use.
@@ -86,7 +86,7 @@ pub fn op(plan: &Plan, views: [ViewId; 7]) -> Op {
     Op::new(&KERNEL, &views, &Params { columns: shape.columns as u32, batch: shape.rows as u32 }, shape.columns)
 }
 
-/// Views of a call. Those that it writes have only its own columns.
+/// Views of a call. Views that it writes have only the columns of its work items.
 pub struct Views<'a> {
     input: Matrix<'a>,
     weight: &'a [f32],
@@ -111,7 +111,8 @@ fn with_views(call: Call<'_>, kernel: fn(&Step, Range<usize>, Views<'_>)) {
     kernel(&step, items, views);
 }
 
-/// Running statistics of which `share` is the share of this batch: mean and unbiased variance.
+/// Returns the mean and the unbiased variance of this batch, multiplied by their weight `share` in the running
+/// statistics.
 fn pending(step: &Step, [mean, variance]: [f64; 2], share: f64) -> [f64; 2] {
     let rows = f64::from(step.rows.max(1));
     [share * mean, share * variance * rows / (rows - 1.0).max(1.0)]
@@ -145,7 +146,7 @@ widest! {
     }
 }
 
-/// Computes the columns from `first` on, `N` at a time. Returns the first of the remaining ones.
+/// Computes the columns from `first` on, `N` at a time. Returns the first remaining column.
 #[inline(always)]
 fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, views: &mut Views<'_>) -> usize {
     let rows = step.rows as usize;

@@ -64,13 +64,13 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_weight, grad_bias and grad_input = the gradients, from that with respect to the output.
+/// grad_weight, grad_bias and grad_input = the gradients, computed from grad_output.
 pub fn op(plan: &Plan, views: [ViewId; 7]) -> Op {
     let shape = plan.shape(views[0]);
     Op::new(&KERNEL, &views, &Params { columns: shape.columns as u32, batch: shape.rows as u32 }, shape.columns)
 }
 
-/// Views of a call. Those that it writes have only its own columns.
+/// Views of a call. Views that it writes have only the columns of its work items.
 pub struct Views<'a> {
     grad_output: Matrix<'a>,
     input: Matrix<'a>,
@@ -142,7 +142,7 @@ widest! {
     }
 }
 
-/// Computes the columns from `first` on, `N` at a time. Returns the first of the remaining ones.
+/// Computes the columns from `first` on, `N` at a time. Returns the first remaining column.
 #[inline(always)]
 fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, views: &mut Views<'_>) -> usize {
     fn part<const N: usize>(row: &[f32], first: usize) -> &[f32; N] {

@@ -7,7 +7,7 @@
 //! | 2 | gradient | 1×(64·blocks) | read |
 //! | 3 | flag | 1 | atomic |
 //!
-//! From the step in the flag on, the optimizers change nothing. Exact.
+//! From the step in the flag on, the optimizers change nothing. Rounding: none, the result is exact.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Op that checks all elements of gradient.
+/// Creates the op that checks all elements of gradient.
 pub fn op(plan: &Plan, gradient: ViewId, flag: ViewId) -> Op {
     Op::new(&KERNEL, &[gradient, flag], &(), plan.shape(gradient).elements() / TENSOR_ALIGNMENT)
 }

@@ -9,7 +9,7 @@
 //! | 3 | targets | rows×columns | read |
 //! | 4 | count | 1×1 | write |
 //!
-//! Exact.
+//! Rounding: none, the result is exact.
 
 use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};

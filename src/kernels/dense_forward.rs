@@ -37,11 +37,11 @@ words! {
         inputs: u32,
         /// Number of columns of the output.
         outputs: u32,
-        /// Number of the activation.
+        /// Index of the activation function in `Function::ALL`.
         function: u32,
-        /// First parameter of the activation.
+        /// First parameter of the activation function.
         alpha: f32,
-        /// Second parameter of the activation.
+        /// Second parameter of the activation function.
         beta: f32,
         /// Index of the dropout layer.
         layer: u32,

@@ -34,11 +34,11 @@ words! {
         inputs: u32,
         /// Number of columns of `grad_output`.
         outputs: u32,
-        /// Number of the activation.
+        /// Index of the activation function in `Function::ALL`.
         function: u32,
-        /// First parameter of the activation.
+        /// First parameter of the activation function.
         alpha: f32,
-        /// Second parameter of the activation.
+        /// Second parameter of the activation function.
         beta: f32,
         /// Index of the dropout layer.
         layer: u32,
@@ -107,7 +107,8 @@ fn size(shapes: &[Shape]) -> tiles::Matmul {
     }
 }
 
-/// grad_input from grad_output. `lower` is drop(f(x)), the input of the layer, or x if f′ is computed from x.
+/// grad_input = the gradient with respect to the layer's input, computed from grad_output. `lower` is that input,
+/// drop(f(x)), or x if f′ is computed from x.
 pub fn op(
     plan: &Plan,
     activation: Activation,

@@ -31,11 +31,11 @@ words! {
         part_size: u32,
         /// Number of columns of `grad_input`.
         inputs: u32,
-        /// Number of the activation.
+        /// Index of the activation function in `Function::ALL`.
         function: u32,
-        /// First parameter of the activation.
+        /// First parameter of the activation function.
         alpha: f32,
-        /// Second parameter of the activation.
+        /// Second parameter of the activation function.
         beta: f32,
         /// Index of the dropout layer.
         layer: u32,
@@ -88,7 +88,8 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_input from partial. `lower` is drop(f(x)), or x if f′ is computed from x.
+/// grad_input = the gradient with respect to the layer's input, computed from partial. `lower` is that input,
+/// drop(f(x)), or x if f′ is computed from x.
 pub fn op(plan: &Plan, activation: Activation, mask: Mask, partial: ViewId, lower: ViewId, grad_input: ViewId) -> Op {
     let (parts, shape) = (plan.shape(partial), plan.shape(grad_input));
     let [alpha, beta] = activation.parameters();
@@ -156,7 +157,8 @@ pub fn rounding(activation: Activation, [scale, keep]: [f32; 2], sum: Rounded, l
     (sum * scale * activation.rounded_derivative(lower * keep)).error()
 }
 
-/// Returns the factor by which the argument of f′ exceeds `lower`: 1 if f′ is computed from x, else that of dropout.
+/// Returns the factor of `lower` in the argument of f′: 1 if f′ is computed from x, else 1 / scale, which cancels the
+/// dropout factor.
 pub fn keep(activation: Activation, mask: Mask) -> f32 {
     if activation.keeps_input() { 1.0 } else { 1.0 / mask.scale }
 }

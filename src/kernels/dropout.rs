@@ -97,7 +97,7 @@ pub fn reference(p: &Params, step: &Step, first: usize, rows: usize, input: &[f3
     }
 }
 
-/// Returns `true` if element (row, column) of the batch is kept, as `keeps` in `shaders/shared/dropout.wgsl`.
+/// Returns `true` if element (row, column) of the batch is kept, like `keeps` in `shaders/shared/dropout.wgsl`.
 pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize) -> bool {
     threshold == 0 || four_words(step, layer, row, column / 4)[column % 4] >= threshold
 }

@@ -1,8 +1,8 @@
 //! Mean over columns of a loss per element, with its gradient.
 //!
-//! Formulas: `row_loss[r] = Σ꜀ l(z, t) / n`, `grad[r, c] = l′(z, t) / n · scale`, with l and its derivative l′ by z
-//! from `src/elementwise/losses.rs`. Symbols: r a row of the batch, c one of n columns, z the output and t the target
-//! there, scale = 1 / rows of the whole batch.
+//! Formulas: `row_loss[r] = Σ꜀ l(z, t) / n`, `grad[r, c] = l′(z, t) / n · scale`, with l and its derivative l′ with
+//! respect to z from `src/elementwise/losses.rs`. Symbols: r a row of the batch, c one of n columns, z the output and t
+//! the target there, scale = 1 / number of rows of the step.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -55,7 +55,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// WGSL prelude: the layout of rows, and the op's own loss function.
+/// Returns the WGSL prelude: the layout of rows, and the op's own loss function.
 fn prelude(op: &Op) -> String {
     row_prelude(op) + &op.params::<Params>().loss().function().wgsl()
 }

@@ -1,4 +1,4 @@
-//! Gated units: half of the columns, times a function of the other half.
+//! Gated linear units: the first half of the columns, multiplied by an activation function of the second half.
 //!
 //! Formula: `output[r, c] = input[r, c]·f(input[r, n + c])`. Symbols: r a row of the batch, c one of n output columns.
 //!
@@ -21,11 +21,11 @@ words! {
     pub struct Params {
         /// Number of output columns.
         columns: u32,
-        /// Number of the activation function.
+        /// Index of the activation function in `Function::ALL`.
         function: u32,
-        /// First parameter of the function.
+        /// First parameter of the activation function.
         alpha: f32,
-        /// Second parameter of the function.
+        /// Second parameter of the activation function.
         beta: f32,
     }
 }
@@ -62,13 +62,13 @@ impl Params {
         Self { columns: columns as u32, function: function.number(), alpha, beta }
     }
 
-    /// Returns the function of the gate.
+    /// Returns the activation function f.
     pub fn activation(&self) -> Activation {
         Activation::new(self.function, [self.alpha, self.beta])
     }
 }
 
-/// output = the first half of input's columns, times the function of the second half.
+/// output = the first half of input's columns, multiplied by the function of the second half.
 pub fn op(plan: &Plan, function: Activation, input: ViewId, output: ViewId) -> Op {
     let shape = plan.shape(output);
     Op::new(&KERNEL, &[input, output], &Params::new(function, shape.columns), shape.rows)

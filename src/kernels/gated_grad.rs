@@ -50,7 +50,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_input = the gradient with respect to the input, from that with respect to the output.
+/// grad_input = the gradient with respect to input, computed from grad_output.
 pub fn op(plan: &Plan, function: Activation, views: [ViewId; 3]) -> Op {
     let shape = plan.shape(views[0]);
     Op::new(&KERNEL, &views, &Params::new(function, shape.columns), shape.rows)

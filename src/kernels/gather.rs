@@ -1,4 +1,4 @@
-//! Copies selected rows of a data set into the window, which has one part per batch of the submission.
+//! Copies selected rows of a data set into the window, which has one row per batch of the submission.
 //!
 //! Formula: window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for
 //! a batch beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its rows;
@@ -12,7 +12,7 @@
 //! | 3 | index | batches of an epoch×batch | read |
 //! | 4 | window | batches×(batch·width, padded) | fill |
 //!
-//! Exact: words are copied, whatever their type.
+//! Rounding: none. Words are copied, whatever their type.
 
 use std::ops::Range;
 
@@ -101,7 +101,7 @@ pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], ind
     }
 }
 
-/// Same computation as [`reference`], row by row. Can also be limited to some columns of the window.
+/// Same computation as [`reference`], row by row. It can be limited to some columns of the window.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [data, index, window] = call.args();

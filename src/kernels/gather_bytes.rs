@@ -13,7 +13,7 @@
 //! | 4 | table | tables×256 | read |
 //! | 5 | window | batches×(batch·width, padded) | fill |
 //!
-//! Exact: any scaling is part of the table, so all devices get the same numbers.
+//! Rounding: none. Any scaling is part of the table, so all devices get the same numbers.
 
 use std::ops::Range;
 
@@ -125,7 +125,7 @@ fn byte(row: &[u32], w: usize) -> usize {
     (row[w / 4] >> (8 * (w % 4)) & 255) as usize
 }
 
-/// to = table\[bytes of a row, starting at `first`\], four at a time.
+/// Writes the table's numbers for the bytes of a row, starting at byte `first`, to `to`, four at a time.
 fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     let whole = first.next_multiple_of(4);
     let (head, rest) = to.split_at_mut((whole - first).min(to.len()));
@@ -139,7 +139,7 @@ fn look_up(row: &[u32], first: usize, table: &[f32; 256], to: &mut [f32]) {
     rest.iter_mut().zip(last).for_each(|(to, byte)| *to = table[usize::from(byte)]);
 }
 
-/// Same computation as [`reference`], row by row. Can also be limited to some columns of the window.
+/// Same computation as [`reference`], row by row. It can be limited to some columns of the window.
 fn fast(call: Call<'_>) {
     let (p, step, steps) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [data, index, table, window] = call.args();

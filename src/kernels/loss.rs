@@ -15,7 +15,7 @@ pub fn kernel(loss: Loss) -> &'static Kernel {
     }
 }
 
-/// Op of a loss function: computes row_loss and grad from output and target.
+/// Creates the op of a loss function, which computes row_loss and grad from output and target.
 pub fn op(loss: Loss, plan: &Plan, output: ViewId, target: ViewId, row_loss: ViewId, grad: ViewId, flag: ViewId) -> Op {
     let shape = plan.shape(output);
     let params = shared::row_loss::Params::new(loss, shape.columns);

@@ -71,7 +71,7 @@ fn size(op: &Op, shapes: &[Shape]) -> tiles::Matmul {
     }
 }
 
-/// a · bᵀ.
+/// Kernel of out = a · bᵀ.
 pub static NT: Kernel = Kernel {
     name: "matmul_nt",
     bindings: &CUT,
@@ -99,7 +99,7 @@ pub static NT: Kernel = Kernel {
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, true)),
 };
 
-/// a · b.
+/// Kernel of out = a · b.
 pub static NN: Kernel = Kernel {
     name: "matmul_nn",
     bindings: &CUT,
@@ -127,7 +127,7 @@ pub static NN: Kernel = Kernel {
     shader: shader(|op| tiles::prelude(op) + &tiles::along(true, false)),
 };
 
-/// aᵀ · b.
+/// Kernel of out = aᵀ · b.
 pub static TN: Kernel = Kernel {
     name: "matmul_tn",
     bindings: &WHOLE,

@@ -1,8 +1,8 @@
-//! Matrix multiplications whose terms are split into parts (split-K), for outputs too small to fill a GPU, and for
-//! batches whose rows a CPU keeps in cache. Each part writes its own sums. `dense_forward_sum`, `dense_grad_input_sum`
-//! or `dense_grad_weight_sum` then adds the parts in a fixed order.
+//! Matrix multiplications whose terms are split into parts (split-K): on a GPU, for outputs too small to fill it; on
+//! the CPU, for weight gradients of large batches, so that the rows of a part stay in cache. Each part writes its own
+//! sums. `dense_forward_sum`, `dense_grad_input_sum` or `dense_grad_weight_sum` then adds the parts in a fixed order.
 //!
-//! | transpose | formula | half of |
+//! | transpose | formula | first half of |
 //! |---|---|---|
 //! | `NT` | partial[p, i, j] = Σₗ a[i, l]·b[j, l] | `dense_forward` |
 //! | `NN` | partial[p, i, j] = Σₗ a[i, l]·b[l, j] | `dense_grad_input` |
@@ -42,7 +42,7 @@ words! {
     }
 }
 
-/// Form of the matrix multiplication: the memory layout of its operands.
+/// Operand of the matrix multiplication that is transposed, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transpose {
     /// a · bᵀ.
@@ -62,7 +62,7 @@ impl Transpose {
         self == Self::Nt
     }
 
-    /// Number of elements of one part.
+    /// Returns the number of elements of one part of the output.
     fn part_size(self, m: usize, n: usize) -> usize {
         m * n + if self == Self::Tn { m } else { 0 }
     }
@@ -111,13 +111,13 @@ macro_rules! kernel {
     };
 }
 
-/// a · bᵀ.
+/// Kernel of a · bᵀ in parts.
 pub static NT: Kernel = kernel!("matmul_split_nt", Transpose::Nt, WorkItem::Part, None);
 
-/// a · b.
+/// Kernel of a · b in parts.
 pub static NN: Kernel = kernel!("matmul_split_nn", Transpose::Nn, WorkItem::Part, None);
 
-/// aᵀ · b, and the sums of a's columns.
+/// Kernel of aᵀ · b and the sums of a's columns, in parts.
 pub static TN: Kernel = kernel!("matmul_split_tn", Transpose::Tn, WorkItem::Slice, Some(fast));
 
 fn size(op: &Op) -> tiles::Matmul {
@@ -148,8 +148,8 @@ pub fn op(plan: &mut Plan, transpose: Transpose, tile: Tile, a: ViewId, b: ViewI
     let parts = k.div_ceil(chunk);
     let name = format!("{}{PARTS}", plan.get(matmul).name);
     let shape = Shape::new(parts, transpose.part_size(m, n));
-    // Persistent, hence not filled with poison values: rows that are not in use are never written, and a search for the
-    // first bad number must not find the poison.
+    // The view is persistent, so that it is not filled with poison values (NaN). Rows that are not in use are never
+    // written, and the search for the first bad number must not find the poison in them.
     let partial = plan.tensor(name, Dtype::F32, shape, Contents::Persistent(0));
     let params = Params { n: n as u32, k: k as u32, m: m as u32, chunk: chunk as u32 };
     let kernel = [&NT, &NN, &TN][transpose as usize];

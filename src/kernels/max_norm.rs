@@ -1,4 +1,4 @@
-//! Limits the norm of each row of a weight matrix: of the weights into each unit.
+//! Limits the Euclidean norm of each row of a weight matrix, that is, of the weights into each unit.
 //!
 //! Formula: `weight[r, c] ← weight[r, c]·max_norm / (n + 10⁻⁷)` if n > max_norm, where n is the norm of row r.
 //! Symbols: r a row (unit), c a column (input).
@@ -8,8 +8,8 @@
 //! | 2 | weight | rows×columns | read-write |
 //! | 3 | flag | 1 | atomic |
 //!
-//! Nothing changes from the flag's step on. In the step before it, the update has written a number that is not finite,
-//! and nothing changes, either.
+//! From the flag's step on, the weight does not change. It does not change in the step before either, whose update has
+//! written a number that is not finite.
 //!
 //! Source: `torch.renorm`; Keras's `MaxNorm`, which also multiplies shorter rows by n / (n + 10⁻⁷). Rounding:
 //! [`Rounded`]; the sum of squares has columns / PER_ROW terms and a tree, and is in f64 in the reference. Where
@@ -61,17 +61,17 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Added to the norm by which a row is divided.
+/// Number that is added to the norm before a row is divided by it.
 const EPSILON: f64 = 1e-7;
 
-/// Op that limits the norms of the rows of weight.
+/// Creates the op that limits the norms of the rows of weight.
 pub fn op(plan: &Plan, weight: ViewId, flag: ViewId, max_norm: f32) -> Op {
     let shape = plan.shape(weight);
     let params = Params { columns: shape.columns as u32, rows: shape.rows as u32, max_norm };
     Op::new(&KERNEL, &[weight, flag], &params, shape.rows)
 }
 
-/// Returns whether a step is left out.
+/// Returns `true` if the weight must not change in this step.
 fn is_left_out(step: &Step, flag: u32) -> bool {
     flag <= step.index.wrapping_add(1)
 }
@@ -95,7 +95,8 @@ fn tolerance(before: &Call<'_>, _: &Call<'_>) -> Vec<Tolerance> {
     let (columns, most) = (p.columns as usize, Rounded::exact_f32(p.max_norm));
     let mut tolerances = Vec::with_capacity(before.f32(0).len());
     for row in before.f32(0).chunks_exact(columns) {
-        // As a device scales a row, exactly, squares neither overflow nor underflow.
+        // The row is scaled by a power of two, as on a device. This is exact, and squares then neither overflow nor
+        // underflow.
         let largest = row.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
         let scale = if largest > 0.0 { f64::from(largest).log2().floor().exp2() } else { 1.0 };
         let square = |w: &f32| Rounded::exact(f64::from(*w) / scale) * Rounded::exact(f64::from(*w) / scale);

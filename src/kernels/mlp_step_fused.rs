@@ -112,7 +112,7 @@ pub struct Layer {
     pub inputs: usize,
     /// Number of outputs.
     pub outputs: usize,
-    /// Number of the activation.
+    /// Index of the activation function in `Function::ALL`.
     pub function: u32,
     /// Start of the weight in the parameters.
     pub weight: usize,
@@ -279,7 +279,8 @@ pub static TRACED: Kernel = kernel(
     &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE, shared::ACTIVATION, shared::TRACED],
 );
 
-/// Op of the fused step on `[parameters, input, targets, partial, row_loss, flag]`, optionally followed by a trace.
+/// Creates the op of the fused step. `views` are parameters, input, targets, partial, row_loss and flag, optionally
+/// followed by the trace.
 pub fn op(params: &Params, views: &[ViewId]) -> Op {
     let kernel = if views.len() > 6 { &TRACED } else { &KERNEL };
     Op::new(kernel, views, params, 1)
@@ -300,7 +301,7 @@ fn flops(words: &[u32], _: &[Shape]) -> u64 {
     batch * (forward_and_weights + grad_inputs) + loss + derivative
 }
 
-/// WGSL prelude: the network as constants, so that the shader looks nothing up.
+/// Returns the WGSL prelude: the network's sizes and offsets as constants, so that the shader does not load them.
 fn prelude(op: &Op) -> String {
     let p: &Params = op.params();
     let layers = p.network();
@@ -342,9 +343,9 @@ pub struct Views<'a> {
     pub partial: &'a mut [f32],
     /// Loss of each row.
     pub row_loss: &'a mut [f32],
-    /// The flag.
+    /// Flag: index of the first step with a loss that is not finite.
     pub flag: &'a AtomicU32,
-    /// All x_l, then all d_l.
+    /// Trace: all x_l, then all d_l.
     pub trace: &'a mut [f32],
 }
 

@@ -9,9 +9,8 @@
 //! | 3 | gradients | 1×parameters | write |
 //! | 4 | flag | 1 | atomic |
 //!
-//! Runs after `mlp_step_fused`. `dense_grad_weight_sum` is the same for one layer, with separate outputs for weight and
-//! bias.
-//! Rounding: [`Sum`](crate::numeric::Sum), one term per part.
+//! Runs after `mlp_step_fused`. `dense_grad_weight_sum` does the same for one layer, with separate outputs for weight
+//! and bias. Rounding: [`Sum`](crate::numeric::Sum), one term per part.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,5 +1,5 @@
-//! The kernels. Each has a file of its own; variants of a kernel share one. `NAME.rs` here, `shaders/NAME.wgsl` and
-//! `tests/kernels/NAME.rs` have the same file stem.
+//! Kernels. Each kernel has three files with the same stem: `NAME.rs` here, `shaders/NAME.wgsl` and
+//! `tests/kernels/NAME.rs`. Variants of a kernel share them.
 //!
 //! A kernel's file holds its documentation (formula, symbols, bindings, derivative, rounding tolerance), `Params`, the
 //! static [`Kernel`], functions that create an [`Op`](crate::plan::Op) of it, and `reference`, the reference
@@ -7,8 +7,8 @@
 //! devices.
 //!
 //! Rows in use: views have room for the rows of a full batch, but a step may have fewer, such as the last of an epoch.
-//! Only the first [`Step::rows`](crate::plan::Step::rows) rows are then in use. Kernels neither read nor write the
-//! remaining rows. All elements of a row in use are in use.
+//! Only the first [`Step::rows`](crate::plan::Step::rows) rows, with all of their elements, are then in use. Kernels
+//! neither read nor write the remaining rows.
 
 use crate::plan::Kernel;
 
@@ -74,7 +74,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
     all
 };
 
-/// Number of updates of optimizers. Each has a kernel without groups of parameters, and one with them.
+/// Number of updates of optimizers. Each update has a kernel without parameter groups, and a kernel with them.
 const UPDATES: usize = update::kernels(false).len();
 
 /// All kernels except those of [`update`], which a macro declares.

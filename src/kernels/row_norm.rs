@@ -85,7 +85,8 @@ pub fn op(plan: &Plan, centered: bool, [input, weight, bias, output, statistics]
     Op::new(&KERNEL, &[input, weight, bias, output, statistics], &params, shape.rows)
 }
 
-/// Mean of numbers, or 0 if they are not centered; their variance around it; and the scale 1/√(variance + 10⁻⁵).
+/// Returns the mean of the numbers (0 if they are not centered), their variance around it, and the scale 1/√(variance +
+/// 10⁻⁵).
 pub fn moments(centered: bool, numbers: impl Iterator<Item = f32> + Clone) -> [f64; 3] {
     let count = numbers.clone().count().max(1) as f64;
     let mean = |sum: f64| sum / count;
@@ -95,7 +96,7 @@ pub fn moments(centered: bool, numbers: impl Iterator<Item = f32> + Clone) -> [f
     [center, variance, scale]
 }
 
-/// [`moments`] with their errors, for sums with at most `depth` additions per term.
+/// Returns [`moments`] with their rounding errors, for sums with at most `depth` additions per term.
 pub fn rounded_moments(centered: bool, numbers: impl Iterator<Item = f32> + Clone, depth: usize) -> [Rounded; 3] {
     let count = Rounded::exact(numbers.clone().count().max(1) as f64);
     let mut mean = Rounded::exact(0.0);
@@ -136,7 +137,7 @@ pub fn reference(
 }
 
 widest! {
-    /// Same computation as [`reference`], in f32 vectors; `views` are all that it reads.
+    /// Same computation as [`reference`], in f32 vectors; `views` are input, weight and bias.
     fn fast(columns: usize, centered: bool, views: [&[f32]; 3], output: &mut [f32], statistics: &mut [[f32; 2]]) {
         let [input, weight, bias] = views;
         let count = columns as f32;
@@ -159,7 +160,7 @@ pub fn depth(columns: usize) -> usize {
     columns.div_ceil(per_row(columns)) + 6
 }
 
-/// Returns the sum of numbers with errors, which a device adds up in any order with at most `depth` additions per term.
+/// Returns the sum of numbers with errors. A device adds them in any order, with at most `depth` additions per term.
 pub fn total(terms: impl Iterator<Item = Rounded>, depth: usize) -> Rounded {
     let (mut value, mut carried, mut size) = (0.0, 0.0, 0.0);
     for term in terms {

@@ -3,6 +3,7 @@
 //! Formula: `grad_input[r, c] = s·(d[r, c] − a − x[r, c]·b)`, with the statistics m and s of the row,
 //! `x[r, c] = (input[r, c] − m)·s`, and `d[r, c] = grad_output[r, c]·weight[c]`. a is the mean of d over the row, or 0
 //! without centering. b is the mean of d·x. Symbols: r a row of the batch, c one of n columns.
+//!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | grad_output | rows×columns | read |

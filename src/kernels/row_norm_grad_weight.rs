@@ -127,7 +127,7 @@ widest! {
     }
 }
 
-/// Sums the columns from `first` on, `N` at a time. Returns the first of the remaining ones.
+/// Sums the columns from `first` on, `N` at a time. Returns the first remaining column.
 #[inline(always)]
 fn columns<const N: usize>(
     [grad_output, input]: [Matrix<'_>; 2],

@@ -1,8 +1,8 @@
 //! Update of all running statistics of the network, once per step.
 //!
 //! Formula: `running[i] ← 0.9ᵏ·running[i] + pending[i]`, where k is the number of micro-batches of the step, and
-//! `pending` the contribution of these to the running statistics (`batch_norm`). From the flag's step on, nothing
-//! changes. A result that is not finite records the next step in the flag, as in `update`.
+//! `pending` the contribution of these micro-batches to the running statistics (see `batch_norm`). From the flag's step
+//! on, nothing changes. A result that is not finite records the next step in the flag, as in `update`.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -66,7 +66,7 @@ pub fn op(plan: &Plan, micro_batch: usize, [running, pending, flag]: [ViewId; 3]
     Op::new(&KERNEL, &[running, pending, flag], &Params { micro_batch: micro_batch as u32 }, blocks)
 }
 
-/// Number of micro-batches of the step.
+/// Returns the number of micro-batches of the step.
 fn micro_batches(p: &Params, step: &Step) -> u32 {
     step.first_row / p.micro_batch + 1
 }

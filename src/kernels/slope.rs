@@ -1,7 +1,7 @@
 //! Multiplies each element by a trained slope: PReLU, or scaling.
 //!
-//! Formula: `output[r, c] = weight[c]·input[r, c]`; if positive elements are kept, `input[r, c]` where it is above 0.
-//! The weight may be one for all columns. Symbols: r a row of the batch, c a column.
+//! Formula: `output[r, c] = weight[c]·input[r, c]`; if keeps_positive = 1, `output[r, c] = input[r, c]` where it is
+//! above 0. All columns may share one weight. Symbols: r a row of the batch, c a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -25,7 +25,7 @@ words! {
         columns: u32,
         /// Number of weights: 1, or one per column.
         weights: u32,
-        /// 1 if positive elements are kept, else 0.
+        /// 1 if positive elements are copied unchanged, else 0.
         keeps_positive: u32,
     }
 }
@@ -37,12 +37,12 @@ impl Params {
         Self { columns, weights, keeps_positive: keeps_positive.into() }
     }
 
-    /// Returns the place of the weight of a column.
+    /// Returns the index of the weight of a column.
     pub fn place(&self, column: usize) -> usize {
         if self.weights == 1 { 0 } else { column }
     }
 
-    /// Returns `true` if this element is not multiplied.
+    /// Returns `true` if element `x` of the input is copied unchanged.
     pub fn keeps(&self, x: f32) -> bool {
         self.keeps_positive == 1 && x > 0.0
     }
@@ -81,7 +81,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// output = input times its slopes.
+/// output = input, multiplied by the slopes.
 pub fn op(plan: &Plan, keeps_positive: bool, [input, weight, output]: [ViewId; 3]) -> Op {
     let params = Params::new(plan, keeps_positive, input, weight);
     Op::new(&KERNEL, &[input, weight, output], &params, plan.shape(input).rows)

@@ -1,6 +1,6 @@
 //! Gradients of `slope` with respect to weight and input, with a check that those of the weights are finite.
 //!
-//! Formula, with k = 1 if positive elements are kept and input[r, c] > 0, else 0:
+//! Formula, with k = 1 if keeps_positive = 1 and input[r, c] > 0, else 0:
 //!
 //! ```text
 //! grad_weight[c] = Σᵣ (1 − k)·grad_output[r, c]·input[r, c]
@@ -37,7 +37,7 @@ words! {
         columns: u32,
         /// Number of weights: 1, or one per column.
         weights: u32,
-        /// 1 if positive elements are kept, else 0.
+        /// 1 if positive elements are copied unchanged, else 0.
         keeps_positive: u32,
         /// Number of rows of a full batch.
         batch: u32,
@@ -72,7 +72,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// grad_weight and grad_input = the gradients, from that with respect to the output.
+/// grad_weight and grad_input = the gradients, computed from grad_output.
 pub fn op(plan: &Plan, keeps_positive: bool, views: [ViewId; 6]) -> Op {
     let (shape, weights) = (plan.shape(views[0]), plan.shape(views[2]).columns as u32);
     let (columns, batch) = (shape.columns as u32, shape.rows as u32);
@@ -80,7 +80,7 @@ pub fn op(plan: &Plan, keeps_positive: bool, views: [ViewId; 6]) -> Op {
     Op::new(&KERNEL, &views, &params, shape.columns)
 }
 
-/// Views of a call. Those that it writes have only its own columns.
+/// Views of a call. Views that it writes have only the columns of its work items.
 pub struct Views<'a> {
     p: Params,
     grad_output: Matrix<'a>,
@@ -92,7 +92,7 @@ pub struct Views<'a> {
 }
 
 impl Views<'_> {
-    /// Returns `true` if this element is not multiplied.
+    /// Returns `true` if element `x` of the input is copied unchanged.
     fn keeps(&self, x: f32) -> bool {
         self.p.keeps_positive == 1 && x > 0.0
     }
@@ -145,7 +145,7 @@ widest! {
     }
 }
 
-/// Computes the columns from `first` on, `N` at a time. Returns the first of the remaining ones.
+/// Computes the columns from `first` on, `N` at a time. Returns the first remaining column.
 #[inline(always)]
 fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, views: &mut Views<'_>) -> usize {
     while first + N <= items.end {

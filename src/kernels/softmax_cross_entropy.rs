@@ -62,7 +62,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// Operations per element.
+/// Floating-point operations per element.
 const FLOPS: u64 = 8;
 
 /// The reference implementation.
@@ -168,8 +168,8 @@ widest! {
     }
 }
 
-/// Turns a row of exponentials into its gradient. `own` is the exponential of the class, which is 0 in the row. Returns
-/// the sum of the other exponentials.
+/// Turns a row of exponentials into its gradient. `own` is the exponential of the target class, whose place in the row
+/// holds 0. Returns the sum of the other exponentials.
 fn gradient_of_row(row: &mut [f32], own: f32, class: usize, scale: f32) -> f32 {
     let others = row.iter().map(|e| f64::from(*e)).sum::<f64>() as f32;
     let factor = scale / (others + own);

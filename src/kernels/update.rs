@@ -1,5 +1,5 @@
-//! Updates of all parameters: for each of `elementwise::updates` a kernel such as `update_adamw`, and
-//! `update_adamw_grouped` for parameters in groups with settings of their own.
+//! Updates of all parameters. Each update of `elementwise::updates` has a kernel such as `update_adamw`, and a kernel
+//! such as `update_adamw_grouped` for parameter groups with settings of their own.
 //!
 //! Formula, for each element p with gradient g:
 //!
@@ -49,13 +49,13 @@ const COMMON_BINDINGS: usize = 4;
 
 const MOST_BINDINGS: usize = COMMON_BINDINGS + MAX_STATES + 1;
 
-/// Parameters before the settings, without and with groups.
+/// Names of the kernel parameters before the settings, without and with groups.
 const COMMON_PARAMS: [&[&str]; 2] = [&["max_norm", "l2", "decay"], &["max_norm", "max_value"]];
 
-/// Largest number of parameters before the settings.
+/// Largest number of kernel parameters before the settings.
 const MOST_COMMON: usize = 3;
 
-/// Parameters of all updates without groups. The settings follow.
+/// Kernel parameters that all updates without groups have. The settings follow them.
 #[derive(Clone, Copy, Debug)]
 pub struct Common {
     /// Maximum norm of the gradients (gradient clipping).
@@ -66,7 +66,7 @@ pub struct Common {
     pub decay: f32,
 }
 
-/// Parameters of all updates with groups. The settings follow.
+/// Kernel parameters that all updates with groups have. The settings follow them.
 #[derive(Clone, Copy, Debug)]
 pub struct CommonOfGroups {
     /// Maximum norm of the gradients (gradient clipping).
@@ -94,10 +94,10 @@ pub struct Group {
 }
 
 impl Group {
-    /// Number of words.
+    /// Number of 32-bit words.
     pub const WORDS: usize = size_of::<Self>() / 4;
 
-    /// Returns the groups of a view.
+    /// Returns the rows of the view `groups`, one per block.
     fn all(words: &[u32]) -> &[Self] {
         bytemuck::cast_slice(words)
     }
@@ -106,13 +106,13 @@ impl Group {
         self.frozen != 0.0
     }
 
-    /// Returns the values of an update for this group.
+    /// Returns the shared values of an update, with the learning rate and the weight decay of this group.
     fn shared(&self, values: &Shared<f32>) -> Shared<f32> {
         let rate = values.rate * self.factor;
         Shared { rate, decay: self.decay, kept: 1.0 - rate * self.decay, ..*values }
     }
 
-    /// Returns a clipped gradient with the gradients of the penalties.
+    /// Returns the gradient after clipping, plus the gradients of the penalties.
     #[inline(always)]
     fn penalized(&self, gradient: f32, p: f32, clip: f32, max_value: f32) -> f32 {
         let sign = if p > 0.0 { 1.0 } else { -f32::from(u8::from(p < 0.0)) };
@@ -120,12 +120,12 @@ impl Group {
     }
 }
 
-/// Kernels of all updates, in the order of [`updates::ALL`], without or with groups.
+/// Returns the kernels of all updates, in the order of [`updates::ALL`], without or with groups.
 pub const fn kernels(grouped: bool) -> &'static [Kernel] {
     KERNELS[grouped as usize].split_at(updates::ALL.len()).0
 }
 
-/// Kernel of an update without groups.
+/// Returns the kernel of an update without groups.
 ///
 /// # Panics
 /// If the update is not one of [`updates::ALL`].
@@ -133,7 +133,7 @@ pub fn kernel(update: &Update) -> &'static Kernel {
     &KERNELS[0][place(update)]
 }
 
-/// Kernel of an update with groups.
+/// Returns the kernel of an update with groups.
 ///
 /// # Panics
 /// If the update is not one of [`updates::ALL`].
@@ -145,7 +145,7 @@ fn place(update: &Update) -> usize {
     updates::ALL.iter().position(|other| other.name == update.name).expect("a declared update")
 }
 
-/// Op that updates all parameters.
+/// Creates the op that updates all parameters.
 pub fn op(
     plan: &Plan,
     update: &Update,
@@ -159,7 +159,7 @@ pub fn op(
     made(plan, kernel(update), views, numbers)
 }
 
-/// Op that updates all parameters, which are in groups.
+/// Creates the op that updates all parameters, with the settings of their groups.
 pub fn grouped_op(
     plan: &Plan,
     update: &Update,
@@ -178,8 +178,8 @@ fn made(plan: &Plan, kernel: &'static Kernel, views: Vec<ViewId>, numbers: Vec<f
     Op { kernel, views, params: numbers.into_iter().map(f32::to_bits).collect(), items, layer: None, tile: None }
 }
 
-/// The kernels, without and with groups. The functions of a kernel cannot capture its update, so they are compiled once
-/// for each place in [`updates::ALL`].
+/// Kernels of all updates, without and with groups. The functions of a kernel cannot capture its update, so they are
+/// compiled once for each index in [`updates::ALL`].
 static KERNELS: [[Kernel; 24]; 2] = {
     macro_rules! each {
         ($grouped:literal $($place:literal)*) => { [$(Of::<$place, $grouped>::KERNEL),*] };
@@ -192,7 +192,7 @@ static KERNELS: [[Kernel; 24]; 2] = {
 
 const _: () = assert!(updates::ALL.len() <= KERNELS[0].len(), "KERNELS needs more places");
 
-/// Functions of the update with this place.
+/// Functions of the update with index `PLACE` in [`updates::ALL`].
 struct Of<const PLACE: usize, const GROUPED: bool>;
 
 impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
@@ -277,9 +277,9 @@ impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
 struct Values {
     shared: Shared<f32>,
     max_norm: f32,
-    /// L2 penalty without groups.
+    /// Coefficient of the L2 penalty without groups; 0 with groups.
     l2: f32,
-    /// Largest magnitude of a gradient in groups.
+    /// Largest magnitude of a gradient with groups; 0 without groups.
     max_value: f32,
 }
 
@@ -336,7 +336,7 @@ fn fast(update: &Update, call: Call<'_>) {
         let clip = norm::clip(norm.f32()[0], values.max_norm);
         let states = states.map(|state| state.present().map_or(&mut [][..], |state| state.f32_mut()));
         let largest = (update.fast)(parameter.f32_mut(), gradient.f32(), states, &values.shared, clip, values.l2);
-        // The bits of infinity; those of NaN, without the sign bit, are larger.
+        // The bits of NaN, without the sign bit, are larger than those of infinity.
         watch(&step, flag, largest < f32::INFINITY.to_bits());
     }
 }
@@ -416,7 +416,7 @@ fn block_tolerance(
     }
 }
 
-/// [`Group::penalized`] of a gradient that is multiplied by the factor of clipping, with rounding errors.
+/// Returns [`Group::penalized`] with rounding errors. `g` is already multiplied by the clipping factor.
 fn penalized(group: Group, g: Rounded, p: Rounded, most: Rounded) -> Rounded {
     let exact = Rounded::exact_f32;
     let clipped = rounded::above(g - most, most, rounded::above(-most - g, -most, g));

@@ -1,6 +1,6 @@
 //! Sums a vector, with a check that the sum is finite: the gradient of a weight that all columns share.
 //!
-//! Formula: `sum = Σᵢ input[i]`; flag = min(flag, index of the step) if it is not finite.
+//! Formula: `sum = Σᵢ input[i]`; flag = min(flag, index of the step) if the sum is not finite.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// sum = the sum of input.
+/// sum = the sum of all elements of input.
 pub fn op(views: [ViewId; 3]) -> Op {
     Op::new(&KERNEL, &views, &(), 1)
 }

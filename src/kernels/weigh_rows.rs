@@ -57,7 +57,7 @@ pub static KERNEL: Kernel = Kernel {
     },
 };
 
-/// row_loss and grad = the loss of each row and its gradient, times the weight of the row.
+/// row_loss and grad = the loss of each row and its gradient, multiplied by the weight of the row.
 pub fn op(
     plan: &Plan,
     weight: ViewId,

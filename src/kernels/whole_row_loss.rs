@@ -2,7 +2,7 @@
 //!
 //! Formulas: `row_loss[r] = l(maxima, sums, n)`, `grad[r, c] = d(column c, maxima, sums, n) · scale`, with maxima,
 //! sums, l and its derivative d from `src/elementwise/losses.rs`. Symbols: r a row of the batch, c one of n columns,
-//! scale = 1 / rows of the whole batch. [`Row`] defines the numbers of a column.
+//! scale = 1 / number of rows of the step. [`Row`] defines the numbers of a column.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -57,7 +57,7 @@ pub static NUMBERS: Kernel = Kernel {
 /// Kernel of losses whose targets are classes; see the module documentation.
 pub static CLASSES: Kernel = Kernel { name: "whole_row_loss_of_classes", bindings: row_loss::CLASSES, ..NUMBERS };
 
-/// WGSL prelude: the layout of rows, the type of targets, and the op's own loss function.
+/// Returns the WGSL prelude: the layout of rows, the type of targets, and the op's own loss function.
 fn prelude(op: &Op) -> String {
     let (loss, is_class) = (op.params::<Params>().loss(), op.kernel.name == CLASSES.name);
     let target = if is_class { "u32" } else { "f32" };
@@ -70,7 +70,7 @@ fn function(p: &Params) -> &'static RowLoss {
     p.loss().function().row().unwrap_or_else(|| panic!("{} is no loss of whole rows", p.loss()))
 }
 
-/// Targets of row `r`, from the words of the view.
+/// Returns the targets of row `r`, from the words of the view.
 fn targets<'a>(p: &Params, words: &'a [u32], r: usize) -> Targets<'a, f32> {
     let each = p.loss().target_columns(p.columns as usize);
     match p.loss().target_kind() {

@@ -91,8 +91,8 @@ macro_rules! wanted {
     };
 }
 
-/// Declares the optimizers. Each has settings with kind and default, the [`Rule`] of its update, and the values that
-/// the host computes for step t (from 1), in the order of [`Update::scalars`].
+/// Declares the optimizers. Each has settings with kind and default, the `Rule` of its update, and the values that the
+/// host computes for step t (from 1), in the order of [`Update::scalars`].
 macro_rules! optimizers {
     ($(
         $(#[$doc:meta])*

@@ -9,13 +9,13 @@ pub const GROUP: usize = 64;
 /// Workgroup memory, in bytes, of kernels that are not matrix multiplications: a reduction tree and one more word.
 pub const GROUP_BYTES: usize = 4 * (GROUP + 1);
 
-/// WGSL prelude of kernels with a 1-D grid: their workgroup size.
+/// Returns the WGSL prelude of kernels with a 1-D grid: their workgroup size.
 pub fn grid_1d_prelude(_: &Op) -> String {
     format!("const GROUP = {GROUP}u;\n")
 }
 
-/// WGSL prelude of kernels with an activation and optional dropout: the op's activation function, its derivative, and
-/// constants. The shader then has no code and no branch that the op does not need.
+/// Returns the WGSL prelude of kernels with an activation and optional dropout: the op's activation function, its
+/// derivative, and constants. The shader then has no code and no branch that the op does not need.
 pub fn activation_prelude(op: &Op) -> String {
     // `Plan::push` rejects an op that lacks a parameter of its kernel. `tests/contract` compiles every kernel and so
     // checks that the parameter exists.
@@ -24,34 +24,35 @@ pub fn activation_prelude(op: &Op) -> String {
     format!("const FUNCTION = {function}u;\nconst DROPS = {drops};\n") + &Function::wgsl(&[function])
 }
 
-/// Number of invocations per row of `columns` elements: a whole workgroup for long rows, else one.
+/// Returns the number of invocations per row of `columns` elements: a whole workgroup for long rows, else one.
 pub fn per_row(columns: usize) -> usize {
     if columns > GROUP { GROUP } else { 1 }
 }
 
-/// WGSL prelude of kernels with one or more invocations per row. Their first parameter must be the number of columns.
+/// Returns the WGSL prelude of kernels with one or more invocations per row. Their first parameter must be the number
+/// of columns.
 pub fn row_prelude(op: &Op) -> String {
     format!("{}const PER_ROW = {}u;\n", grid_1d_prelude(op), per_row(op.params[0] as usize))
 }
 
-/// Maximum number of loop iterations of one invocation when a workgroup processes `count` elements together, four per
-/// iteration. Includes the reduction tree.
+/// Returns the maximum number of loop iterations of one invocation if a workgroup processes `count` elements together,
+/// four per iteration. It includes the reduction tree.
 pub fn taking_turns(count: usize) -> u64 {
     (count.div_ceil(4 * GROUP) + GROUP) as u64
 }
 
-/// Maximum number of loop iterations of one invocation that processes a row of `columns` elements, alone or together
-/// with other invocations. Includes the reduction tree.
+/// Returns the maximum number of loop iterations of one invocation that processes a row of `columns` elements, alone or
+/// together with other invocations. It includes the reduction tree.
 pub fn along_row(columns: usize) -> u64 {
     (columns.div_ceil(per_row(columns)) + GROUP) as u64
 }
 
-/// 1-D grid with one invocation for each of `count` elements.
+/// Returns a 1-D grid with one invocation for each of `count` elements.
 pub fn grid_1d(count: usize) -> [u32; 3] {
     groups(count.div_ceil(GROUP))
 }
 
-/// Grid of `count` workgroups in one dimension, folded into rows if one axis cannot hold them. `linear_index` in
+/// Returns a 1-D grid of `count` workgroups, folded into rows if one axis cannot hold them. `linear_index` in
 /// `shaders/shared/linear_index.wgsl` computes the linear index.
 pub fn groups(count: usize) -> [u32; 3] {
     // The limit per axis that WebGPU guarantees.

@@ -32,7 +32,7 @@ pub const ABOVE: &str = include_str!("../../../shaders/shared/above.wgsl");
 pub const ACTIVATION: &str = include_str!("../../../shaders/shared/activation.wgsl");
 /// Sums of many numbers in blocks of fixed size.
 pub const BLOCKS: &str = include_str!("../../../shaders/shared/blocks.wgsl");
-/// Gradient clipping: the factor for a given norm.
+/// Factor of gradient clipping for a given norm.
 pub const CLIP: &str = include_str!("../../../shaders/shared/clip.wgsl");
 /// Dropout masks.
 pub const DROPOUT: &str = include_str!("../../../shaders/shared/dropout.wgsl");
@@ -48,13 +48,13 @@ pub const UNGROUPED: &str = include_str!("../../../shaders/shared/ungrouped.wgsl
 pub const LINE: &str = include_str!("../../../shaders/shared/linear_index.wgsl");
 /// Sums over the parts of split matrix multiplications.
 pub const PARTS: &str = include_str!("../../../shaders/shared/parts.wgsl");
-/// Forward pass that also writes the argument of the activation.
+/// Stores of a forward pass that also writes the argument of the activation.
 pub const KEPT: &str = include_str!("../../../shaders/shared/kept.wgsl");
-/// Forward pass that writes only its output.
+/// Stores of a forward pass that writes only its output.
 pub const UNKEPT: &str = include_str!("../../../shaders/shared/unkept.wgsl");
-/// Like [`KEPT`], for the sum of parts.
+/// Like [`KEPT`], for a kernel that adds the parts of a split matrix multiplication.
 pub const SUM_KEPT: &str = include_str!("../../../shaders/shared/sum_kept.wgsl");
-/// Like [`UNKEPT`], for the sum of parts.
+/// Like [`UNKEPT`], for a kernel that adds the parts of a split matrix multiplication.
 pub const SUM_UNKEPT: &str = include_str!("../../../shaders/shared/sum_unkept.wgsl");
 /// Philox random numbers.
 pub const PHILOX: &str = include_str!("../../../shaders/shared/philox.wgsl");

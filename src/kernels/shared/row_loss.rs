@@ -65,7 +65,7 @@ const fn bindings(targets: Dtype) -> [Binding; 5] {
     ]
 }
 
-/// Shader of a loss: one or more invocations per row.
+/// Returns the shader of a loss, with one or more invocations per row.
 pub const fn shader(source: &'static str, shared: &'static [&'static str]) -> Shader {
     // The softmax passes over its row three times.
     let rounds = |_: &Op, shapes: &[Shape]| 3 * along_row(shapes[0].columns);

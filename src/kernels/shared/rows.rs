@@ -1,4 +1,4 @@
-//! Copies rows of a data set into the batch window, on the CPU.
+//! Copies rows of a data set into the window, the view with the rows of the next batches, on the CPU.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use crate::numeric::{Line, will_read};
 /// Number of values to prefetch ahead of the copy.
 const AHEAD: usize = 1024;
 
-/// A range of rows of a data set.
+/// Range of rows of a data set.
 pub struct Rows<'a, T> {
     /// Values of all rows.
     pub values: &'a [T],
-    /// Number of values per row. A value is a number, or a word of four bytes.
+    /// Number of values per row. A value is a number, or a word of four packed bytes.
     pub each: usize,
     /// Index of the first row in the data set.
     pub first: u32,

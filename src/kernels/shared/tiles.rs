@@ -42,13 +42,14 @@ const BLOCK: usize = 64;
 
 const STAGED: OperandSharing = OperandSharing::Workgroup { terms: 16 };
 
-/// Rows of tiles per band. Bands are used for outputs of at least twice as many rows and columns of tiles. For these,
-/// the GPU's cache does not hold what all concurrent workgroups read.
+/// Number of rows of tiles per band. Workgroups compute one band after the other, each column by column, so that
+/// concurrent workgroups read the same operands. Bands are used for outputs of at least twice as many rows and columns
+/// of tiles, whose operands exceed a GPU's cache.
 const BAND: u32 = 8;
 
-/// All tile sizes, from small to large. The largest also comes with half as many terms, for devices with only the
-/// workgroup memory that WebGPU guarantees. The first needs no workgroup memory and only 64 invocations, which every
-/// GPU has. The second is the fastest on software drivers.
+/// All tile sizes, from small to large. The largest also comes with half as many terms in workgroup memory, for devices
+/// with only as much of it as WebGPU guarantees. The first needs no workgroup memory and only 64 invocations, which
+/// every GPU has. The second is the fastest on software drivers.
 const TILES: [Tile; 7] = [
     Tile::PLAIN,
     Tile::SUBGROUPS,
@@ -59,7 +60,7 @@ const TILES: [Tile; 7] = [
     Tile::new(128, 128, [8, 8], STAGED),
 ];
 
-/// Number of workgroups that keep a mid-range GPU busy. A larger tile must not leave fewer.
+/// Number of workgroups that keep a mid-range GPU busy. The default tile is the largest that leaves at least as many.
 const WORKGROUPS: usize = 96;
 
 /// Returns the tiles that a matrix multiplication can use on a device. The first is the default: the largest tile with
@@ -69,7 +70,8 @@ pub fn candidates(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     in_parts(uncut(matmul, limits), matmul, limits)
 }
 
-/// Splits the terms of each tile into as many parts as it needs, and removes duplicates.
+/// Splits the terms of each tile into as many parts as tolerances and the limit of loop iterations require. Removes
+/// duplicates.
 fn in_parts(tiles: Vec<Tile>, matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut found: Vec<Tile> = Vec::new();
     for tile in tiles {
@@ -91,7 +93,7 @@ fn in_parts(tiles: Vec<Tile>, matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     found
 }
 
-/// Number of parts whose sums one binding holds, at least 1.
+/// Returns the number of parts whose sums one binding can hold, at least 1.
 fn fitting(matmul: Matmul, limits: &Limits) -> usize {
     // Matmuls over batch rows also store the sums of a's rows, after their own sums.
     let sums = matmul.rows * (matmul.columns + usize::from(matmul.over_rows));
@@ -99,30 +101,31 @@ fn fitting(matmul: Matmul, limits: &Limits) -> usize {
     (bytes / (4 * sums).max(1)).max(1)
 }
 
-/// Largest number of terms that an invocation adds if the sums of `terms` terms are not split into parts. More than
-/// `ROWS_OF_A_PART` terms stay whole only if the results of two parts, 2·(rows + 1)·columns numbers, do not fit one
-/// binding. The larger operand, of terms·max(rows, columns) numbers, does fit, so `terms` is at most
+/// Returns an upper bound of the number of terms that an invocation adds for sums of `terms` terms. More than
+/// `ROWS_OF_A_PART` terms stay in one part only if the results of two parts, 2·rows·(columns + 1) numbers, do not fit
+/// into one binding. The larger operand, of terms·max(rows, columns) numbers, does fit, so `terms` is then at most
 /// 2·(min(rows, columns) + 1).
 pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }
 
-/// Maximum number of rounded additions per term, on any device, for parts of `rows` rows: one for each row of a block,
-/// and one for each block.
+/// Returns the maximum number of rounded additions per term, on any device, for parts of `rows` rows: one for each row
+/// of a block, and one for each block.
 pub fn depth(rows: usize) -> usize {
     SUM_DEPTH.max(BLOCK + rows.div_ceil(BLOCK))
 }
 
-/// Largest number of terms that any tile's core processes per step.
+/// Largest number of terms that the core of any tile processes per loop iteration.
 const STEP: usize = 16;
 
-/// Number of terms per part, except the last part. A multiple of every core's step, so that no step crosses into the
-/// next part.
+/// Returns the number of terms per part, except the last part. It is a multiple of `STEP`, so that no loop iteration
+/// crosses into the next part.
 pub fn chunk(terms: usize, parts: usize) -> usize {
     terms.div_ceil(parts).next_multiple_of(STEP)
 }
 
-/// Maximum number of loop iterations of an invocation that computes one part, assuming that the driver unrolls no loop.
+/// Returns the maximum number of loop iterations of an invocation that computes one part, if the driver unrolls no
+/// loop.
 pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
     let (terms, [high, wide]) = (matmul.terms, tile.each.map(|each| each as usize));
     // Storing the sums of a block loops over them.
@@ -143,7 +146,8 @@ pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
     (rounds + drawing) as u64
 }
 
-/// Returns the tiles without the parts that long sums require. The ops that compute the parts use the same tiles.
+/// Returns the tiles that fit the device, the default first, without the parts that long sums require. The ops that
+/// compute single parts use them.
 pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
@@ -153,7 +157,7 @@ pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let mut sizes: Vec<Tile> = TILES.iter().filter(fits).copied().collect();
     let fills = |tile: &Tile| workgroups(tile, matmul).iter().product::<usize>() >= WORKGROUPS;
     let small = matmul.rows.min(matmul.columns) <= 8 || matmul.terms <= 8;
-    // Most of the 16×32 sums of a subgroup would be wasted.
+    // For such an output, most of the 16×32 sums of a subgroup would be wasted.
     let narrow = matmul.rows.min(matmul.columns) <= 16;
     let subgroups = sizes.iter().position(|tile| tile.sharing == OperandSharing::Subgroup).filter(|_| !narrow);
     let best = if limits.software {
@@ -195,18 +199,18 @@ pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     in_parts(tiles, matmul, limits)
 }
 
-/// Number of workgroups along columns and rows.
+/// Returns the number of workgroups along columns and along rows.
 fn workgroups(tile: &Tile, matmul: Matmul) -> [usize; 2] {
     [matmul.columns.div_ceil(tile.columns as usize), matmul.rows.div_ceil(tile.rows as usize)]
 }
 
-/// Grid of a matrix multiplication.
+/// Returns the grid of workgroups of a matrix multiplication.
 pub fn grid(op: &Op, matmul: Matmul) -> [u32; 3] {
     let [x, y] = workgroups(&op.tile(), matmul).map(|count| count as u32);
     [x, y, 1]
 }
 
-/// WGSL constants for the sizes of an op's tile, with the names that the cores use.
+/// Returns WGSL constants for the sizes of an op's tile, with the names that the cores use.
 pub fn prelude(op: &Op) -> String {
     let tile = op.tile();
     let Tile { rows, columns, each: [each, _], .. } = tile;
@@ -219,12 +223,12 @@ pub fn prelude(op: &Op) -> String {
     sizes + &staged.unwrap_or_default()
 }
 
-/// WGSL constants for the memory layout of the operands, for kernels that exist in several layouts.
+/// Returns WGSL constants for the memory layout of operands a and b, for kernels that exist in several layouts.
 pub fn along(a: bool, b: bool) -> String {
     format!("const A_ALONG_TERMS = {a};\nconst B_ALONG_TERMS = {b};\n")
 }
 
-/// WGSL sources of the core for a tile.
+/// Returns the WGSL sources of the core for a tile.
 pub fn core(tile: &Tile) -> Vec<&'static str> {
     let core = match tile.sharing {
         OperandSharing::Nothing => shared::REGISTERS,
@@ -235,7 +239,7 @@ pub fn core(tile: &Tile) -> Vec<&'static str> {
     vec![shared::A[a], shared::B[b], shared::OUT[out], shared::MATMUL, core]
 }
 
-/// [`core()`] for kernels that also read an input with the layout of the output.
+/// Returns [`core()`] for kernels that also read an input with the layout of the output.
 pub fn core_beside(tile: &Tile) -> Vec<&'static str> {
     [core(tile), vec![shared::BESIDE[usize::from(tile.vector[2])]]].concat()
 }
