@@ -92,7 +92,7 @@ impl Device {
     /// Opens the best GPU of this machine, chosen as by [`Device::auto`]; never a software adapter.
     ///
     /// # Errors
-    /// There is no GPU (the message lists the adapters); the driver cannot open one; the build lacks the feature `gpu`.
+    /// There is no GPU (the message lists the adapters); the driver cannot open it; the build lacks the feature `gpu`.
     ///
     /// # Examples
     /// ```no_run

@@ -89,7 +89,7 @@ pub trait Executor: Send {
         DeviceLimits::Cpu
     }
 
-    /// Returns the plan.
+    /// Returns the plan that the executor holds.
     fn plan(&self) -> &Plan;
 
     /// Replaces the plan by another. Allocations of the same name, type and size keep their contents; all others get

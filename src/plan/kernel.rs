@@ -25,7 +25,7 @@ pub struct Kernel {
     pub params: &'static [Field],
     /// Step records that the kernel reads.
     pub step: StepUse,
-    /// Kind of work items.
+    /// Kind of the work items into which an op is split.
     pub item: WorkItem,
     /// Returns the floating-point operations of one run, from the parameters and the shapes of the views.
     pub flops: fn(&[u32], &[Shape]) -> u64,
@@ -211,7 +211,7 @@ pub enum WorkItem {
 /// Step records that a kernel reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepUse {
-    /// The current record.
+    /// Record of the batch that the op runs for.
     One,
     /// All records of the submission: item i reads record i, and items without a record are not computed.
     All,
@@ -222,7 +222,7 @@ pub enum StepUse {
 pub struct Field {
     /// Name, the same in WGSL.
     pub name: &'static str,
-    /// `u32` or `f32`, the same in WGSL.
+    /// Type, `u32` or `f32`, the same in WGSL.
     pub kind: &'static str,
 }
 
@@ -254,7 +254,8 @@ pub struct Tiles {
     /// Returns the tiles that a GPU with these limits supports for an op with views of these shapes. The heuristic's
     /// choice is first.
     pub candidates: fn(&Op, &[Shape], &Limits) -> Vec<Tile>,
-    /// Returns the shader texts that the tile needs, between the shared files and the kernel.
+    /// Returns the shader texts that implement the tile. They are compiled between the shared files and the kernel's
+    /// own source.
     pub core: fn(&Tile) -> Vec<&'static str>,
     /// Returns the two ops that replace an op whose tile has more than one part. The first op writes the sum of each
     /// part to an allocation, which this function adds to the plan. The second op adds these sums.
@@ -273,7 +274,7 @@ impl Shader {
 /// Allowed difference between a device's output and the reference's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tolerance {
-    /// None: the bits must be the same.
+    /// No difference: the bits must be the same.
     Exact,
     /// Largest absolute difference, element by element.
     Each(Vec<f64>),

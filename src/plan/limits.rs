@@ -11,7 +11,7 @@ pub struct Limits {
     pub binding_bytes: u64,
     /// Largest size of one allocation in bytes.
     pub allocation_bytes: u64,
-    /// Largest number of storage buffers per kernel.
+    /// Largest number of storage buffers that a shader can bind.
     pub storage_buffers: u32,
     /// Largest number of workgroups along one axis of a grid.
     pub workgroups: u32,

@@ -49,7 +49,7 @@ pub enum Section {
     Gradients,
     /// Gradient clipping, optimizer, limits of norms, and average of the parameters. Runs once per step.
     Update,
-    /// Losses of all steps. Runs once per submission.
+    /// Mean loss of each step of the submission. Runs once per submission.
     Report,
     /// Forward pass only, without dropout, on rows that the host writes.
     Evaluate,

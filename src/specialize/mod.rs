@@ -18,9 +18,9 @@ use crate::shape::{Shape, TENSOR_ALIGNMENT};
 /// Limits of a device, to which a plan is fitted. They are plain numbers; no device needs to be open.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeviceLimits {
-    /// The host, which has no limits except its memory.
+    /// CPU of the host, which has no limits except its memory.
     Cpu,
-    /// A GPU.
+    /// GPU with these limits.
     Gpu(Limits),
 }
 
@@ -122,7 +122,7 @@ fn shaders(limits: &Limits) -> Result<()> {
     })
 }
 
-/// Checks that an allocation is not too large.
+/// Checks that an allocation is not larger than the device allows.
 fn holds(allocation: &Allocation, limits: &Limits) -> Result<()> {
     let remedy = match &allocation.contents {
         Contents::Host => "use fewer rows at once, of a data set or of a batch, or train with `--device cpu`",

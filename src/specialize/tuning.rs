@@ -112,7 +112,7 @@ impl Tuning {
         Self::new(None, if *target == DeviceLimits::Cpu { Vec::new() } else { chosen.collect() })
     }
 
-    /// Returns all choices.
+    /// Returns all choices, ordered by kernel and shapes.
     pub fn choices(&self) -> &[Choice] {
         &self.choices
     }

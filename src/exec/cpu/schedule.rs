@@ -6,7 +6,8 @@ use std::ops::{Range, RangeInclusive};
 use crate::exec::cpu::rounds::{Round, rounds};
 use crate::plan::{Binding, Op, Plan, Section, View};
 
-/// Smallest work, in the unit of [`work`], that is worth passing to another thread. It takes about four microseconds.
+/// Smallest work, in the unit of [`work`], that is worth passing to another thread. Such work takes about four
+/// microseconds.
 const WORK_PER_TASK: u64 = 400_000;
 
 /// Largest number of tasks per op: enough to balance the load on any desktop's cores.

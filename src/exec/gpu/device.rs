@@ -252,7 +252,7 @@ impl GpuDevice {
         if has { Ok(()) } else { Err(without_timestamps(&self.0.adapter.to_string())) }
     }
 
-    /// Returns the adapter.
+    /// Returns the description of the adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.0.adapter
     }
@@ -262,7 +262,7 @@ impl GpuDevice {
         self.0.options
     }
 
-    /// Returns the limits that plans must fit.
+    /// Returns the limits of the device, which plans must fit.
     pub fn limits(&self) -> Limits {
         let Inner { adapter, device, .. } = &*self.0;
         let subgroups = adapter.limits.subgroups && device.features().contains(wgpu::Features::SUBGROUP);
