@@ -21,8 +21,9 @@
 @group(0) @binding(4) var<storage, read_write> compensation: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> flag: array<atomic<u32>>;
 
-// Returns x unchanged, but rounded. A compiler that reorders sums, as those of Metal and Direct3D may, would find that
-// c is 0. It does not know that there are fewer than 2³¹ rows, so it cannot optimize this addition away.
+// Returns the sum x unchanged, but keeps the compiler from reordering it. A compiler that reorders sums, as those of
+// Metal and Direct3D may, would find that c is 0. It does not know that there are fewer than 2³¹ rows, so it cannot
+// optimize this addition away.
 fn rounded(x: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) + vec4(step.rows >> 31u));
 }

@@ -1,7 +1,7 @@
-// Index of the largest element of each row; the first of equal ones. A row with a NaN has none.
+// Index of the largest element of each row, or of the first of several equal ones. A row with a NaN has no index.
 //
-// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 where an element is NaN. Symbols: r a row of the batch, c
-// and j columns.
+// index[r] = min { c : input[r, c] = maxⱼ input[r, j] }, or 2³² − 1 if an element of the row is NaN. Symbols: r a row
+// of the batch, c and j columns.
 //
 // | binding | view  | shape        | access |
 // |---------|-------|--------------|--------|

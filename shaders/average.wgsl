@@ -2,7 +2,8 @@
 //
 // average ← parameter if the step's weight is 1, else average + weight·(parameter − average).
 //
-// Nothing changes from the flag's step on, nor in the step before, whose update wrote a number that is not finite.
+// The average does not change from the flag's step on, nor in the step before it, whose update wrote a number that is
+// not finite.
 //
 // | binding | view      | shape         | access     |
 // |---------|-----------|---------------|------------|

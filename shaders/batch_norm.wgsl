@@ -1,13 +1,14 @@
-// Normalizes each column over the active rows: batch normalization in training.
+// Normalizes each column over the rows in use: batch normalization in training.
 //
-// output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c], with the mean m of the column over the n active rows, and
-// s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the column are m, s and s·weight[c].
-// The pending running statistics, with k = 0 for the first micro-batch of a step, else 0.9, and n/(n − 1) = 1 for a single row:
+// output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c], with the mean m of the column over the n rows in use, and s =
+// 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². The statistics of the column are m, s and s·weight[c]. The
+// op adds m and v to the pending running statistics, with k = 0 for the first micro-batch of a step, else 0.9, and n/(n
+// − 1) = 1 for a single row:
 //
 //     pending_mean[c] ← k·pending_mean[c] + 0.1·m
 //     pending_var[c] ← k·pending_var[c] + 0.1·v·n/(n − 1)
 //
-// Symbols: r an active row of the batch, c a column.
+// Symbols: r a row in use of the batch, c a column.
 //
 // | binding | view         | shape        | access     |
 // |---------|--------------|--------------|------------|
@@ -83,7 +84,7 @@ fn main(
     }
 }
 
-// Returns an element of an active row, or 0 beyond the last one.
+// Returns an element of a row in use, or 0 beyond the last one.
 fn at(params: Params, r: u32, c: u32) -> f32 {
     if r < step.rows {
         return input[r * params.columns + c];
@@ -91,7 +92,7 @@ fn at(params: Params, r: u32, c: u32) -> f32 {
     return 0.0;
 }
 
-// Returns the squared distance of an element from the mean, or 0 beyond the last active row.
+// Returns the squared distance of an element from the mean, or 0 beyond the last row in use.
 fn square(params: Params, r: u32, c: u32, mean: f32) -> f32 {
     if r < step.rows {
         let distance = input[r * params.columns + c] - mean;

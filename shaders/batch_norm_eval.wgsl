@@ -1,7 +1,7 @@
 // Normalizes each column by its running statistics: batch normalization in evaluation.
 //
-// output[r, c] = (input[r, c] − running_mean[c]) / √(running_var[c] + 10⁻⁵)·weight[c] + bias[c]. Symbols: r a row of the
-// batch, c a column.
+// output[r, c] = (input[r, c] − running_mean[c]) / √(running_var[c] + 10⁻⁵)·weight[c] + bias[c]. Symbols: r a row of
+// the batch, c a column.
 //
 // | binding | view         | shape        | access |
 // |---------|--------------|--------------|--------|

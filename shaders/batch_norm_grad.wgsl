@@ -7,7 +7,7 @@
 //     grad_input[r, c] = f·(grad_output[r, c] − grad_bias[c]/n − x[r, c]·grad_weight[c]/n)
 //     flag = min(flag, index of the step) if grad_weight or grad_bias is not finite
 //
-// Symbols: r one of the n active rows of the batch, c a column.
+// Symbols: r one of the n rows in use of the batch, c a column.
 //
 // | binding | view        | shape        | access |
 // |---------|-------------|--------------|--------|
@@ -75,7 +75,7 @@ fn main(
     }
 }
 
-// Returns a row's terms of the gradients of weight and bias, or 0 beyond the last active row.
+// Returns a row's terms of the gradients of weight and bias, or 0 beyond the last row in use.
 fn terms(params: Params, r: u32, c: u32, mean: f32, scale: f32) -> vec2<f32> {
     if r < step.rows {
         let grad = grad_output[r * params.columns + c];

@@ -1,6 +1,6 @@
-// Sums each column over the active rows: the gradient of a bias.
+// Sums each column over the rows in use: the gradient of a bias.
 //
-// sums[c] = Σᵣ input[r, c]. Symbols: r an active row of the batch, c a column.
+// sums[c] = Σᵣ input[r, c]. Symbols: r a row in use of the batch, c a column.
 //
 // | binding | view  | shape        | access |
 // |---------|-------|--------------|--------|
@@ -41,7 +41,7 @@ fn main(
     }
 }
 
-// Returns an element of an active row, or 0 beyond the last one.
+// Returns an element of a row in use, or 0 beyond the last one.
 fn at(params: Params, r: u32, c: u32) -> f32 {
     if r < step.rows {
         return input[r * params.columns + c];

@@ -1,4 +1,4 @@
-// Counts the correct predictions among the active rows.
+// Counts the correct predictions among the rows in use.
 //
 // count = #{ i : predicted[i] = target[i] }. Elements are compared as 32-bit words: class indices, or 0.0 and 1.0.
 //

@@ -1,8 +1,8 @@
 // Backward pass of a dense layer: the gradient of its input, through the dropout and the activation of the layer below.
 //
-// grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f and drop belong
-// to the layer below: lower = drop(f(x)) and keep = 1 / scale, or lower = x and keep = 1. Symbols: r a row of the batch, i
-// an input, o an output; f′ from the prelude, drop as in shared/dropout.wgsl.
+// grad_input[r, i] = drop(Σₒ grad_output[r, o]·weight[o, i]) · f′(lower[r, i]·keep), where f and drop belong to the
+// layer below: lower = drop(f(x)) and keep = 1 / scale, or lower = x and keep = 1. Symbols: r a row of the batch, i an
+// input, o an output; f′ from the prelude, drop as in shared/dropout.wgsl.
 //
 // | binding | view        | shape          | access |
 // |---------|-------------|----------------|--------|

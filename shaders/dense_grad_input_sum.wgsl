@@ -1,8 +1,8 @@
 // Second half of an input gradient whose matrix multiplication was split into parts: sum, dropout, derivative.
 //
 // grad_input[r, i] = drop(Σₚ partial[p, r, i]) · f′(lower[r, i]·keep), where f and drop belong to the layer below:
-// lower = drop(f(x)) and keep = 1 / scale, or lower = x and keep = 1. Symbols: p a part, r a row of the batch, i an input;
-// f′ from the prelude, drop as in shared/dropout.wgsl.
+// lower = drop(f(x)) and keep = 1 / scale, or lower = x and keep = 1. Symbols: p a part, r a row of the batch, i an
+// input; f′ from the prelude, drop as in shared/dropout.wgsl.
 //
 // | binding | view       | shape               | access |
 // |---------|------------|---------------------|--------|

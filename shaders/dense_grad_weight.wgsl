@@ -1,6 +1,6 @@
 // Backward pass of a dense layer: the gradients of its weight and bias, with a check that they are finite.
 //
-// grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o]. Symbols: r an active row
+// grad_weight[o, i] = Σᵣ grad_output[r, o]·input[r, i], grad_bias[o] = Σᵣ grad_output[r, o]. Symbols: r a row in use
 // of the batch, i an input, o an output.
 //
 // | binding | view        | shape          | access                                                      |

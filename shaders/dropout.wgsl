@@ -1,7 +1,8 @@
 // Dropout; the same op also drops the gradient in the backward pass.
 //
-// output[r, c] = input[r, c]·scale where the random word of (layer, step, global row, c) is at least threshold, else
-// 0. Symbols: r a row of the batch, c a column; scale = 1 / (1 − rate), threshold = rate·2³².
+// output[r, c] = input[r, c]·scale if the random word of (layer, step, first_row + r, c) is at least threshold, and 0
+// otherwise. Symbols: r a row of the batch, first_row the index in the step of the batch's first row, c a column; scale
+// = 1 / (1 − rate), threshold = rate·2³².
 //
 // | binding | view   | shape        | access |
 // |---------|--------|--------------|--------|

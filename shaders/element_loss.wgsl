@@ -1,8 +1,8 @@
 // Mean over columns of a loss per element, with its gradient.
 //
-// row_loss[r] = Σ꜀ l(z, t) / n, grad[r, c] = l′(z, t) / n · scale, with l and its derivative l′ by z from the prelude.
-// Symbols: r a row of the batch, c one of n columns, z the output and t the target there, scale = 1 / rows of the whole
-// batch.
+// row_loss[r] = Σ꜀ l(z, t) / n, grad[r, c] = l′(z, t) / n · scale, with l and its derivative l′ with respect to z from
+// the prelude. Symbols: r a row of the batch, c one of n columns, z the output and t the target there, scale = 1 /
+// number of rows of the step.
 //
 // | binding | view     | shape        | access                                                      |
 // |---------|----------|--------------|-------------------------------------------------------------|

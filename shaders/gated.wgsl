@@ -1,4 +1,4 @@
-// Gated units: half of the columns, times a function of the other half.
+// Gated linear units: the first half of the columns, multiplied by an activation function of the second half.
 //
 // output[r, c] = input[r, c]·f(input[r, n + c]), f from the prelude. Symbols: r a row of the batch, c one of n output
 // columns.

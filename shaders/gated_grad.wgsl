@@ -1,7 +1,8 @@
 // Gradient of gated with respect to its input.
 //
 // With a = input[r, c] and b = input[r, n + c]: grad_input[r, c] = grad_output[r, c]·f(b) and grad_input[r, n + c] =
-// grad_output[r, c]·a·f′(b), f and f′ from the prelude. Symbols: r a row of the batch, c one of n columns of the output.
+// grad_output[r, c]·a·f′(b), f and f′ from the prelude. Symbols: r a row of the batch, c one of n columns of the
+// output.
 //
 // | binding | view        | shape          | access |
 // |---------|-------------|----------------|--------|

@@ -1,16 +1,15 @@
-// Copies selected rows of a data set into the window, which has one part per step.
+// Copies selected rows of a data set into the window, which has one row per batch of the submission.
 //
-// window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for a step
-// beyond the index, or for a row that is not in data.
-// Symbols: s a step of the submission; r a row of its batch; w a word of the row; epoch_step the row of the index at
-// which the submission begins. first_item is the step at which window begins, and first_row the row of the data set at
-// which data begins; they are not 0 where several ops share the work.
+// window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for a batch
+// beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its rows; w a word
+// of the row; epoch_step the row of the index at which the submission begins. first_item is the batch at which window
+// begins, and first_row the row of the data set at which data begins. They are not 0 if several ops share the work.
 //
-// | binding | view   | shape                       | access |
-// |---------|--------|-----------------------------|--------|
-// | 2       | data   | rows×width                  | read   |
-// | 3       | index  | steps of an epoch×batch     | read   |
-// | 4       | window | steps×(batch·width, padded) | fill   |
+// | binding | view   | shape                         | access |
+// |---------|--------|-------------------------------|--------|
+// | 2       | data   | rows×width                    | read   |
+// | 3       | index  | batches of an epoch×batch     | read   |
+// | 4       | window | batches×(batch·width, padded) | fill   |
 //
 // One invocation copies one word, whatever its type.
 

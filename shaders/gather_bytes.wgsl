@@ -1,17 +1,16 @@
 // Copies selected rows of a data set of bytes into the window. A table maps each byte to a number.
 //
 // window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
-// first_row]]. Nothing is written for a step beyond the index, or for a row that is not in data. Byte w of a row is
-// bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
-// Symbols: as in gather.wgsl; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
-// for all.
+// first_row]]. Nothing is written for a batch beyond the index, or for a row that is not in data. Byte w of a row is
+// bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4. Symbols: as in gather.wgsl; w a byte of the row, and tables
+// the number of tables: one for each byte of a row, or one for all.
 //
-// | binding | view   | shape                       | access |
-// |---------|--------|-----------------------------|--------|
-// | 2       | data   | rows×words                  | read   |
-// | 3       | index  | steps of an epoch×batch     | read   |
-// | 4       | table  | tables×256                  | read   |
-// | 5       | window | steps×(batch·width, padded) | fill   |
+// | binding | view   | shape                         | access |
+// |---------|--------|-------------------------------|--------|
+// | 2       | data   | rows×words                    | read   |
+// | 3       | index  | batches of an epoch×batch     | read   |
+// | 4       | table  | tables×256                    | read   |
+// | 5       | window | batches×(batch·width, padded) | fill   |
 //
 // One invocation writes one number.
 

@@ -6,7 +6,7 @@
 // | NN   | out[i, j] = Σₗ a[i, l]·b[l, j] | true      | false         |
 // | TN   | out[i, j] = Σₗ a[l, i]·b[l, j] | false     | false         |
 //
-// Symbols: i a row and j a column of out, l a term. The rows of NT and NN, and the terms of TN, are active rows of the
+// Symbols: i a row and j a column of out, l a term. The rows of NT and NN, and the terms of TN, are rows in use of the
 // batch.
 //
 // | binding | view | shape (NT · NN · TN) | access |

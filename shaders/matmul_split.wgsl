@@ -8,7 +8,7 @@
 // | TN   | partial[p, i, j] = Σₗ a[l, i]·b[l, j]       | false         | false         |
 //
 // Symbols: p a part, i a row and j a column of the output, l one of the part's terms. The rows of NT and NN, and the
-// terms of TN, are active rows of the batch. For TN the sums of a's columns, Σₗ a[l, i], follow the sums of each part.
+// terms of TN, are rows in use of the batch. For TN the sums of a's columns, Σₗ a[l, i], follow the sums of each part.
 //
 // | binding | view    | shape (NT · NN · TN)           | access |
 // |---------|---------|--------------------------------|--------|
@@ -58,7 +58,7 @@ fn put(i: u32, values: Element) {
     partial[i] = sums;
 }
 
-// Number of elements of one part.
+// Returns the number of elements of one part of the output.
 fn part_size(params: Params) -> u32 {
     return params.m * (params.n + u32(SUM_ROWS));
 }

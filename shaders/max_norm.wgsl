@@ -1,8 +1,9 @@
-// Limits the norm of each row of a weight matrix.
+// Limits the Euclidean norm of each row of a weight matrix.
 //
 // weight[r, c] ← weight[r, c]·max_norm / (n + 10⁻⁷) if n > max_norm, where n is the norm of row r.
 //
-// Nothing changes from the flag's step on, nor in the step before, whose update wrote a number that is not finite.
+// The weight does not change from the flag's step on, nor in the step before it, whose update wrote a number that is
+// not finite.
 //
 // | binding | view   | shape        | access     |
 // |---------|--------|--------------|------------|

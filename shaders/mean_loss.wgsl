@@ -1,15 +1,15 @@
-// Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation it is the share of a
-// micro-batch in the loss of its step.
+// Mean loss of each batch of a submission, from the losses of its rows. With gradient accumulation, this is a
+// micro-batch's share of the loss of its step.
 //
-// loss[s] = scale_s · Σ_r row_loss[s, r]. Symbols: s a batch of the submission, r one of its active rows, scale_s its
+// loss[s] = scale_s · Σ_r row_loss[s, r]. Symbols: s a batch of the submission, r one of its rows in use, scale_s its
 // loss_scale.
 //
-// | binding | view     | shape                 | access |
-// |---------|----------|-----------------------|--------|
-// | 2       | row_loss | steps×(batch, padded) | read   |
-// | 3       | loss     | steps×1               | write  |
+// | binding | view     | shape                   | access |
+// |---------|----------|-------------------------|--------|
+// | 2       | row_loss | batches×(batch, padded) | read   |
+// | 3       | loss     | batches×1               | write  |
 //
-// One workgroup computes the loss of one batch. Parts of the window without a batch are neither read nor written.
+// One workgroup computes the loss of one batch. Rows of row_loss without a batch are neither read nor written.
 
 struct Params {
     stride: u32,

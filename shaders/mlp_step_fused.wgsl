@@ -1,4 +1,4 @@
-// Fused step for narrow networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
+// Fused step for small networks: forward pass, loss and backward pass in one dispatch. Each workgroup writes the
 // gradients of its own rows.
 //
 // A workgroup processes CHUNK rows of the batch through all layers. x₀ = input, x_l = f_l(x_{l−1}·W_lᵀ + b_l); row_loss
@@ -16,10 +16,9 @@
 // | 8       | trace      | all x_l, then all d_l     | write, only in the build with a trace                       |
 //
 // The prelude defines the network: `layer_at`, CHUNK, UNITS, LAYERS, ELEMENTWISE and PARAMETERS, and its functions:
-// `activate`, `derivative`, `element_loss` and `element_derivative`. A unit is an input or output
-// of a layer. Workgroup memory holds its value for each of the rows, four rows per vector, since no vector may have two
-// writers. In the backward pass, d of each layer overwrites its x. Rows at or beyond step.rows are 0 and have no
-// gradient.
+// `activate`, `derivative`, `element_loss` and `element_derivative`. A unit is an input or output of a layer. Workgroup
+// memory holds its value for each of the rows. A vector holds four rows of one unit, so that only one invocation writes
+// it. In the backward pass, d of each layer overwrites its x. Rows at or beyond step.rows are 0 and have no gradient.
 
 struct Params {
     batch: u32,
@@ -75,10 +74,10 @@ struct Layer {
 
 const FOURS = CHUNK / 4u;
 
-// [unit][four rows].
+// Values of all units: [unit][four rows].
 var<workgroup> units: array<vec4<f32>, UNITS * FOURS>;
 
-// Returns which of the four rows starting at `row` are active.
+// Returns true for each of the four rows starting at `row` that is in use.
 fn live(row: u32) -> vec4<bool> {
     return vec4(row, row + 1u, row + 2u, row + 3u) < vec4(step.rows);
 }
@@ -115,7 +114,7 @@ fn forward(params: Params, layer: Layer, first: u32, local: u32) {
     }
 }
 
-// Returns the word of a target. For inactive rows it is 0, a valid class and a valid number.
+// Returns the word of a target. For rows that are not in use it is 0, a valid class and number.
 fn target_at(row: u32, columns: u32, c: u32) -> u32 {
     if row < step.rows {
         return targets[row * columns + c];
@@ -128,7 +127,7 @@ fn targets_at(row: u32, columns: u32, c: u32) -> vec4<u32> {
     return vec4(upper, target_at(row + 2u, columns, c), target_at(row + 3u, columns, c));
 }
 
-// Not `max`, for which drivers may return either argument where one is NaN.
+// Returns the larger numbers. It does not call `max`, for which drivers may return either argument if one is NaN.
 fn larger_four(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return select(b, a, b <= a);
 }
@@ -232,8 +231,8 @@ fn losses(params: Params, layer: Layer, first: u32, local: u32) {
     }
 }
 
-// Dot product of two units over all rows; d and x are their offsets. This sum and the others begin with their first
-// term. For 0 + −0 a driver may return either zero, and not the same one in each build.
+// Returns the dot product of two units over all rows; d and x are their offsets. This sum and the others begin with
+// their first term, not with 0: for 0 + −0 a driver may return either zero, and not the same one in each build.
 fn over_rows(d: u32, x: u32) -> f32 {
     var sum = dot(units[d], units[x]);
     for (var four = 1u; four < FOURS; four++) {
@@ -250,7 +249,7 @@ fn column_sum(d: u32) -> f32 {
     return sum;
 }
 
-// Writes 0 to the padding between tensors.
+// Writes the gradients of the layer's weight and bias over the workgroup's rows, and 0 to the padding between tensors.
 fn weight_gradient(layer: Layer, begin: u32, local: u32) {
     for (var at = local; at < layer.bias - layer.weight; at += GROUP) {
         let o = at / layer.inputs;

@@ -1,7 +1,8 @@
 // Normalizes each row: layer normalization, or root mean square normalization.
 //
-// output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c], with the mean m of the row, or 0 if it is not centered, and
-// s = 1/√(v + 10⁻⁵), where v is the mean of (input[r, c] − m)². Symbols: r a row of the batch, c one of its columns.
+// output[r, c] = (input[r, c] − m)·s·weight[c] + bias[c], where m is the mean of the row, or 0 without centering, s =
+// 1/√(v + 10⁻⁵), and v is the mean of (input[r, c] − m)². The statistics of the row are m and s. Symbols: r a row of
+// the batch, c one of its columns.
 //
 // | binding | view       | shape        | access |
 // |---------|------------|--------------|--------|

@@ -1,8 +1,8 @@
 // Gradient of row_norm with respect to its input.
 //
-// grad_input[r, c] = s·(d[r, c] − a − x[r, c]·b), with the statistics m and s of the row, x[r, c] = (input[r, c] − m)·s,
-// d[r, c] = grad_output[r, c]·weight[c], the mean a of d over the row, or 0 if it is not centered, and the mean b of
-// d·x. Symbols: r a row of the batch, c one of its columns.
+// grad_input[r, c] = s·(d[r, c] − a − x[r, c]·b), with the statistics m and s of the row, x[r, c] = (input[r, c] −
+// m)·s, and d[r, c] = grad_output[r, c]·weight[c]. a is the mean of d over the row, or 0 without centering. b is the
+// mean of d·x. Symbols: r a row of the batch, c one of its columns.
 //
 // | binding | view        | shape        | access |
 // |---------|-------------|--------------|--------|

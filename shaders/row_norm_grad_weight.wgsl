@@ -1,8 +1,8 @@
 // Gradients of row_norm with respect to weight and bias, with a check that they are finite.
 //
 // grad_weight[c] = Σᵣ grad_output[r, c]·(input[r, c] − m[r])·s[r], grad_bias[c] = Σᵣ grad_output[r, c], with the
-// statistics m and s of each row; flag = min(flag, index of the step) if any of them is not finite. Symbols: r an active
-// row of the batch, c a column.
+// statistics m and s of each row; flag = min(flag, index of the step) if any gradient is not finite. Symbols: r an
+// active row of the batch, c a column.
 //
 // | binding | view        | shape        | access |
 // |---------|-------------|--------------|--------|
@@ -58,7 +58,7 @@ fn main(
     }
 }
 
-// Returns a row's terms of the gradients of weight and bias, or 0 beyond the last active row.
+// Returns a row's terms of the gradients of weight and bias, or 0 beyond the last row in use.
 fn terms(params: Params, r: u32, c: u32) -> vec2<f32> {
     if r < step.rows {
         let grad = grad_output[r * params.columns + c];

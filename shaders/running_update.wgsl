@@ -1,8 +1,8 @@
 // Update of all running statistics of the network, once per step.
 //
 // running[i] ← 0.9ᵏ·running[i] + pending[i], where k is the number of micro-batches of the step, and pending the
-// contribution of these to the running statistics. From the flag's step on, nothing changes. A result that is not finite
-// records the next step in the flag (shared/update.wgsl).
+// contribution of these micro-batches to the running statistics. From the flag's step on, nothing changes. A result
+// that is not finite records the next step in the flag (shared/update.wgsl).
 //
 // | binding | view    | shape         | access     |
 // |---------|---------|---------------|------------|

@@ -1,7 +1,7 @@
 // Multiplies each element by a trained slope: PReLU, or scaling.
 //
-// output[r, c] = weight[c]·input[r, c]; if positive elements are kept, input[r, c] where it is above 0. The weight may be
-// one for all columns. Symbols: r a row of the batch, c a column.
+// output[r, c] = weight[c]·input[r, c]; if keeps_positive = 1, output[r, c] = input[r, c] where it is above 0. All
+// columns may share one weight. Symbols: r a row of the batch, c a column.
 //
 // | binding | view   | shape            | access |
 // |---------|--------|------------------|--------|

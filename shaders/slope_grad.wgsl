@@ -1,12 +1,12 @@
 // Gradients of slope with respect to weight and input, with a check that those of the weights are finite.
 //
-// With k = 1 if positive elements are kept and input[r, c] > 0, else 0:
+// With k = 1 if keeps_positive = 1 and input[r, c] > 0, else 0:
 //
 //     grad_weight[c] = Σᵣ (1 − k)·grad_output[r, c]·input[r, c]
 //     grad_input[r, c] = grad_output[r, c]·(k + (1 − k)·weight[c])
 //     flag = min(flag, index of the step) if any grad_weight is not finite
 //
-// Symbols: r an active row of the batch, c a column.
+// Symbols: r a row in use of the batch, c a column.
 //
 // | binding | view        | shape            | access |
 // |---------|-------------|------------------|--------|
@@ -66,12 +66,12 @@ fn main(
     }
 }
 
-// Returns whether an element is not multiplied.
+// Returns true if element x of the input is copied unchanged.
 fn keeps(params: Params, x: f32) -> bool {
     return params.keeps_positive == 1u && x > 0.0;
 }
 
-// Returns a row's term of the gradient of the weight, or 0 beyond the last active row.
+// Returns a row's term of the gradient of the weight, or 0 beyond the last row in use.
 fn term(params: Params, r: u32, c: u32) -> f32 {
     if r < step.rows {
         let i = r * params.columns + c;

@@ -3,8 +3,8 @@
 // row_loss[r] = (max z − z_t) + ln(1 + (others + (e_t − 1))), grad[r, c] = e꜀ / total · scale, and −others / total ·
 // scale for c = t, with e꜀ = e^(z꜀ − max z), others = Σ e꜀ over all c except t, total = others + e_t. Nothing cancels,
 // however confident the prediction is. Label smoothing (alpha, if SMOOTHS) adds alpha·(z_t − mean z) to the loss, and
-// alpha·([c = t] − 1/n) · scale to the gradient. Symbols: r a row of the batch, c one of its columns, z the outputs of the row, t
-// its class, scale = 1 / rows of the whole batch.
+// alpha·([c = t] − 1/n) · scale to the gradient. Symbols: r a row of the batch, c one of its columns, z the outputs of
+// the row, t its class, scale = 1 / number of rows of the step.
 //
 // | binding | view     | shape        | access                                                      |
 // |---------|----------|--------------|-------------------------------------------------------------|

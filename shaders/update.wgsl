@@ -6,9 +6,9 @@
 //     p, states ← updated(p, states, g)
 //
 // `updated` and the parts that depend on the number of states are made from the declaration in
-// src/elementwise/updates.rs. `gradient_of`, `rate_of`, `decay_of` and `is_fixed` are in shared/ungrouped.wgsl, or, where
-// parameters have settings of their own, in shared/grouped.wgsl. From the flag's step on, nothing changes. Where a number becomes infinite or NaN, the flag
-// records the next step (shared/update.wgsl).
+// src/elementwise/updates.rs. `gradient_of`, `rate_of`, `decay_of` and `is_fixed` are in shared/ungrouped.wgsl, or with
+// parameter groups in shared/grouped.wgsl. From the flag's step on, nothing changes. If a number becomes infinite or
+// NaN, the flag records the next step (shared/update.wgsl).
 //
 // | binding | view       | shape         | access     |
 // |---------|------------|---------------|------------|

@@ -1,6 +1,6 @@
 // Sums a vector, with a check that the sum is finite: the gradient of a weight that all columns share.
 //
-// sum = Σᵢ input[i]; flag = min(flag, index of the step) if it is not finite.
+// sum = Σᵢ input[i]; flag = min(flag, index of the step) if the sum is not finite.
 //
 // | binding | view  | shape     | access |
 // |---------|-------|-----------|--------|

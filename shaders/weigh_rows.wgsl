@@ -1,6 +1,7 @@
 // Multiplies the loss of each row, and its gradient, by the weight of the row.
 //
-// row_loss[r] = weight[r] · loss[r], grad[r, c] = weight[r] · unweighted[r, c]. Symbols: r a row of the batch, c a column.
+// row_loss[r] = weight[r] · loss[r], grad[r, c] = weight[r] · unweighted[r, c]. Symbols: r a row of the batch, c a
+// column.
 //
 // | binding | view       | shape        | access                                                             |
 // |---------|------------|--------------|--------------------------------------------------------------------|
@@ -11,8 +12,8 @@
 // | 6       | grad       | rows×columns | write                                                              |
 // | 7       | flag       | 1            | atomic min with the step's index if a weighted loss is not finite  |
 //
-// One invocation computes one element of grad, and with the first of a row its loss. Rows at or beyond step.rows are
-// neither read nor written.
+// One invocation computes one element of grad. The invocation of the first element of a row also computes the row's
+// loss. Rows at or beyond step.rows are neither read nor written.
 
 struct Params {
     columns: u32,

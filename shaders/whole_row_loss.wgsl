@@ -1,10 +1,10 @@
 // Loss of a whole row: a function of maxima and sums over its columns, with its gradient.
 //
 // row_loss[r] = l(maxima, sums, n), grad[r, c] = d(column c, maxima, sums) · scale, with maxima, sums, l and d from the
-// prelude. Symbols: r a row of the batch, c one of n columns, scale = 1 / rows of the whole batch. Of a column count its
-// output z, its target t, another number o, and its place k among the PER_TARGET outputs of its target. The target of a
-// class is 1, that of all other classes 0, and o is the output of the class (CLASSES). Of PAIRS, o is the other output of
-// the pair. Of LEVELS, it is the level.
+// prelude. Symbols: r a row of the batch, c one of n columns, scale = 1 / number of rows of the step. A column has an
+// output z, a target t, an auxiliary number o, and an index k among the PER_TARGET outputs of its target. If the
+// targets are classes (CLASSES), t is 1 in the column of the row's class, else 0, and o is the output of that class.
+// With PAIRS, o is the other output of the pair. With LEVELS, o is the level of the quantile.
 //
 // | binding | view     | shape                          | access                                           |
 // |---------|----------|--------------------------------|--------------------------------------------------|

@@ -2,8 +2,8 @@
 
 alias ElementA = f32;
 
-// Returns up to four elements of line `line` of a, starting at `first`. Elements beyond the end of the line, and lines
-// beyond the last, are 0.
+// Returns up to four elements of line `line` of a, starting at `first`. A line is a row of a as it is stored. Elements
+// beyond the end of the line, and lines beyond the last, are 0.
 fn four_of_a(params: Params, line: u32, first: u32) -> vec4<f32> {
     let width = select(rows(params), terms(params), A_ALONG_TERMS);
     let end = select(0u, width, line < select(terms(params), rows(params), A_ALONG_TERMS));

@@ -3,8 +3,9 @@
 
 alias ElementA = vec4<f32>;
 
-// Returns four elements of line `line` of a, starting at `first`. Terms beyond the last are 0. Rows beyond the last
-// repeat the last ones, whose sums are never stored; that is cheaper than a check.
+// Returns four elements of line `line` of a, starting at `first`. A line is a row of a as it is stored. Terms beyond
+// the last are 0. Rows beyond the last repeat the last ones. Their sums are never stored, and this is cheaper than a
+// check.
 fn four_of_a(params: Params, line: u32, first: u32) -> vec4<f32> {
     if A_ALONG_TERMS {
         if STAGED && first >= terms(params) {

@@ -1,5 +1,5 @@
-// The activation function and its derivative, four at a time. The prelude defines both for one number, from the declaration
-// in src/elementwise/activations.rs. Needs functions.wgsl and above.wgsl.
+// The activation function and its derivative for four numbers at a time. The prelude defines both for one number, from
+// the declaration in src/elementwise/activations.rs. Needs functions.wgsl and above.wgsl.
 
 fn activate_four(function: u32, parameters: vec2<f32>, x: vec4<f32>) -> vec4<f32> {
     return vec4(

@@ -2,8 +2,8 @@
 
 alias ElementB = f32;
 
-// Returns up to four elements of line `line` of b, starting at `first`. Elements beyond the end of the line, and lines
-// beyond the last, are 0.
+// Returns up to four elements of line `line` of b, starting at `first`. A line is a row of b as it is stored. Elements
+// beyond the end of the line, and lines beyond the last, are 0.
 fn four_of_b(params: Params, line: u32, first: u32) -> vec4<f32> {
     let width = select(columns(params), terms(params), B_ALONG_TERMS);
     let end = select(0u, width, line < select(terms(params), columns(params), B_ALONG_TERMS));

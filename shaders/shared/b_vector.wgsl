@@ -3,8 +3,8 @@
 
 alias ElementB = vec4<f32>;
 
-// Returns four elements of line `line` of b, starting at `first`. Terms beyond the last are 0. Columns beyond the last
-// repeat the last ones, whose sums are never stored.
+// Returns four elements of line `line` of b, starting at `first`. A line is a row of b as it is stored. Terms beyond
+// the last are 0. Columns beyond the last repeat the last ones. Their sums are never stored.
 fn four_of_b(params: Params, line: u32, first: u32) -> vec4<f32> {
     if B_ALONG_TERMS {
         if STAGED && first >= terms(params) {

@@ -1,5 +1,6 @@
-// Sums of many numbers in blocks of fixed size, so that the error does not grow with the count. A block holds sixteen
-// numbers, the next level sixteen blocks, and so on. Four levels are enough for 65,536 numbers per invocation.
+// Sums of many numbers in blocks of fixed size, so that the rounding error does not grow with their number. A block
+// holds sixteen numbers, the next level sixteen blocks, and so on. Four levels are enough for 65,536 numbers per
+// invocation.
 
 struct Blocks {
     sums: vec4<f32>,

@@ -1,6 +1,5 @@
-// Dropout masks. They are computed again wherever they are needed and never stored. Equal to src/kernels/dropout.rs bit
-// for bit.
-// Needs step.wgsl and philox.wgsl.
+// Dropout masks. They are computed again wherever they are needed, and never stored. They equal those of
+// src/kernels/dropout.rs bit for bit. Needs step.wgsl and philox.wgsl.
 
 const STREAM_DROPOUT = 0u;
 
@@ -10,12 +9,12 @@ fn four_words(layer: u32, row: u32, quarter: u32) -> vec4<u32> {
     return philox(counter, vec2(step.seed_low, step.seed_high));
 }
 
-// Returns whether each of those four columns is kept.
+// Returns true for each of these four columns that is kept.
 fn keeps_four(threshold: u32, layer: u32, row: u32, quarter: u32) -> vec4<bool> {
     return four_words(layer, row, quarter) >= vec4(threshold);
 }
 
-// Returns whether one element is kept.
+// Returns true if one element is kept.
 fn keeps(threshold: u32, layer: u32, row: u32, column: u32) -> bool {
     return keeps_four(threshold, layer, row, column / 4u)[column % 4u];
 }

@@ -1,11 +1,10 @@
 // Math functions for which WGSL guarantees too little accuracy. The error of its `tanh` is bounded only absolutely, so
-// small values have large relative errors. The error of its `exp` grows with the argument, and it has no ln(1 + x).
-// These use additions, multiplications and divisions only, and have a small relative error; see
-// src/numeric/rounding.rs.
-// Needs finite.wgsl.
+// small values have large relative errors. The error of its `exp` grows with the argument, and it has no ln(1 + x). The
+// functions here use additions, multiplications and divisions only, and have a small relative error; see
+// src/numeric/rounding.rs. Needs finite.wgsl.
 //
-// No shader calls the built-in functions. NaN is propagated. Hence `select` with comparisons, which are false for NaN,
-// and never `max` or `min`, which may return their other argument.
+// No shader calls the built-in functions. NaN is propagated: the functions use `select` with comparisons, which are
+// false for NaN, and never `max` or `min`, which may return their other argument.
 
 const LOG2_E = 1.44269504;
 

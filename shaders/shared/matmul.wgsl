@@ -14,8 +14,8 @@
 // 2,048. Elsewhere one block holds all terms.
 const BLOCK = select(64u, 0x40000000u, A_ALONG_TERMS);
 
-// True if the stored value is added to the one stored before. Only tiles.wgsl uses it, since it keeps no totals in
-// registers.
+// True if a stored value is added to the value stored before. Only tiles.wgsl sets it, since that core keeps no totals
+// in registers.
 var<private> again: bool;
 
 // Returns four rows of a by four terms: m[i] holds the rows at term + i.

@@ -1,5 +1,5 @@
-// Matmul core without workgroup memory: each invocation loads its own operands, and keeps 4×4 sums in registers. For
-// tiny matrices, and for software drivers, where barriers cost more than they save.
+// Matmul core without workgroup memory: each invocation loads its own operands, and keeps 4×4 sums in registers. This
+// core is for tiny matrices, and for software drivers, on which barriers cost more than they save.
 
 const STAGED = false;
 

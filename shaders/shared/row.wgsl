@@ -1,5 +1,5 @@
-// PER_ROW invocations process a row of the batch together: 1, or all of a workgroup. The latter get the sum or maximum
-// of the row from a reduction tree. Needs tree.wgsl.
+// PER_ROW invocations process a row of the batch together: one, or all of a workgroup. All of a workgroup combine their
+// sums or maxima in a reduction tree. Needs tree.wgsl.
 
 fn row_sum(value: f32, local: u32) -> f32 {
     if PER_ROW > 1u {

@@ -1,4 +1,4 @@
-// All steps of the submission: their number, then the records, 256 bytes apart. Needs record.wgsl.
+// Records of all steps of the submission: their number, then the records, 256 bytes apart. Needs record.wgsl.
 
 struct Record {
     @size(256) step: Step,

@@ -1,6 +1,6 @@
 // Matmul core without workgroup memory, for subgroups of eight. The subgroup processes 16 rows of a: each invocation
-// loads a part of them and broadcasts it to the others. Each loads four columns of b for itself, and keeps 16×4 sums in
-// registers. For software drivers, where loads are the most expensive.
+// loads a part of them and broadcasts it to the others. Each invocation loads four columns of b for itself, and keeps
+// 16×4 sums in registers. This core is for software drivers, on which loads cost the most.
 
 const STAGED = false;
 
@@ -76,7 +76,8 @@ fn main(
     }
 }
 
-// Returns the elements that this invocation loads of eight rows of a by four terms: four that are adjacent in memory.
+// Returns the four elements, adjacent in memory, that this invocation loads of a block of eight rows of a by four
+// terms.
 fn share_of_a(params: Params, row: u32, term: u32, lane: u32) -> vec4<f32> {
     if A_ALONG_TERMS {
         return four_of_a(params, row + lane, term);
@@ -84,7 +85,7 @@ fn share_of_a(params: Params, row: u32, term: u32, lane: u32) -> vec4<f32> {
     return four_of_a(params, term + lane % 4u, row + 4u * (lane / 4u));
 }
 
-// Returns the first four rows by four terms of what the subgroup has loaded, in the layout of block_of_a.
+// Returns the first four of the eight rows that the subgroup has loaded, in the layout of block_of_a.
 fn first_block(share: vec4<f32>) -> mat4x4<f32> {
     let heard = mat4x4(
         subgroupBroadcast(share, 0u),
@@ -95,7 +96,7 @@ fn first_block(share: vec4<f32>) -> mat4x4<f32> {
     return block_from(heard);
 }
 
-// Returns the other four rows.
+// Returns the other four of the eight rows.
 fn second_block(share: vec4<f32>) -> mat4x4<f32> {
     let heard = mat4x4(
         subgroupBroadcast(share, 4u),
@@ -117,7 +118,7 @@ fn sum_of_terms(a: mat4x4<f32>) -> vec4<f32> {
     return a[0] + a[1] + a[2] + a[3];
 }
 
-// Returns one of four values by index. Indexing an array would not keep it in registers.
+// Returns the value with index `i` of a, b, c and d. Indexing an array would not keep the values in registers.
 fn one_of(i: u32, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
     return select(select(a, b, i == 1u), select(c, d, i == 3u), i > 1u);
 }

@@ -1,6 +1,6 @@
-// Matmul core with workgroup memory: a workgroup loads TILE_TERMS terms of its rows and columns there. Each invocation
-// keeps EACH×EACH sums in registers, as separate groups of 4×4, so that neighboring invocations read neighboring
-// memory.
+// Matmul core with workgroup memory, into which a workgroup loads TILE_TERMS terms of its rows and columns at a time.
+// Each invocation keeps EACH×EACH sums in registers, as separate groups of 4×4, so that neighboring invocations read
+// neighboring memory.
 
 const STAGED = true;
 const FOURS = EACH / 4u;
@@ -10,8 +10,8 @@ const TERM_FOURS = TILE_TERMS / 4u;
 const WIDE = TILE_COLUMNS / EACH;
 const HIGH = TILE_ROWS / EACH;
 
-// Four rows, or columns, for each term: [term][four]. ROW_STRIDE and COLUMN_STRIDE are odd, the number of fours plus
-// one, so that simultaneous writes for several terms go to different banks.
+// Operands in workgroup memory, in vectors of four rows or columns: [term][four]. ROW_STRIDE and COLUMN_STRIDE are odd,
+// the number of fours plus one, so that simultaneous writes for several terms go to different banks.
 var<workgroup> tile_a: array<vec4<f32>, TILE_TERMS * ROW_STRIDE>;
 var<workgroup> tile_b: array<vec4<f32>, TILE_TERMS * COLUMN_STRIDE>;
 
@@ -76,7 +76,7 @@ fn main(
         var sums: array<vec4<f32>, EACH * FOURS>;
         var row_sums: array<vec4<f32>, FOURS>;
         let end = min(block + BLOCK, span.y);
-        // Totals would need twice the registers, so they stay in the output.
+        // Totals over blocks would need twice the registers, so they stay in the output.
         again = block > span.x;
         for (var term = block; term < end; term += TILE_TERMS) {
             stage(params, first_row, first_column, term, index);

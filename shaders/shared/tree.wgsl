@@ -1,5 +1,5 @@
 // Reduces the values of all GROUP invocations of a workgroup to one, always in the same order. GROUP must be a power of
-// 2. Every invocation must call it, and gets the result.
+// 2. Every invocation of the workgroup must call the function, and gets the result.
 
 var<workgroup> tree: array<f32, GROUP>;
 
@@ -11,7 +11,8 @@ fn tree_sum(value: f32, local: u32) -> f32 {
             tree[local] += tree[local + half];
         }
     }
-    // Waits before the read, and again before the memory may be used for the next reduction.
+    // The load waits for all invocations before the read, and again after it, so that the next reduction may use the
+    // memory.
     return workgroupUniformLoad(&tree[0]);
 }
 
@@ -26,7 +27,7 @@ fn tree_max(value: f32, local: u32) -> f32 {
     return workgroupUniformLoad(&tree[0]);
 }
 
-// Not `max`, for which drivers may return either argument where one is NaN.
+// Returns the larger number. It does not call `max`, for which drivers may return either argument if one is NaN.
 fn larger(a: f32, b: f32) -> f32 {
     return select(b, a, b <= a);
 }

@@ -5,7 +5,7 @@ fn is_fixed(_i: u32) -> bool {
     return false;
 }
 
-// Returns the clipped gradient with the L2 penalty.
+// Returns the gradient after clipping, plus the gradient of the L2 penalty.
 fn gradient_of(i: u32, p: f32, params: Params) -> f32 {
     return gradient[i] * clip(norm[0], params.max_norm) + params.l2 * p;
 }

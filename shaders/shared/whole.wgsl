@@ -1,7 +1,7 @@
 // Matrix multiplication in which each workgroup processes all terms. See also split.wgsl.
 
-// Returns the column and row of the tile of the workgroup, and its part of the terms. Workgroups with neighboring
-// numbers process a band of BAND rows of tiles, column by column. The last band may have fewer rows.
+// Returns the column and row of the workgroup's tile, and the index of its part of the terms, which is 0. Workgroups
+// with neighboring indices process a band of BAND rows of tiles, column by column. The last band may have fewer rows.
 fn place(params: Params, group: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
     let number = group.y * groups.x + group.x;
     let first = number / (BAND * groups.x) * BAND;
