@@ -12,11 +12,12 @@ use crate::text::{Term, number, option, required, term};
 
 /// Initial distribution of a layer's weights; biases start at zero.
 ///
-/// Its text is `zeros`, `constant(0.1)`, `normal(0.02)`, `truncated_normal(0.02)`, `xavier_uniform`, `xavier_normal`,
-/// `he_uniform`, `he_normal`, `lecun_uniform`, `lecun_normal`, `orthogonal` or `sparse(0.9, std=0.01)`. Names and
-/// formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`). The gain is that of
-/// the activation after the layer, see [`Activation::gain`]. Layers between the two, such as dropout, are skipped. A
-/// dense layer that ends a residual block starts at zeros, see [`Network::residual`](crate::Network::residual).
+/// Its text form is `zeros`, `constant(0.1)`, `normal(0.02)`, `truncated_normal(0.02)`, `xavier_uniform`,
+/// `xavier_normal`, `he_uniform`, `he_normal`, `lecun_uniform`, `lecun_normal`, `orthogonal` or `sparse(0.9,
+/// std=0.01)`. Names and formulas are those of PyTorch's `torch.nn.init` (He is `kaiming_…` there, with mode `fan_in`).
+/// The gain is that of the activation after the layer; see [`Activation::gain`]. Layers between the two, such as
+/// dropout, are skipped. A dense layer that ends a residual block starts at zeros; see
+/// [`Network::residual`](crate::Network::residual).
 ///
 /// # Examples
 /// ```

@@ -63,7 +63,8 @@ pub enum Layer {
     Gated(Gate),
     /// Start of a residual block, `[`: y = x.
     ResidualStart,
-    /// End of a residual block, `]`: y = x + s, with the input s of the block; y = x + s·Wᵀ if the widths differ.
+    /// End of a residual block, `]`: y = x + s, with the input s of the block; y = x + s·Wᵀ, with a trained matrix W,
+    /// if the widths differ.
     ResidualEnd,
 }
 

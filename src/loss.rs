@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::network::{Activation, Layer, Network};
 
 /// Loss function. The loss is the mean over all rows, and over outputs if each output has a target, like PyTorch's
-/// `reduction="mean"`. The loss of soft targets is a sum over outputs. Each loss function has a constructor, such as
-/// [`Loss::mean_squared_error`].
+/// `reduction="mean"`. For `soft_cross_entropy` and `kl_divergence`, whose targets are a probability per class, it is a
+/// sum over the classes. Each loss function has a constructor, such as [`Loss::mean_squared_error`].
 ///
 /// # Examples
 /// ```
@@ -37,7 +37,7 @@ pub enum TargetKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Task {
-    /// Numbers.
+    /// Prediction of one or more numbers per row.
     Regression,
     /// One of two classes, from a single output.
     Binary,

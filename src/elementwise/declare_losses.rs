@@ -3,11 +3,11 @@
 /// Declares loss functions as `ALL`, a list of [`LossFunction`](crate::elementwise::LossFunction)s.
 ///
 /// A declaration has a name with abbreviations, parameters with default, smallest and largest value, a readable
-/// formula, the meaning of outputs, and the range of valid targets. Then follow the number of operations, the loss
-/// `l(z, t)` and its derivative `d(z, t)` with respect to z, or the input of [`row_loss!`](super::declare_row_losses).
-/// The constructor takes all parameters. If `with NAME` follows the parameters, this constructor uses their defaults,
-/// and a second constructor, `NAME`, takes them. A list of up to eight numbers stands in brackets, after empty
-/// parentheses.
+/// formula, the meaning of outputs, and the range of valid targets. Then follow the number of floating-point operations
+/// per element, the loss `l(z, t)` and its derivative `d(z, t)` with respect to z, or the input of
+/// [`row_loss!`](super::declare_row_losses). The constructor takes all parameters. If `with NAME` follows the
+/// parameters, this constructor uses their defaults, and a second constructor, `NAME`, takes them. A list of up to
+/// eight numbers stands in brackets, after empty parentheses.
 macro_rules! losses {
     ($(
         $(#[$doc:meta])*

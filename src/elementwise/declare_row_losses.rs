@@ -4,8 +4,9 @@
 ///
 /// First come names for five numbers of a column: its output z, its target t, an auxiliary number o, its index k among
 /// the outputs of its target, and the number n of columns. [`Row`](super::Row) computes them. Then follow the number of
-/// operations per column, up to two maxima over columns, and up to four sums over columns, which may use the maxima.
-/// Last come the row's loss, from maxima, sums and n, and its derivative with respect to the output of a column.
+/// floating-point operations per column, up to two maxima over columns, and up to four sums over columns, which may use
+/// the maxima. Last come the row's loss, from maxima, sums and n, and its derivative with respect to the output of a
+/// column.
 macro_rules! row_loss {
     (
         ($($p:ident),*) ($($column:ident),*) flops $flops:literal;

@@ -20,13 +20,13 @@ updates! {
         p = normal(p * kept - rate * above(nesterov, g + factor * momentum, momentum));
     }
 
-    /// RMSprop.
+    /// RMSprop. `square` is the mean of g².
     RMSPROP = rmsprop[square](alpha, one_minus_alpha, epsilon;) flops 10, never_negative square {
         square = normal(alpha * square + one_minus_alpha * g * g);
         p = normal(p * kept - rate * (g / (sqrt(square) + epsilon)));
     }
 
-    /// RMSprop with momentum.
+    /// RMSprop with momentum. `factor` is the momentum factor.
     RMSPROP_MOMENTUM = rmsprop_momentum[square, momentum](alpha, one_minus_alpha, epsilon, factor;) flops 12,
     never_negative square {
         square = normal(alpha * square + one_minus_alpha * g * g);
@@ -58,7 +58,7 @@ updates! {
         p = normal(p * kept - rate * slower * (g / (sqrt(sum + initial) + epsilon)));
     }
 
-    /// Adadelta.
+    /// Adadelta. `square` is the mean of g², and `change` the mean of d².
     ADADELTA = adadelta[square, change](rho, one_minus_rho, epsilon;) flops 17, never_negative square, change {
         square = normal(rho * square + one_minus_rho * g * g);
         let d = g * (sqrt(change + epsilon) / sqrt(square + epsilon));
@@ -107,7 +107,7 @@ updates! {
         p = normal(p * kept - rate / correction1 * above(rectified, adapted, m));
     }
 
-    /// Adamax. `correction1` is 1 − β₁ᵗ.
+    /// Adamax. `largest` is u of [`crate::Adamax`], and `correction1` is 1 − β₁ᵗ.
     ADAMAX = adamax[m, largest](beta1, one_minus_beta1, beta2, epsilon; correction1) flops 12, never_negative largest {
         m = normal(beta1 * m + one_minus_beta1 * g);
         let decayed = beta2 * largest;
@@ -116,7 +116,7 @@ updates! {
         p = normal(p * kept - rate / correction1 * (m / largest));
     }
 
-    /// Lion.
+    /// Lion. The parameter is updated with m of the step before.
     LION = lion[m](beta1, one_minus_beta1, beta2, one_minus_beta2;) flops 9 {
         let direction = beta1 * m + one_minus_beta1 * g;
         p = normal(p * kept - rate * above(direction, 1.0, above(-direction, -1.0, 0.0)));

@@ -2,10 +2,11 @@
 //! gradients of its own rows.
 //!
 //! Formulas, with x₀ = input: `x_l[r, o] = f_l(Σᵢ x_{l−1}[r, i]·W_l[o, i] + b_l[o])`; row_loss and ∂loss/∂x_L as in the
-//! file of the loss; `d_L = ∂loss/∂x_L · f′_L(x_L)`, `d_{l−1}[r, i] = Σₒ d_l[r, o]·W_l[o, i] · f′_{l−1}(x_{l−1}[r,
-//! i])`. `partial[p]` has the layout of the parameters: `Σᵣ d_l[r, o]·x_{l−1}[r, i]` in place of W_l, `Σᵣ d_l[r, o]` in
-//! place of b_l, and 0 between them. The sums are over the rows in use among the `chunk` rows that begin at p·chunk.
-//! Symbols: l a layer from 1 to L, r a row of the batch, i an input and o an output of a layer, p a workgroup.
+//! kernel of the loss function; `d_L = ∂loss/∂x_L · f′_L(x_L)`, `d_{l−1}[r, i] = Σₒ d_l[r, o]·W_l[o, i] ·
+//! f′_{l−1}(x_{l−1}[r, i])`. `partial[p]` has the layout of the parameters: `Σᵣ d_l[r, o]·x_{l−1}[r, i]` in place of
+//! W_l, `Σᵣ d_l[r, o]` in place of b_l, and 0 between them. The sums are over the rows in use among the `chunk` rows
+//! that begin at p·chunk. Symbols: l a layer from 1 to L, r a row of the batch, i an input and o an output of a layer,
+//! p a workgroup.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

@@ -29,12 +29,12 @@ use crate::text::{Term, number, option};
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Average {
-    /// Exponential moving average: a ← decay·a + (1 − decay)·p after each step (`get_ema_multi_avg_fn`).
+    /// Exponential moving average: a ← decay·a + (1 − decay)·p after each step (PyTorch's `get_ema_multi_avg_fn`).
     Ema {
         /// Decay, in [0, 1).
         decay: f64,
         /// `true` limits the decay after step t (from 1) to (1 + t) / (10 + t), as TensorFlow's `num_updates` does. The
-        /// average then soon forgets the first parameters.
+        /// average then soon forgets the first parameters. The default is `false`.
         #[serde(default)]
         warm_up: bool,
     },
@@ -52,7 +52,7 @@ impl Average {
     /// Names that [`Average::parse`] accepts.
     pub const NAMES: [&'static str; 2] = ["ema", "swa"];
 
-    /// Creates an exponential moving average.
+    /// Creates an exponential moving average with a decay in [0, 1), without `warm_up`.
     ///
     /// # Examples
     /// ```

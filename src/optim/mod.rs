@@ -1,9 +1,9 @@
-//! Optimizers. Formulas, names and defaults are PyTorch's, except the default learning rate of SGD: PyTorch's depends
-//! on its version.
+//! Optimizers. For the optimizers that PyTorch has, formulas, names and defaults are PyTorch's, except the default
+//! learning rate of SGD, which depends on PyTorch's version.
 //!
 //! In the formulas, p is a parameter, g its gradient, η the learning rate of the step, and t the step from 1. Each
 //! optimizer has a weight decay λ, either as an L2 penalty (g ← g + λ·p before everything else) or decoupled (p ← p·(1
-//! − η·λ) before the rest of the update).
+//! − η·λ) before the rest of the update; [`Adan`] divides instead).
 
 mod average;
 mod declare;

@@ -70,7 +70,7 @@ pub enum Schedule {
         /// Power; 1 is a straight line.
         power: f64,
     },
-    /// Factor 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without the paper's warm-up).
+    /// Factor 1 for `steps` steps, then √(steps / step) (Vaswani et al. 2017, without the paper's warmup).
     InverseSquareRoot {
         /// Number of steps before the factor decreases.
         steps: u64,
@@ -108,12 +108,12 @@ pub enum Schedule {
     Warmup {
         /// Factor at step 0.
         start: f64,
-        /// Number of steps of the warm-up.
+        /// Number of steps of the warmup.
         steps: u64,
-        /// Schedule after the warm-up.
+        /// Schedule after the warmup.
         then: Box<Schedule>,
     },
-    /// Schedules one after the other, each from its own step 0 (`SequentialLR`).
+    /// Several schedules in sequence, each from its own step 0 (`SequentialLR`).
     Chain {
         /// Schedules, each with its number of steps. The last one continues after its number of steps.
         parts: Vec<(u64, Schedule)>,
@@ -150,7 +150,7 @@ impl Schedule {
         Self::LinearWarmup { start, steps }
     }
 
-    /// Returns this schedule after a linear warm-up from `start` to 1 over `steps` steps; the same schedule if `steps`
+    /// Returns this schedule after a linear warmup from `start` to 1 over `steps` steps; the same schedule if `steps`
     /// is 0.
     ///
     /// # Examples
@@ -170,11 +170,11 @@ impl Schedule {
         }
     }
 
-    /// Creates a schedule from a function of the step, which is called for the first `steps` steps. Later steps have
-    /// the last factor.
+    /// Creates a schedule from a function that returns the factor of a step. It is called for the first `steps` steps;
+    /// later steps have the last factor.
     ///
-    /// The factors are stored as a [`Schedule::Table`], so that checkpoints can compare them. More than 1,048,576
-    /// steps, and factors that are negative or not finite, are refused by [`Schedule::check`].
+    /// The factors are stored as a [`Schedule::Table`], so that checkpoints can compare them. [`Schedule::check`]
+    /// rejects more than 1,048,576 steps, and factors that are negative or not finite.
     ///
     /// # Examples
     /// ```
@@ -184,7 +184,7 @@ impl Schedule {
     /// assert_eq!([0, 99, 100, 399, 5000].map(|step| schedule.factor(step)), [1.0, 1.0, 0.5, 0.125, 0.125]);
     /// ```
     pub fn from_fn(steps: u64, factor: impl FnMut(u64) -> f64) -> Self {
-        // One factor more than allowed is enough for `check` to refuse the table.
+        // One factor more than allowed is enough for `check` to reject the table.
         Self::Table { factors: (0..steps.min(MOST_FACTORS as u64 + 1)).map(factor).collect() }
     }
 
@@ -216,7 +216,7 @@ impl Schedule {
                 let (at, length) = cycle(step, steps, growth);
                 half_cosine(1.0, end, at as f64 / length as f64)
             }
-            // As in PyTorch, the rise ends at step rise·steps − 1, and the fall at the last step, steps − 1.
+            // As in PyTorch, the factor rises until step rise·steps − 1, and falls until the last step, steps − 1.
             Self::OneCycle { steps, rise, start, end } => {
                 let (step, last, top) = (step.min(steps - 1) as f64, steps as f64 - 1.0, rise * steps as f64 - 1.0);
                 match step <= top {

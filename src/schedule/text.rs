@@ -123,10 +123,10 @@ impl Schedule {
         KINDS.iter().map(|kind| (kind.signature(), kind.formula))
     }
 
-    /// Parses a schedule for a training of `steps` steps: a name of [`Schedule::NAMES`], with options in parentheses.
-    /// If a schedule's own option `steps` is left out, it is the number of training steps; a tenth of it for the
-    /// schedule `step`, a quarter for `inverse_square_root` and `cosine_restarts`. Milestones are separated by spaces:
-    /// `multi_step(30 60, factor=0.1)`.
+    /// Parses a schedule for `steps` training steps: a name of [`Schedule::NAMES`], with options in parentheses. If the
+    /// schedule's own option `steps` is left out, its default is the number of training steps; for the schedule `step`
+    /// a tenth of it, and for `inverse_square_root` and `cosine_restarts` a quarter. Milestones are separated by
+    /// spaces: `multi_step(30 60, factor=0.1)`.
     ///
     /// # Errors
     /// Unknown names and options, and values out of range.

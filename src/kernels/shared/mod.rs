@@ -73,7 +73,7 @@ pub const SPLIT: &str = include_str!("../../../shaders/shared/split.wgsl");
 /// Record of the current step.
 pub const STEP: &str =
     concat!(include_str!("../../../shaders/shared/record.wgsl"), include_str!("../../../shaders/shared/step.wgsl"));
-/// Records of all steps.
+/// Records of all steps of a submission.
 pub const STEPS: &str =
     concat!(include_str!("../../../shaders/shared/record.wgsl"), include_str!("../../../shaders/shared/steps.wgsl"));
 /// Matmul core that shares operands within a subgroup.

@@ -303,8 +303,8 @@ mod tests {
         assert_eq!((counts[0], counts[counts.len() - 2], counts[counts.len() - 1]), (8, 2, 4));
     }
 
-    /// A part has more than 2,048 rows only if a binding holds no more parts. Even then it has few more rows than the
-    /// operands that a binding holds. Tolerances rely on it.
+    /// A part has more than 2,048 rows only if a binding holds no more parts. Even then, it has at most `STEP` rows
+    /// more than `uncut_rows` returns. Tolerances rely on it.
     #[test]
     fn parts_have_as_many_rows_as_tolerances_say() {
         let mut long = 0;
