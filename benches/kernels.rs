@@ -59,7 +59,7 @@ fn cut(plans: &[(&'static str, TrainingSpec, Plan)], target: &DeviceLimits) -> V
     let first = plans.iter().filter(|(_, spec, _)| spec.loss == recipes()[0].0);
     let last = |(name, spec, plan): &(&'static str, TrainingSpec, Plan)| {
         let mut plan = plan.clone();
-        plan.cut(|op, shapes| candidates(op, shapes, limits).pop());
+        plan.set_tiles(|op, shapes| candidates(op, shapes, limits).pop());
         (*name, spec.clone(), plan)
     };
     first.map(last).collect()

@@ -1,8 +1,8 @@
 // Copies selected rows of a data set into the window, which has one row per batch of the submission.
 //
-// window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for a batch
+// window[s, r·width + w] = data[index[epoch_batch + first_item + s, r] − first_row, w]. Nothing is written for a batch
 // beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its rows; w a word
-// of the row; epoch_step the row of the index at which the submission begins. first_item is the batch at which window
+// of the row; epoch_batch the row of the index at which the submission begins. first_item is the batch at which window
 // begins, and first_row the row of the data set at which data begins. They are not 0 if several ops share the work.
 //
 // | binding | view   | shape                         | access |
@@ -39,7 +39,7 @@ fn main(
     let w = i % params.width;
     let s = place / params.batch;
     let r = place % params.batch;
-    let at = (step.epoch_step + params.first_item + s) * params.batch + r;
+    let at = (step.epoch_batch + params.first_item + s) * params.batch + r;
     if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
         return;
     }

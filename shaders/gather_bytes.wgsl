@@ -1,6 +1,6 @@
 // Copies selected rows of a data set of bytes into the window. A table maps each byte to a number.
 //
-// window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
+// window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_batch + first_item + s, r] −
 // first_row]]. Nothing is written for a batch beyond the index, or for a row that is not in data. Byte w of a row is
 // bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4. Symbols: as in gather.wgsl; w a byte of the row, and tables
 // the number of tables: one for each byte of a row, or one for all.
@@ -43,7 +43,7 @@ fn main(
     let w = i % params.width;
     let s = place / params.batch;
     let r = place % params.batch;
-    let at = (step.epoch_step + params.first_item + s) * params.batch + r;
+    let at = (step.epoch_batch + params.first_item + s) * params.batch + r;
     if s * params.stride >= arrayLength(&window) || at >= arrayLength(&index) {
         return;
     }

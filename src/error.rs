@@ -270,7 +270,7 @@ impl Error {
     ///
     /// # Errors
     /// Returns an error if there is at least one problem.
-    pub(crate) fn all(mut problems: Vec<Self>) -> Result<()> {
+    pub(crate) fn combine(mut problems: Vec<Self>) -> Result<()> {
         match problems.len() {
             0 => Ok(()),
             1 => problems.pop().map_or(Ok(()), Err),

@@ -168,15 +168,15 @@ fn a_truncated_or_changed_file_is_refused_and_the_one_before_is_used() {
         refused(&changed, format!("byte {at} of {} changed", bytes.len()));
     }
     let mut resumed = trainer(&Device::cpu(), Adam::new(1e-3));
-    let mut passed_over = Vec::new();
+    let mut skipped = Vec::new();
     let validation = digits(300..340);
     let fit = Fit::epochs(EPOCHS).validate(&validation).restore_best();
     let fit = fit.checkpoints(Checkpoints::in_folder(folder.path()).resume()).on_resume(|restored| {
-        passed_over = restored.passed_over.clone();
+        skipped = restored.skipped_checkpoints.clone();
         assert!(restored.step > 0 && restored.step < newest_step(&names), "{restored:?}");
     });
     resumed.fit(&digits(0..ROWS), fit).expect("the one before is valid");
-    assert!(passed_over.len() == 1 && passed_over[0].contains(names.last().expect("some")), "{passed_over:?}");
+    assert!(skipped.len() == 1 && skipped[0].contains(names.last().expect("some")), "{skipped:?}");
     let mut whole = trainer(&Device::cpu(), Adam::new(1e-3));
     train(&mut whole, &validation, None, u64::MAX).expect("trained");
     assert!(bits(&mut resumed) == bits(&mut whole));

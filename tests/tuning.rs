@@ -131,8 +131,8 @@ fn tiles(plan: Plan) -> Vec<(&'static str, Option<Tile>)> {
 fn a_tuning_with_the_heuristics_tiles_changes_nothing() {
     let mut tuned = plan();
     let tuning = Tuning::of(&tuned, &gpu());
-    assert_eq!(tuning.share(&tuned), [5, 5]);
-    tuning.cut(&mut tuned, &gpu()).expect("they are candidates");
+    assert_eq!(tuning.matmul_counts(&tuned), [5, 5]);
+    tuning.apply(&mut tuned, &gpu()).expect("they are candidates");
     assert!(tuned.is_trusted(), "tuned plans stay trusted");
     assert_eq!(tiles(tuned), tiles(plan()));
     assert!(Tuning::of(&plan(), &DeviceLimits::Cpu).is_empty());
@@ -144,7 +144,7 @@ fn one_choice_changes_one_matmul() {
     let tuned = |place: fn(&[Tile]) -> Tile| {
         let mut tuned = plan();
         let (tuning, tile) = changed(&tuned, place);
-        tuning.cut(&mut tuned, &gpu()).expect("they are candidates");
+        tuning.apply(&mut tuned, &gpu()).expect("they are candidates");
         (tiles(tuned), tile)
     };
     let (found, tile) = tuned(second);
@@ -163,17 +163,17 @@ fn impossible_tiles_are_refused_or_left_out() {
     let (mut tuning, _) = changed(&plan, second);
     let wrong = Choice { tile: beyond, ..tuning.choices()[1].clone() };
     tuning.set(wrong.clone());
-    let error = tuning.cut(&mut plan.clone(), &gpu()).expect_err("it is no candidate").to_string();
+    let error = tuning.apply(&mut plan.clone(), &gpu()).expect_err("it is no candidate").to_string();
     let words =
         [&wrong.to_string(), "cannot have the tile `32×32 of 4×4 in 9 parts`", "but `32×32", "leave the tuning out"];
     assert!(words.iter().all(|words| error.contains(*words)), "{error}");
     let (rest, problems) = tuning.clone().fitting(&plan, &gpu());
     assert!(problems.len() == 1 && error.contains(&problems[0]), "{problems:?}");
     assert!(rest.choices().len() + 1 == tuning.choices().len() && !rest.choices().contains(&wrong));
-    rest.cut(&mut plan.clone(), &gpu()).expect("the rest fits");
-    let error = rest.cut(&mut plan.clone(), &DeviceLimits::Cpu).expect_err("it has none").to_string();
+    rest.apply(&mut plan.clone(), &gpu()).expect("the rest fits");
+    let error = rest.apply(&mut plan.clone(), &DeviceLimits::Cpu).expect_err("it has none").to_string();
     assert!(error.contains("this device is the CPU"), "{error}");
-    Tuning::default().cut(&mut plan.clone(), &DeviceLimits::Cpu).expect("it is empty");
+    Tuning::default().apply(&mut plan.clone(), &DeviceLimits::Cpu).expect("it is empty");
 }
 
 #[test]

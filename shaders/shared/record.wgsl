@@ -3,7 +3,7 @@
 struct Step {
     index: u32,
     batch_index: u32,
-    epoch_step: u32,
+    epoch_batch: u32,
     rows: u32,
     first_row: u32,
     seed_low: u32,

@@ -130,8 +130,8 @@ impl Chosen {
             Self::Found(_, tuning) => tuning.clone().fitting(&plan, &limits),
             Self::Nothing | Self::Unusable(_) => (Tuning::default(), Vec::new()),
         };
-        tuning.cut(&mut plan, &limits)?;
-        let followed = self.followed(device, tuning.share(&plan), &ignored);
+        tuning.apply(&mut plan, &limits)?;
+        let followed = self.followed(device, tuning.matmul_counts(&plan), &ignored);
         Ok((plan, followed))
     }
 

@@ -161,7 +161,7 @@ impl<'a> Reporter<'a> {
 
     /// Reports that training continues from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
-        let Restored { step, epochs, recut, passed_over, differences, accepted, .. } = restored;
+        let Restored { step, epochs, restored_tiles, skipped_checkpoints, differences, accepted, .. } = restored;
         self.resumed = Some(Continued { step: *step, changed: accepted.clone() });
         let steps_before = (*epochs as u64).saturating_mul(self.rows.div_ceil(self.batch_size.max(1)) as u64);
         let steps = step.saturating_sub(steps_before) as usize;
@@ -171,8 +171,8 @@ impl<'a> Reporter<'a> {
                 event: "resumed",
                 step: *step,
                 epochs: *epochs,
-                restored_tiles: *recut,
-                skipped_checkpoints: passed_over,
+                restored_tiles: *restored_tiles,
+                skipped_checkpoints,
                 differences,
                 changed: accepted,
             });
@@ -182,13 +182,13 @@ impl<'a> Reporter<'a> {
             _ => format!("; {title}: {}", texts.join(", ")),
         };
         let (exact, changed) = (list("not bit-exact", differences), list("changed", accepted));
-        let tiles = if *recut > 0 {
-            format!("; with the checkpoint's tile sizes for {recut} matrix multiplications")
+        let tiles = if *restored_tiles > 0 {
+            format!("; with the checkpoint's tile sizes for {restored_tiles} matrix multiplications")
         } else {
             String::new()
         };
         let of = if *epochs > self.epochs { format!(", more than the {} wanted", self.epochs) } else { String::new() };
-        let skipped = passed_over.iter().map(|problem| format!("checkpoint skipped: {problem}"));
+        let skipped = skipped_checkpoints.iter().map(|problem| format!("checkpoint skipped: {problem}"));
         let text =
             format!("resumed after step {step}, with {} done{of}{tiles}{exact}{changed}", counted(*epochs, "epoch"));
         for text in skipped.chain([text]) {

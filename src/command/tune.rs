@@ -153,7 +153,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
 impl Arguments {
     /// Returns an error if the tile sizes would be lost: no file is named, and the cache is off.
     fn check_storage(&self, device: &Device) -> Result<()> {
-        if self.out.is_none() && device.machine().is_some_and(|machine| Tuning::storage(&machine).is_none()) {
+        if self.out.is_none() && device.machine().is_some_and(|machine| Tuning::cache_path(&machine).is_none()) {
             let problem = "nothing would be stored, since `WGRAD_PIPELINE_CACHE` is off or there is no folder";
             return Err(Error::conflict("tune", problem, "name a file with `--out`"));
         }
@@ -164,7 +164,7 @@ impl Arguments {
         if let Some(path) = &self.out {
             report.tuning.save(path)?;
         }
-        let kept = if report.matmuls.is_empty() { None } else { report.tuning.keep()? };
+        let kept = if report.matmuls.is_empty() { None } else { report.tuning.add_to_cache()? };
         let [kept, out] = [&kept, &self.out].map(|path| path.as_ref().map(|path| path.display().to_string()));
         if self.json {
             let [heuristic_seconds, chosen_seconds] = report.secs();

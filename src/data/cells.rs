@@ -182,7 +182,7 @@ impl Table {
             weights,
             notes,
         };
-        Error::all(problems)?;
+        Error::combine(problems)?;
         let warnings = column_warnings::of(&table, header, options)?;
         table.without_inputs().map_or(Ok(()), Err)?;
         Ok((table, warnings))

@@ -32,7 +32,7 @@ pub(super) fn of(table: &Table, header: &Header<'_>, options: &CsvOptions) -> Re
         let found = [unread, column.few_rows(choice), column.numbers_as_text(header, choice)];
         warnings.extend(found.into_iter().flatten().map(|(kind, message)| (kind, &column.name, message)));
     }
-    Error::all(problems)?;
+    Error::combine(problems)?;
     let warning = |(kind, name, message): (_, &String, _)| Warning { kind, columns: vec![name.clone()], message };
     Ok(warnings.into_iter().map(warning).collect())
 }

@@ -91,7 +91,7 @@ impl Layout {
                 break;
             }
         }
-        Error::all(problems)?;
+        Error::combine(problems)?;
         let codes = evidence.iter().map(|(column, _)| column.codes).collect();
         let units = evidence.iter().map(|(column, _)| column.unit()).collect();
         let (written, readers) = number_format::columns(&evidence, text.delimiter).unzip();

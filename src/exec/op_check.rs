@@ -48,7 +48,7 @@ pub struct OpCheck {
     /// tiny results to zero.
     pub weak: usize,
     /// Largest ratio of an element's tolerance to its magnitude, over elements that are not 0.
-    pub relative: f64,
+    pub largest_relative_tolerance: f64,
     /// Sum of the squared tolerances, and sum of the squared results, over the elements with a tolerance above 0.
     squares: [f64; 2],
 }
@@ -66,7 +66,7 @@ impl OpCheck {
             exact: 0,
             worst: 0.0,
             weak: 0,
-            relative: 0.0,
+            largest_relative_tolerance: 0.0,
             squares: [0.0; 2],
         }
     }
@@ -77,7 +77,7 @@ impl OpCheck {
         self.exact += usize::from(tolerance == 0.0);
         self.weak += usize::from(tolerance > FLUSHED && tolerance > WEAK * result.abs());
         if tolerance > 0.0 && tolerance.is_finite() && result.is_finite() && result != 0.0 {
-            self.relative = self.relative.max(tolerance / result.abs());
+            self.largest_relative_tolerance = self.largest_relative_tolerance.max(tolerance / result.abs());
         }
         if tolerance > 0.0 && tolerance.is_finite() && result.is_finite() {
             self.squares[0] += tolerance * tolerance;
@@ -87,7 +87,7 @@ impl OpCheck {
 
     /// Returns the root mean square of the tolerances, divided by that of the results, over the elements with a
     /// tolerance above 0. Returns 0 if there are no such elements.
-    pub fn tightness(&self) -> f64 {
+    pub fn relative_tolerance(&self) -> f64 {
         if self.squares[1] > 0.0 { (self.squares[0] / self.squares[1]).sqrt() } else { 0.0 }
     }
 
@@ -97,7 +97,7 @@ impl OpCheck {
         self.exact += other.exact;
         self.worst = self.worst.max(other.worst);
         self.weak += other.weak;
-        self.relative = self.relative.max(other.relative);
+        self.largest_relative_tolerance = self.largest_relative_tolerance.max(other.largest_relative_tolerance);
         self.squares = [self.squares[0] + other.squares[0], self.squares[1] + other.squares[1]];
     }
 }

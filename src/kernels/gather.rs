@@ -1,10 +1,10 @@
 //! Copies selected rows of a data set into the window, which has one row per batch of the submission.
 //!
-//! Formula: window[s, r·width + w] = data[index[epoch_step + first_item + s, r] − first_row, w]. Nothing is written for
-//! a batch beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its rows;
-//! w a word of the row; epoch_step the row of the index at which the submission begins. first_item is the batch at
-//! which window begins, and first_row the row of the data set at which data begins. They are not 0 if several ops share
-//! the work.
+//! Formula: window[s, r·width + w] = data[index[epoch_batch + first_item + s, r] − first_row, w]. Nothing is written
+//! for a batch beyond the index, or for a row that is not in data. Symbols: s a batch of the submission; r one of its
+//! rows; w a word of the row; epoch_batch the row of the index at which the submission begins. first_item is the batch
+//! at which window begins, and first_row the row of the data set at which data begins. They are not 0 if several ops
+//! share the work.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
@@ -87,7 +87,7 @@ pub fn op(plan: &Plan, data: ViewId, index: ViewId, window: ViewId) -> Op {
 /// The reference implementation.
 pub fn reference(p: &Params, step: &Step, steps: Range<usize>, data: &[u32], index: &[u32], window: &mut [u32]) {
     let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
-    let first = step.epoch_step as usize + p.first_item as usize + steps.start;
+    let first = step.epoch_batch as usize + p.first_item as usize + steps.start;
     for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
         for (r, row) in rows.iter().enumerate() {
             // An index below `first_row` wraps around to one beyond the last row.
@@ -109,7 +109,7 @@ fn fast(call: Call<'_>) {
     let data = Rows { values: data.f32(), each: width, first: p.first_row, count: p.rows };
     let mut window = window.matrix_mut(steps.len(), p.stride as usize);
     let columns = window.columns();
-    let first = step.epoch_step as usize + p.first_item as usize + steps.start;
+    let first = step.epoch_batch as usize + p.first_item as usize + steps.start;
     for (s, batch) in index.chunks_exact(p.batch as usize).skip(first).take(steps.len()).enumerate() {
         data.bring(batch, width, &columns, window.row(s), |row, from, to| to.copy_from_slice(&row[from]));
     }

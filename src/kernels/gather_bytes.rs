@@ -1,6 +1,6 @@
 //! Copies selected rows of a data set of bytes into the window. A table maps each byte to a number.
 //!
-//! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_step + first_item + s, r] −
+//! Formula: window[s, r·width + w] = table[min(w, tables − 1), byte w of data[index[epoch_batch + first_item + s, r] −
 //! first_row]]. Nothing is written for a batch beyond the index, or for a row that is not in data. Byte w of a row is
 //! bits 8·(w mod 4) to 8·(w mod 4) + 7 of its word w / 4.
 //! Symbols: as in `gather`; w a byte of the row, and tables the number of tables: one for each byte of a row, or one
@@ -104,7 +104,7 @@ pub fn reference(
 ) {
     let (width, batch, stride) = (p.width as usize, p.batch as usize, p.stride as usize);
     let (words, tables) = (p.words as usize, p.tables as usize);
-    let first = step.epoch_step as usize + p.first_item as usize + steps.start;
+    let first = step.epoch_batch as usize + p.first_item as usize + steps.start;
     for (s, rows) in index.chunks_exact(batch).skip(first).take(steps.len()).enumerate() {
         for (r, row) in rows.iter().enumerate() {
             // An index below `first_row` wraps around to one beyond the last row.
@@ -147,7 +147,7 @@ fn fast(call: Call<'_>) {
     let data = Rows { values: data.words(), each: p.words as usize, first: p.first_row, count: p.rows };
     let mut window = window.matrix_mut(steps.len(), p.stride as usize);
     let columns = window.columns();
-    let first = step.epoch_step as usize + p.first_item as usize + steps.start;
+    let first = step.epoch_batch as usize + p.first_item as usize + steps.start;
     for (s, batch) in index.chunks_exact(p.batch as usize).skip(first).take(steps.len()).enumerate() {
         data.bring(batch, width, &columns, window.row(s), |row, from, to| match table.try_into() {
             Ok(table) => look_up(row, from.start, table, to),

@@ -115,7 +115,7 @@ impl TrainingSpec {
         let (batch, whole) = (self.micro_batch, self.record(schedule, seed, index, batch_index, rows));
         (0..rows).step_by(batch).enumerate().map(move |(number, first)| Step {
             batch_index: whole.batch_index + number as u32,
-            epoch_step: whole.epoch_step + number as u32,
+            epoch_batch: whole.epoch_batch + number as u32,
             rows: batch.min(rows - first) as u32,
             first_row: first as u32,
             ..whole
@@ -123,14 +123,14 @@ impl TrainingSpec {
     }
 
     /// Returns the record of step `index`, which works on `rows` rows in batch `batch_index` of the submission. Its
-    /// values are computed in f64 and rounded once. `epoch_step` is set for an epoch that begins with the submission.
+    /// values are computed in f64 and rounded once. `epoch_batch` is set for an epoch that begins with the submission.
     pub fn record(&self, schedule: &Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
         let [optimizer1, optimizer2, optimizer3, optimizer4] = self.optimizer.scalars(index).map(|value| value as f32);
         Step {
             index: index as u32,
             batch_index: batch_index as u32,
-            epoch_step: batch_index as u32,
+            epoch_batch: batch_index as u32,
             rows: rows as u32,
             first_row: 0,
             seed_low,

@@ -231,8 +231,8 @@ pub struct Plan {
     touched: [check::Touched; 6],
     /// See [`Plan::is_trusted`].
     trusted: bool,
-    /// See [`Plan::in_layers`].
-    layered: bool,
+    /// See [`Plan::without_fused_step`].
+    forbids_fused_step: bool,
 }
 
 impl Plan {
@@ -339,7 +339,7 @@ impl Plan {
 
     /// Sets the tile of each op for which `tile` returns one, given the op and the shapes of its views. `specialize`
     /// rejects tiles that an op cannot have.
-    pub fn cut(&mut self, tile: impl Fn(&Op, &[Shape]) -> Option<Tile>) {
+    pub fn set_tiles(&mut self, tile: impl Fn(&Op, &[Shape]) -> Option<Tile>) {
         let shapes = |op: &Op| op.views.iter().map(|view| self.views[view.0].shape).collect::<Vec<_>>();
         for op in self.sections.iter_mut().flatten() {
             op.tile = tile(op, &shapes(op)).or(op.tile);
@@ -362,14 +362,14 @@ impl Plan {
     }
 
     /// Disables the fused step for this plan, on every device.
-    pub(crate) fn in_layers(mut self) -> Self {
-        self.layered = true;
+    pub(crate) fn without_fused_step(mut self) -> Self {
+        self.forbids_fused_step = true;
         self
     }
 
     /// Returns `true` if the fused step is disabled.
-    pub(crate) fn stays_layered(&self) -> bool {
-        self.layered
+    pub(crate) fn forbids_fused_step(&self) -> bool {
+        self.forbids_fused_step
     }
 
     /// Returns the same plan with other ops, as `fuse` and `specialize` make them. Computed allocations that no op uses
@@ -382,7 +382,7 @@ impl Plan {
         let touched: BTreeSet<_> = ops.iter().flat_map(|(_, op)| &op.views).map(|v| self.get(*v).allocation).collect();
         let keeps =
             |id: usize| touched.contains(&AllocationId(id)) || self.allocations[id].contents != Contents::Computed;
-        let mut plan = Self { layered: self.layered, ..Self::new() };
+        let mut plan = Self { forbids_fused_step: self.forbids_fused_step, ..Self::new() };
         let moved = |(id, a): (usize, &Allocation)| {
             keeps(id).then(|| plan.allocate(&a.name, a.dtype, a.elements, a.contents.clone()))
         };

@@ -15,7 +15,7 @@ words! {
         batch_index: u32,
         /// Index of the batch in the epoch. If a data set resides on the device, it selects the row of the view
         /// `index`, which lists the rows of the batch.
-        epoch_step: u32,
+        epoch_batch: u32,
         /// Number of rows of the batch in use. These are the first rows; all others are neither read nor written.
         rows: u32,
         /// Index in the step of the batch's first row: 0 for the first or only batch. Dropout masks depend on the row's

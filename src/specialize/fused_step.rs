@@ -51,7 +51,7 @@ const LARGE_BATCH: usize = 4096;
 /// Replaces the ops of `gradients` by the fused step, if that is possible and wanted. Otherwise returns the plan
 /// unchanged.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
-    let never = limits.fused_step == FusedStep::Never || plan.stays_layered();
+    let never = limits.fused_step == FusedStep::Never || plan.forbids_fused_step();
     let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
     let Some(params) = step.params(limits) else { return Ok(plan) };
     let wanted = match limits.fused_step {

@@ -38,13 +38,13 @@ pub enum DeviceLimits {
 pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
     let trusted = plan.is_trusted();
     if *target == DeviceLimits::Cpu {
-        plan.cut(slices);
+        plan.set_tiles(slices);
         plan = split(plan, false)?;
     }
     if let DeviceLimits::Gpu(limits) = target {
         shaders(limits)?;
         plan = with_fused_step(plan, target)?;
-        plan.cut(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
+        plan.set_tiles(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
         plan = bindings::split(split(plan, true)?, limits)?;
         plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;
         for section in Section::ALL {

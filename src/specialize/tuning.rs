@@ -102,7 +102,7 @@ impl Tuning {
     }
 
     /// Returns the tiles that the matrix multiplications of a plan have on a device: those that a tuning
-    /// [set](Tuning::cut), and those that the heuristic chooses. The plan must not be fitted to the device yet. Empty
+    /// [set](Tuning::apply), and those that the heuristic chooses. The plan must not be fitted to the device yet. Empty
     /// on the CPU.
     pub fn of(plan: &Plan, target: &DeviceLimits) -> Self {
         let chosen = matmuls(plan).filter_map(|(op, shapes)| {
@@ -139,7 +139,7 @@ impl Tuning {
     /// # Errors
     /// Returns an error if the device does not support the tile of an op. Returns an error if the device is the CPU,
     /// which has no tiles, unless the tuning is empty.
-    pub fn cut(&self, plan: &mut Plan, target: &DeviceLimits) -> Result<()> {
+    pub fn apply(&self, plan: &mut Plan, target: &DeviceLimits) -> Result<()> {
         if self.is_empty() {
             return Ok(());
         }
@@ -153,11 +153,11 @@ impl Tuning {
                 return Err(Error::conflict("tuning", problem, remedy));
             }
         }
-        plan.cut(|op, shapes| self.tile(op, shapes));
+        plan.set_tiles(|op, shapes| self.tile(op, shapes));
         Ok(())
     }
 
-    /// Returns the choices that [`Tuning::cut`] accepts for this plan, and the reasons why it rejects other choices.
+    /// Returns the choices that [`Tuning::apply`] accepts for this plan, and the reasons why it rejects other choices.
     pub fn fitting(mut self, plan: &Plan, target: &DeviceLimits) -> (Self, Vec<String>) {
         let mut problems = BTreeSet::new();
         for (op, shapes) in matmuls(plan) {
@@ -171,7 +171,7 @@ impl Tuning {
 
     /// Returns the number of different matrix multiplications in a step of the plan, and the number of those that have
     /// a choice. Matrix multiplications with the same kernel and the same shapes count once.
-    pub fn share(&self, plan: &Plan) -> [usize; 2] {
+    pub fn matmul_counts(&self, plan: &Plan) -> [usize; 2] {
         let mut steps = Self::default();
         let in_steps = plan.ops(Section::Gradients).iter().filter(|op| op.kernel.shader.tiles.is_some());
         in_steps.for_each(|op| steps.set(Choice::new(op, &shapes(plan, op), Tile::PLAIN)));

@@ -109,7 +109,7 @@ impl Trainer {
                 state
             }
             Beginning::Anew(others) => {
-                let callback = fit.on_begin_anew.iter_mut().filter(|_| checkpoints.resumes());
+                let callback = fit.on_new_run.iter_mut().filter(|_| checkpoints.resumes());
                 callback.for_each(|callback| callback(&others));
                 FitState::default()
             }

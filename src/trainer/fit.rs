@@ -25,7 +25,7 @@ pub struct Fit<'a> {
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) on_resume: Option<Listener<'a, Restored>>,
-    pub(super) on_begin_anew: Option<Listener<'a, [String]>>,
+    pub(super) on_new_run: Option<Listener<'a, [String]>>,
 }
 
 type Listener<'a, T> = Box<dyn FnMut(&T) + Send + 'a>;
@@ -69,7 +69,7 @@ impl<'a> Fit<'a> {
             callbacks: Vec::new(),
             checkpoints: None,
             on_resume: None,
-            on_begin_anew: None,
+            on_new_run: None,
         }
     }
 
@@ -263,12 +263,12 @@ impl<'a> Fit<'a> {
     /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
     /// # let mut trainer = builder.build(&Device::cpu())?;
     /// # let train = data::xor();
-    /// let fit = Fit::epochs(2).on_begin_anew(|others| println!("starts a new training: {others:?}"));
+    /// let fit = Fit::epochs(2).on_new_run(|others| println!("starts a new training: {others:?}"));
     /// trainer.fit(&train, fit)?;
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn on_begin_anew(mut self, callback: impl FnMut(&[String]) + Send + 'a) -> Self {
-        self.on_begin_anew = Some(Box::new(callback));
+    pub fn on_new_run(mut self, callback: impl FnMut(&[String]) + Send + 'a) -> Self {
+        self.on_new_run = Some(Box::new(callback));
         self
     }
 

@@ -305,7 +305,7 @@ impl Trainer {
         for (number, first) in rows.clone().step_by(batch_size).enumerate() {
             let own = first..rows.end.min(first + batch_size);
             let records = self.records(number, own.len());
-            let records = records.map(|record| Step { epoch_step: first_batch + record.batch_index, ..record });
+            let records = records.map(|record| Step { epoch_batch: first_batch + record.batch_index, ..record });
             let weights = self.loaded.as_ref().and_then(|loaded| loaded.weights(own.clone()));
             steps.add(records, own.len(), weights);
         }

@@ -41,7 +41,7 @@ impl Trainer {
         };
         // The flag is cleared, since training may continue from the state before the step, with other settings.
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
-        let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_step as usize + 1);
+        let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_batch as usize + 1);
         if let (Some(loaded), Some(used)) = (&mut self.loaded, batches.max()) {
             loaded.go_back(used * self.spec.micro_batch);
         }

@@ -45,7 +45,7 @@ impl Planner {
     /// the device.
     pub(super) fn plan(&self, spec: &TrainingSpec) -> Result<Plan> {
         let mut plan = with_fused_step(self.untiled(spec)?, &self.target)?;
-        self.tuning.cut(&mut plan, &self.target)?;
+        self.tuning.apply(&mut plan, &self.target)?;
         Ok(plan)
     }
 
@@ -55,7 +55,7 @@ impl Planner {
     pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
         let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
         let mut plan = self.untiled(&spec)?.only(&[Section::Evaluate, Section::Score])?;
-        self.tuning.cut(&mut plan, &self.target)?;
+        self.tuning.apply(&mut plan, &self.target)?;
         Ok(plan)
     }
 
@@ -85,7 +85,7 @@ impl Trainer {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn tuned(&self) -> Result<Tuned> {
-        let [matmuls, tuned] = self.planner.tuning.share(&self.planner.plan(&self.spec)?);
+        let [matmuls, tuned] = self.planner.tuning.matmul_counts(&self.planner.plan(&self.spec)?);
         Ok(Tuned { matmuls, tuned, ignored: self.planner.ignored.clone() })
     }
 

@@ -82,7 +82,7 @@ impl Tuning {
     /// # Errors
     /// As [`Tuning::load`]; also if the tuning was measured on another machine.
     pub fn cached(machine: &Machine) -> Result<Option<(PathBuf, Self)>> {
-        let Some(path) = Self::storage(machine).filter(|path| path.exists()) else { return Ok(None) };
+        let Some(path) = Self::cache_path(machine).filter(|path| path.exists()) else { return Ok(None) };
         let tuning = Self::load(&path)?;
         match &tuning.machine {
             Some(other) if other == machine => Ok(Some((path, tuning))),
@@ -100,9 +100,9 @@ impl Tuning {
     ///
     /// # Errors
     /// Returns an error if the folder or file cannot be written.
-    pub fn keep(&self) -> Result<Option<PathBuf>> {
+    pub fn add_to_cache(&self) -> Result<Option<PathBuf>> {
         let Some(machine) = &self.machine else { return Ok(None) };
-        let Some(path) = Self::storage(machine) else { return Ok(None) };
+        let Some(path) = Self::cache_path(machine) else { return Ok(None) };
         let mut all = match Self::cached(machine) {
             Ok(Some((_, all))) => all,
             // A damaged or outdated file is replaced.
@@ -118,7 +118,7 @@ impl Tuning {
     }
 
     /// Returns the path of a machine's tuning file; `None` if the cache on disk is turned off.
-    pub fn storage(machine: &Machine) -> Option<PathBuf> {
+    pub fn cache_path(machine: &Machine) -> Option<PathBuf> {
         #[cfg(feature = "gpu")]
         let folder = crate::exec::gpu::cache_folder();
         #[cfg(not(feature = "gpu"))]

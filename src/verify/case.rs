@@ -75,24 +75,24 @@ impl Case {
         self.plan_of(&spec, kind, traced(real)?.is_none())
     }
 
-    fn plan_of(&self, spec: &TrainingSpec, kind: PlanKind, layered: bool) -> Result<Plan> {
+    fn plan_of(&self, spec: &TrainingSpec, kind: PlanKind, forbids_fused_step: bool) -> Result<Plan> {
         let mut plan = lower(spec)?;
         if kind == PlanKind::Fused {
             plan = fuse(&plan)?;
         }
-        if layered {
-            plan = plan.in_layers();
+        if forbids_fused_step {
+            plan = plan.without_fused_step();
         }
         if kind == PlanKind::Fused && self.fused_step {
             let limits = Limits { fused_step: FusedStep::Always, ..Limits::default() };
             plan = with_fused_step(plan, &DeviceLimits::Gpu(limits))?;
         }
         if let Some((rank, limits)) = &self.tiles {
-            plan.cut(|op, shapes| candidates(op, shapes, limits).into_iter().cycle().nth(*rank));
+            plan.set_tiles(|op, shapes| candidates(op, shapes, limits).into_iter().cycle().nth(*rank));
         }
         if let Some((tuning, target)) = &self.tuning {
             plan = with_fused_step(plan, target)?;
-            tuning.cut(&mut plan, target)?;
+            tuning.apply(&mut plan, target)?;
         }
         Ok(plan)
     }
@@ -101,7 +101,7 @@ impl Case {
     /// Matrix multiplications with the same kernel and shapes count once.
     pub(super) fn tuned(&self, kind: PlanKind) -> Result<[usize; 2]> {
         let plan = self.plan(kind)?;
-        Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.share(&plan)))
+        Ok(self.tuning.as_ref().map_or([0; 2], |(tuning, _)| tuning.matmul_counts(&plan)))
     }
 
     /// Returns the initial parameters: those of the model on real numbers, if there is one, else random ones.

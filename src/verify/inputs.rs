@@ -133,10 +133,10 @@ pub(super) fn choose(
     let before = shape.rows.saturating_sub(records.len());
     let mut index = vec![u32::MAX; shape.elements()];
     for record in &mut records {
-        record.epoch_step = before as u32 + record.batch_index;
+        record.epoch_batch = before as u32 + record.batch_index;
         let rows = u64::from(record.first_row)..u64::from(record.first_row + record.rows);
         let chosen = rows.map(|row| ((row * 5 + u64::from(record.index)) % count) as u32);
-        let part = &mut index[record.epoch_step as usize * shape.columns..];
+        let part = &mut index[record.epoch_batch as usize * shape.columns..];
         part.iter_mut().zip(chosen).for_each(|(word, row)| *word = row);
     }
     executor.write(view, 0, &index)?;

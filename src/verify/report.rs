@@ -69,10 +69,11 @@ pub struct OpReport {
     pub exact: usize,
     /// Largest ratio of a difference to its tolerance, from 0 to 1.
     pub worst: f64,
-    /// Norm of the tolerances divided by the norm of the results; see [`OpCheck::tightness`].
+    /// Norm of the tolerances divided by the norm of the results; see [`OpCheck::relative_tolerance`].
     pub tolerance: f64,
     /// Largest ratio of a tolerance to its result.
-    pub largest: f64,
+    #[serde(rename = "largest")]
+    pub largest_tolerance: f64,
     /// Number of elements whose tolerance exceeds 1 % of the result.
     pub weak: usize,
     /// Always `ok`: a wrong op is not listed, but reported as the failure.
@@ -317,8 +318,8 @@ fn row(plan: Option<PlanKind>, op: String, tile: Option<String>, shape: String, 
         elements: checked.elements,
         exact: checked.exact,
         worst: checked.worst,
-        tolerance: checked.tightness(),
-        largest: checked.relative,
+        tolerance: checked.relative_tolerance(),
+        largest_tolerance: checked.largest_relative_tolerance,
         weak: checked.weak,
         verdict: "ok",
     }

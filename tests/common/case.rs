@@ -239,7 +239,7 @@ fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
     Step {
         index,
         batch_index: batch_index as u32,
-        epoch_step: (1 + seed % 3) as u32,
+        epoch_batch: (1 + seed % 3) as u32,
         rows: rows as u32,
         first_row: (1000 + 13 * seed) as u32,
         seed_low: 0xDEAD_0000 + seed as u32,

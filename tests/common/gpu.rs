@@ -33,11 +33,11 @@ pub fn device() -> Option<GpuDevice> {
 pub fn layered() -> Option<GpuDevice> {
     static DEVICE: OnceLock<GpuDevice> = OnceLock::new();
     let name = adapter_name()?;
-    Some(DEVICE.get_or_init(|| open(&name, in_layers(GpuOptions::default()))).clone())
+    Some(DEVICE.get_or_init(|| open(&name, without_fused_step(GpuOptions::default()))).clone())
 }
 
 /// Options without fused steps, like [`layered`].
-pub fn in_layers(options: GpuOptions) -> GpuOptions {
+pub fn without_fused_step(options: GpuOptions) -> GpuOptions {
     options.fused_step(FusedStep::Never)
 }
 

@@ -4,7 +4,7 @@ use wgrad::exec::gpu::GpuOptions;
 use wgrad::{Dataset, Device, Fit, Loss, Network, Trainer};
 
 use crate::accumulation;
-use crate::common::{adapter_name, device, in_layers, layered, open};
+use crate::common::{adapter_name, device, layered, open, without_fused_step};
 
 #[test]
 fn on_whole_numbers_steps_have_the_bits_of_large_batches() {
@@ -44,7 +44,7 @@ fn it_is_verified() {
 #[test]
 fn steps_cost_what_they_should() {
     let Some(name) = adapter_name() else { return };
-    let gpu = open(&name, in_layers(GpuOptions::default()));
+    let gpu = open(&name, without_fused_step(GpuOptions::default()));
     let input: Vec<f32> = (0..200).map(|i| (i as f32 * 0.37).sin()).collect();
     let data = Dataset::numbers("rows", 2, &input, 1, &[0.5; 100]).expect("a data set");
     let network = Network::parse(2, "3 relu 1").expect("a network");

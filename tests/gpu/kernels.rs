@@ -47,7 +47,7 @@ fn sample(tiles: Vec<Option<Tile>>, number: usize) -> Vec<Option<Tile>> {
 /// Runs a case in lockstep with this tile, where `kernel` replaces the original of its name.
 pub fn run_with(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'static Kernel) -> Result<usize> {
     let mut honest = case.plan.clone();
-    honest.cut(|_, _| tile);
+    honest.set_tiles(|_, _| tile);
     let honest = specialize(honest, &DeviceLimits::Gpu(device.limits()))?;
     let mut plan = honest.clone();
     plan.substitute(|original| if original.name == kernel.name { kernel } else { original });
@@ -67,7 +67,7 @@ pub fn judge(device: &GpuDevice, case: &Case, tile: Option<Tile>, kernel: &'stat
     }
     let mut plan = case.plan.clone();
     plan.substitute(|_| kernel);
-    plan.cut(|_, _| tile);
+    plan.set_tiles(|_, _| tile);
     let found = nan(case, &mut Gpu::new(device, plan)?)?;
     if let Some(column) = (0..places.len()).find(|at| found[*at] != places[*at]) {
         let number = |nan: bool| if nan { f64::NAN } else { 0.0 };
@@ -154,7 +154,7 @@ fn runtime_checks_change_no_bit() {
         let tiles = tiles(&devices[0], &case);
         let [checked, unchecked] = devices.each_ref().map(|device| {
             let mut plan = case.plan.clone();
-            plan.cut(|_, _| tiles[number % tiles.len()]);
+            plan.set_tiles(|_, _| tiles[number % tiles.len()]);
             let mut gpu = Gpu::new(device, plan).expect("the plan fits");
             case.load(&mut gpu);
             gpu.submit(&case.steps, &[case.run()]).expect("the device works");

@@ -59,7 +59,7 @@ fn every_core_sums_many_equal_rows() {
         for tile in tiles(&device, &case) {
             let tile = tile.expect("it is a product");
             let mut plan = case.plan.clone();
-            plan.cut(|_, _| Some(tile));
+            plan.set_tiles(|_, _| Some(tile));
             let mut gpu = Gpu::new(&device, plan).expect("the plan fits");
             for (g, x) in [(0.1, 0.3), (0.7, 1.0), (123.4, 1.7), (std::f32::consts::LN_10, 0.1)] {
                 case.set_f32(gradient, &vec![g; rows]);

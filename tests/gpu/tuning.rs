@@ -13,7 +13,7 @@ use wgrad::tune::{Report, Tune};
 use wgrad::verify::Verify;
 use wgrad::{Adam, Dataset, Device, Error, Loss, Network, Result, Trainer, data};
 
-use crate::common::{adapter_name, device, in_layers, layered, open};
+use crate::common::{adapter_name, device, layered, open, without_fused_step};
 use crate::executor::hands_on;
 use crate::sabotage::tampered;
 
@@ -138,14 +138,14 @@ fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
     let mut resumed = trainer(&device, None);
     let heuristic = resumed.tiles().expect("sound");
     let restored = resumed.restore(&checkpoint).expect("the same settings");
-    assert!(restored.is_exact() && restored.recut == 8, "{restored:?}");
+    assert!(restored.is_exact() && restored.restored_tiles == 8, "{restored:?}");
     assert_eq!(resumed.tiles().expect("sound"), whole.tiles().expect("sound"));
     advance(&mut resumed, 3);
     assert!(bits(&mut resumed) == bits(&mut whole), "the checkpoint's tiles were not taken");
 
     // Pinned to the same tiles, nothing changes; pinned to others, the checkpoint is rejected.
     let restored = trainer(&device, Some(tuning)).restore(&checkpoint).expect("the same tiles");
-    assert!(restored.is_exact() && restored.recut == 0, "{restored:?}");
+    assert!(restored.is_exact() && restored.restored_tiles == 0, "{restored:?}");
     let error = trainer(&device, Some(heuristic)).restore(&checkpoint).expect_err("other tiles").to_string();
     assert!(
         error.contains("other tiles than those of the tuning") && error.contains("leave the tuning out"),
@@ -155,7 +155,7 @@ fn the_same_tuning_gives_the_same_bits_and_a_checkpoint_goes_on_with_it() {
     // On another device the tiles mean nothing.
     let mut elsewhere = trainer(&Device::cpu(), None);
     let restored = elsewhere.restore(&checkpoint).expect("the same settings");
-    assert!(!restored.is_exact() && restored.recut == 0, "{restored:?}");
+    assert!(!restored.is_exact() && restored.restored_tiles == 0, "{restored:?}");
 }
 
 /// The checkpoint has the heuristic's tiles, and the trainer that continues is tuned.
@@ -173,7 +173,7 @@ fn a_suggested_tuning_gives_way_to_a_checkpoint() {
     assert_eq!(resumed.tuned().expect("sound").tuned, 8);
     resumed.load(&digits()).expect("it fits");
     let restored = resumed.restore(&checkpoint).expect("the same settings");
-    assert!(restored.is_exact() && restored.recut == 8, "{restored:?}");
+    assert!(restored.is_exact() && restored.restored_tiles == 8, "{restored:?}");
     advance(&mut resumed, 1);
     assert!(bits(&mut resumed) == bits(&mut whole));
 }
@@ -242,7 +242,7 @@ impl Executor for Wrong {
 #[test]
 fn a_tile_that_computes_something_else_does_not_take_part() {
     let Some(name) = adapter_name() else { return };
-    let gpu = open(&name, in_layers(GpuOptions::default()));
+    let gpu = open(&name, without_fused_step(GpuOptions::default()));
     // All lengths are multiples of four, so no heuristic tile reads single numbers.
     let narrow = || Network::parse(20, "12 relu 8").expect("a network");
     let tuned = |tile: Tile| {
@@ -323,6 +323,6 @@ fn a_checkpoint_of_layers_goes_on_in_fused_steps() {
     let tuning = Tuning::new(None, [Choice { tile: Tile::PLAIN, ..other }]);
     for tuning in [None, Some(tuning)] {
         let restored = trainer(FusedStep::Always, tuning).restore(&checkpoint).expect("the same settings");
-        assert!(!restored.is_exact() && restored.recut == 0, "{restored:?}");
+        assert!(!restored.is_exact() && restored.restored_tiles == 0, "{restored:?}");
     }
 }

@@ -68,7 +68,7 @@ fn wrong_shaders_are_named() {
     for (honest, from, to, wanted) in faults {
         let wrong = tampered(honest, &Tile::PLAIN, from, to);
         let make = &mut |mut plan: Plan| {
-            plan.cut(|op, _| op.kernel.shader.tiles.map(|_| Tile::PLAIN));
+            plan.set_tiles(|op, _| op.kernel.shader.tiles.map(|_| Tile::PLAIN));
             plan.substitute(|kernel| if kernel.name == wrong.name { wrong } else { kernel });
             Ok(Box::new(Gpu::new(&gpu, plan)?) as Box<dyn Executor>)
         };

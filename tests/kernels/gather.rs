@@ -47,7 +47,7 @@ fn case(
     let mut case = Case::new(Section::Window, batch, Values::Real, seed);
     let dtype = if data == Fill::Below(1000) { Dtype::U32 } else { Dtype::F32 };
     let data = case.tensor("data", Shape::new(rows, width), data);
-    let epoch = case.step().epoch_step as usize + first_item + steps;
+    let epoch = case.step().epoch_batch as usize + first_item + steps;
     let epoch = if seed % 4 == 3 { epoch - 1 } else { epoch + 1 };
     let index =
         case.tensor("index", Shape::new(epoch, batch), Fill::Below((first_row + rows + rows.div_ceil(8)) as u32));
@@ -63,7 +63,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (p, steps, batch): (&Params, _, _) = (seen.params(), seen.shape(2).rows, seen.shape(1).columns);
     let (width, stride) = (p.width as usize, seen.shape(2).columns);
     let mut window = seen.words(2).to_vec();
-    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_item) as usize * batch);
+    let (first, begin) = (p.first_row as usize, (seen.step().epoch_batch + p.first_item) as usize * batch);
     for (at, row) in index[begin..].iter().map(|row| *row as usize).enumerate().take(steps * batch) {
         if (first..first + seen.shape(0).rows).contains(&row) {
             let row = row - first;
@@ -82,7 +82,7 @@ fn cpu_kernels_are_right() {
 /// Returns the window, filled with nines before, for the second step of an epoch with four rows per step.
 fn moved(first: [usize; 2], epoch: [[u32; 4]; 2]) -> Vec<f64> {
     let mut case = case((3, 2, 4, 1), first, Fill::Real(3.0), 0);
-    assert_eq!(case.step().epoch_step, 1);
+    assert_eq!(case.step().epoch_batch, 1);
     let [data, index, window] = [0, 1, 2].map(|binding| case.op().views[binding]);
     case.set_f32(data, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     let rows = [&epoch.concat()[..], &vec![u32::MAX; case.plan.shape(index).elements() - 8]].concat();

@@ -43,7 +43,7 @@ fn case(
     let mut case = Case::new(Section::Window, batch, Values::Real, seed);
     // Words with arbitrary bytes, including the padding after a row.
     let data = case.tensor("data", Shape::new(rows, width.div_ceil(4)), Fill::Below(u32::MAX));
-    let epoch = case.step().epoch_step as usize + first_item + steps;
+    let epoch = case.step().epoch_batch as usize + first_item + steps;
     let epoch = if seed % 4 == 3 { epoch - 1 } else { epoch + 1 };
     let index =
         case.tensor("index", Shape::new(epoch, batch), Fill::Below((first_row + rows + rows.div_ceil(8)) as u32));
@@ -62,7 +62,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let bytes: Vec<u8> = data.iter().flat_map(|word| word.to_le_bytes()).collect();
     let tables: Vec<&[u32]> = table.chunks(256).cycle().take(width).collect();
     let mut window = seen.words(3).to_vec();
-    let (first, begin) = (p.first_row as usize, (seen.step().epoch_step + p.first_item) as usize * batch);
+    let (first, begin) = (p.first_row as usize, (seen.step().epoch_batch + p.first_item) as usize * batch);
     for (at, row) in index[begin..].iter().map(|row| *row as usize).enumerate().take(steps * batch) {
         if (first..first + seen.shape(0).rows).contains(&row) {
             let row = &bytes[(row - first) * 4 * seen.shape(0).columns..];

@@ -121,7 +121,7 @@ fn ways(plan: &Plan, device: &Device) -> usize {
 fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
     if let DeviceLimits::Gpu(limits) = device.limits() {
-        plan.cut(|op, shapes| candidates(op, shapes, &limits).get(number).copied());
+        plan.set_tiles(|op, shapes| candidates(op, shapes, &limits).get(number).copied());
     }
     plan
 }

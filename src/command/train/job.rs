@@ -199,7 +199,7 @@ impl<'a> Job<'a> {
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(self.checkpoints.clone())
             .on_resume(|restored| lock(&reporter).resumed(restored))
-            .on_begin_anew(|others| lock(&reporter).begun_anew(others))
+            .on_new_run(|others| lock(&reporter).begun_anew(others))
             .on_submission(|progress| {
                 lock(&reporter).submitted(progress);
                 interrupt.flow()

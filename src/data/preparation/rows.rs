@@ -189,7 +189,7 @@ impl Table {
             }
             _ => None,
         };
-        Error::all(problems)?;
+        Error::combine(problems)?;
         collect(text, &at, &mut collectors)?;
         let weights = weights.and_then(|name| Some(row_weights(text, name, collectors.pop()?))).transpose()?;
         let known = |(name, classes)| Some(Target::known(text, name, collectors.pop()?, classes));
@@ -210,7 +210,7 @@ impl Table {
                 notes.extend(column.unread_note(text, layout.rows));
             }
         }
-        Error::all(problems)?;
+        Error::combine(problems)?;
         if let Some((name, _)) = wanted.weights.filter(|_| weights.is_none()) {
             let note = "which had the weights in training";
             notes.push(format!("all rows count alike, since there is no column `{name}`, {note}"));

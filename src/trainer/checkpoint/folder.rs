@@ -69,7 +69,7 @@ impl Checkpoints {
     ///
     /// With [`Checkpoints::resume`], training resumes in the folder that has checkpoints of the same settings and data,
     /// if there is one. Among several such folders, the one with the most steps is used. Folders of other settings stay
-    /// untouched; see [`Fit::on_begin_anew`](crate::Fit::on_begin_anew).
+    /// untouched; see [`Fit::on_new_run`](crate::Fit::on_new_run).
     ///
     /// # Examples
     /// ```
@@ -174,23 +174,23 @@ impl Checkpoints {
 }
 
 /// Damaged checkpoint. An older checkpoint is used instead.
-struct PassedOver {
+struct SkippedCheckpoint {
     path: PathBuf,
     problem: String,
 }
 
 /// Returns the newest usable checkpoint of a folder, and all newer checkpoints, which are damaged. `None` if the folder
 /// has no checkpoints. It is an error if all are damaged.
-fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<PassedOver>)>> {
-    let mut damaged: Vec<PassedOver> = Vec::new();
+fn newest(folder: &Path) -> Result<Option<(Checkpoint, Vec<SkippedCheckpoint>)>> {
+    let mut damaged: Vec<SkippedCheckpoint> = Vec::new();
     for (_, path) in written(folder)?.into_iter().rev() {
         match Checkpoint::read(&path)? {
             Ok(checkpoint) => return Ok(Some((checkpoint, damaged))),
-            Err(error) => damaged.push(PassedOver { path, problem: error.to_string() }),
+            Err(error) => damaged.push(SkippedCheckpoint { path, problem: error.to_string() }),
         }
     }
     // A long training run may be lost: the user decides whether to start a new one.
-    let Some(PassedOver { problem: first, .. }) = damaged.first() else { return Ok(None) };
+    let Some(SkippedCheckpoint { problem: first, .. }) = damaged.first() else { return Ok(None) };
     let problem = format!("none of its checkpoints can be used: {first}");
     Err(Error::conflict(
         folder.display().to_string(),
@@ -308,7 +308,7 @@ pub(in crate::trainer) struct CheckpointWriter {
     /// Locked folder, once it is chosen.
     taken: Option<Taken>,
     /// Damaged checkpoints. They do not count among the newest three until they are overwritten.
-    passed_over: Vec<PathBuf>,
+    skipped_checkpoints: Vec<PathBuf>,
 }
 
 impl CheckpointWriter {
@@ -319,7 +319,7 @@ impl CheckpointWriter {
         validation: Option<Validation>,
     ) -> Result<(Self, Beginning)> {
         let (checkpoints, last) = (checkpoints.clone(), Instant::now());
-        let mut writer = Self { checkpoints, validation, last, taken: None, passed_over: Vec::new() };
+        let mut writer = Self { checkpoints, validation, last, taken: None, skipped_checkpoints: Vec::new() };
         let beginning = if writer.checkpoints.resume { writer.resume(trainer)? } else { Beginning::Anew(Vec::new()) };
         if !writer.checkpoints.when_stopped {
             writer.take_folder()?;
@@ -368,15 +368,15 @@ impl CheckpointWriter {
     fn resume_in(&mut self, taken: Taken, trainer: &mut Trainer) -> Result<Beginning> {
         let found = newest(&taken.folder)?;
         self.taken = Some(taken);
-        let Some((checkpoint, passed_over)) = found else { return Ok(Beginning::Anew(Vec::new())) };
+        let Some((checkpoint, skipped)) = found else { return Ok(Beginning::Anew(Vec::new())) };
         let restored = trainer.restore_with(&checkpoint, self.validation, self.checkpoints.accepts_rate)?;
         let mut problems = Vec::new();
-        for PassedOver { path, problem } in passed_over {
+        for SkippedCheckpoint { path, problem } in skipped {
             log::warn!("a checkpoint is passed over: {problem}");
-            self.passed_over.push(path);
+            self.skipped_checkpoints.push(path);
             problems.push(problem);
         }
-        Ok(Beginning::Resumed(checkpoint.fit_state(), Restored { passed_over: problems, ..restored }))
+        Ok(Beginning::Resumed(checkpoint.fit_state(), Restored { skipped_checkpoints: problems, ..restored }))
     }
 
     /// Locks a folder for this training run, and returns it.
@@ -438,9 +438,9 @@ impl CheckpointWriter {
         let newest = folder.join(name(trainer.steps()));
         trainer.checkpoint_of(Some(state), self.validation)?.save(&newest)?;
         self.last = Instant::now();
-        self.passed_over.retain(|path| *path != newest);
+        self.skipped_checkpoints.retain(|path| *path != newest);
         let mut old = written(folder)?;
-        old.retain(|(_, path)| !self.passed_over.contains(path));
+        old.retain(|(_, path)| !self.skipped_checkpoints.contains(path));
         old.truncate(old.len().saturating_sub(NEWEST));
         let best = state.best.as_ref().map(|best| best.step);
         for (_, path) in old.into_iter().filter(|(step, path)| Some(*step) != best && *path != newest) {

@@ -98,10 +98,10 @@ pub struct Restored {
     pub epochs: usize,
     /// Number of matrix multiplications whose tile sizes were changed to those in the checkpoint. On the same device,
     /// results therefore keep their bits even if the tuning has changed since the checkpoint was made.
-    pub recut: usize,
+    pub restored_tiles: usize,
     /// Problems of damaged checkpoints that were skipped. All are newer than the checkpoint that was used. Usually
     /// empty.
-    pub passed_over: Vec<String>,
+    pub skipped_checkpoints: Vec<String>,
     /// Differences of version, device, driver or plan. They may change the bits of the results. Usually empty.
     pub differences: Vec<String>,
     /// Changes of the learning rate and of the schedule that were accepted, such as `learning rate 0.001 → 0.0005`. See
@@ -284,7 +284,7 @@ impl Trainer {
                 return Err(Error::value(place, &format!("element {at}"), tensor.values[at], "finite"));
             }
         }
-        let recut = header.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
+        let restored_tiles = header.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
         self.set_learning_rate(rate)?;
         (self.step, self.epoch) = (header.step, header.epoch);
@@ -294,8 +294,8 @@ impl Trainer {
         Ok(Restored {
             step: header.step,
             epochs: header.fit.as_ref().map_or(0, FitStateHeader::epochs),
-            recut,
-            passed_over: Vec::new(),
+            restored_tiles,
+            skipped_checkpoints: Vec::new(),
             differences: header.made_on.differences(&MadeOn::of(self)?),
             accepted: accepted.into_iter().flatten().collect(),
         })

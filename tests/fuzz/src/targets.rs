@@ -292,9 +292,9 @@ fn tuning(sandbox: &Sandbox, input: &[u8]) -> String {
     tuning.choices().iter().for_each(|choice: &Choice| drop(choice.to_string()));
     let mut plan = Plan::for_training(&description()).expect("sound");
     let (fitting, ignored) = tuning.clone().fitting(&plan, &gpu());
-    fitting.cut(&mut plan, &gpu()).expect("what does not fit was left out");
+    fitting.apply(&mut plan, &gpu()).expect("what does not fit was left out");
     specialize(plan.clone(), &gpu()).expect("its tiles are possible");
-    format!("{} | {}", said(&tuning.cut(&mut plan, &gpu())), ignored.concat())
+    format!("{} | {}", said(&tuning.apply(&mut plan, &gpu())), ignored.concat())
 }
 
 /// Parses a number of input columns, a space, and layers.

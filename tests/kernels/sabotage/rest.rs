@@ -168,7 +168,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_row = 0);
     }),
     ("gather", "the submission's first row of the index is forgotten", |call| {
-        at_step(call, &gather::KERNEL, |step| step.epoch_step = 0);
+        at_step(call, &gather::KERNEL, |step| step.epoch_batch = 0);
     }),
     ("gather", "a window that begins with a later step", |call| {
         changed(call, &gather::KERNEL, |p: &mut gather::Params, _| p.first_item = 0);
@@ -208,7 +208,7 @@ pub(super) const TABLE: &[Sabotage] = &[
         changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.first_row = 0);
     }),
     ("gather_bytes", "the submission's first row of the index is forgotten", |call| {
-        at_step(call, &gather_bytes::KERNEL, |step| step.epoch_step = 0);
+        at_step(call, &gather_bytes::KERNEL, |step| step.epoch_batch = 0);
     }),
     ("gather_bytes", "a window that begins with a later step", |call| {
         changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.first_item = 0);
