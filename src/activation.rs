@@ -59,9 +59,23 @@ impl Activation {
     }
 
     /// Returns f(x), computed in f32.
-    #[doc(hidden)]
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Activation::relu().apply(-2.0), 0.0);
+    /// ```
     pub fn apply(self, x: f32) -> f32 {
         self.function().apply(x, self.parameters())
+    }
+
+    /// Returns f′(x), computed in f32. Where f has a kink, it is the derivative that the backward pass uses.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(wgrad::Activation::sigmoid().derivative_at(0.0), 0.25);
+    /// ```
+    pub fn derivative_at(self, x: f32) -> f32 {
+        self.derivative(if self.keeps_input() { x } else { self.apply(x) })
     }
 
     /// Returns f′, computed in f32. `argument` is the input or the output of f; see [`Self::keeps_input`].

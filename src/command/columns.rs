@@ -18,10 +18,11 @@ pub struct Reading {
     pub data_dir: Option<PathBuf>,
     /// Separator of a table's columns [default: auto]
     ///
-    /// One ASCII character, `tab`, or " " for blanks. By default, it is the most frequent of comma, tab, semicolon and
-    /// `|` in the first line; of several, the one whose cells are more often numbers, since commas may be decimal
-    /// signs. It is a blank if the lines have equally many words. `predict`, `evaluate` and `plot` prefer that of the
-    /// training table.
+    /// One ASCII character, `tab`, or " " for blanks. By default, it is the one of comma, tab, semicolon and `|` that
+    /// is most frequent in the first line. Another one of the line is taken if it alone gives all rows equally many
+    /// cells, or gives more numbers, since commas may be decimal signs. Blanks separate the columns if all lines have
+    /// equally many words, many more than other separators give. `predict`, `evaluate` and `plot` take the separator of
+    /// the training table if it gives all rows equally many cells.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,

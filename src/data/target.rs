@@ -23,8 +23,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Returns the collector for the cells of the target column. Numbers are collected as numbers, all other cells as
-    /// classes. If `task`, the requested interpretation, is a number, cells such as yes and no are numbers, too.
+    /// Returns the collector for all cells of the target column: a collector of numbers if `reader` reads numbers, else
+    /// one of classes. If `task` requests numbers, columns of yes and no and of dates are collected as numbers, too.
     pub(super) fn collector(reader: &CellReader, task: Option<ReadAs>) -> Collector {
         match (reader, task) {
             (CellReader::Number(_), _) => Collector::numbers(reader.clone()),
