@@ -90,7 +90,8 @@ pub struct Arguments {
     seed: u64,
     /// Prints JSON, one object per line: start, op …, summary
     ///
-    /// Before the summary, there is an object `free_run` for each group of steps that was sent at once.
+    /// Before the summary, there is an object `free_run` for each group of steps that was sent to the device in one
+    /// submission. It compares the results after the last of these steps.
     #[arg(long, help_heading = "Output")]
     json: bool,
 }

@@ -114,7 +114,8 @@ impl Dataset {
         Self::checked(name, columns, Inputs::Numbers(input), targets)
     }
 
-    /// Creates a data set with named columns. Inputs keep the precision of f64 until they are scaled.
+    /// Creates a data set with named columns. Inputs are kept as f64. If the trainer has a
+    /// [`Standardization`](crate::Standardization), it scales them in f64 before they become f32.
     ///
     /// `input` has the shape \[rows, columns\], row-major.
     ///

@@ -337,7 +337,7 @@ fn quartiles(mut values: Vec<f64>) -> (f64, f64) {
     (median, Some(high - low).filter(is_scale).or_else(|| Some(range()).filter(is_scale)).unwrap_or(1.0))
 }
 
-/// Returns the quantile `share`, from 0 to 1, of at least one value. Selection takes linear time, unlike sorting.
+/// Returns the quantile `share`, from 0 to 1. `values` must not be empty. Selection takes linear time, unlike sorting.
 pub(super) fn quantile(values: &mut [f64], share: f64) -> f64 {
     let place = share * (values.len() - 1) as f64;
     let (_, low, above) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);

@@ -21,7 +21,7 @@ pub(crate) struct Counts {
     predicted: Vec<Sum>,
 }
 
-/// Weights of the rows of one class or label.
+/// Total weights of rows for one class or label, by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClassCounts {
     /// Weight of the rows that are of the class and predicted as it: true positives.

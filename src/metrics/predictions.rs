@@ -49,7 +49,7 @@ impl<'a> Predictions<'a> {
     }
 
     /// Creates predictions from the actual class of each row, and from probabilities with the shape `[rows, classes]`,
-    /// row-major. With one probability per row, there are two classes, and it is that of class 1. The predicted class
+    /// row-major. A single probability per row is that of class 1, of two classes. The predicted class
     /// is the one with the highest probability; among equal probabilities, the one with the smallest index.
     ///
     /// # Examples

@@ -305,8 +305,10 @@ impl Model {
         check_parameters(&self.metadata.network, &self.parameters)
     }
 
-    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. They are logits or scores for
-    /// classification. For a regression they are in the scale of the training; [`Metadata::numbers`] scales them back.
+    /// Computes the outputs of the last layer on the CPU, of shape `[rows, outputs]`. `input` has the shape
+    /// `[rows, inputs]`; its values are not yet scaled, since the model scales them. For classification, outputs are
+    /// logits or scores. For regression with scaled targets, they have the scale of the scaled targets;
+    /// [`Metadata::numbers`] converts them to the unit of the targets.
     ///
     /// # Errors
     /// As [`Model::predict`].

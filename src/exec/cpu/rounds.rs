@@ -181,7 +181,8 @@ mod tests {
         }
     }
 
-    /// Compares the rounds of networks' plans, with and without slices.
+    /// Groups of ops that need no barrier in between are the same if every pair of ops is compared, with and without ops
+    /// that are divided by columns.
     #[test]
     fn rounds_of_networks_are_those_of_comparing() {
         for (layers, batch) in
