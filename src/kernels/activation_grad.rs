@@ -8,7 +8,7 @@
 //! | 3 | argument: output or input of the activation | rows×columns | read |
 //! | 4 | grad_input | rows×columns | write |
 //!
-//! Rounding: [`Rounded`], from the declaration of f′.
+//! Tolerance: [`Rounded`] computes the rounding errors from the declaration of f′.
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::shared::{self, activation_prelude, grid_1d, grid_1d_prelude};

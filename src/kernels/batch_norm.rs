@@ -23,11 +23,10 @@
 //! | 7 | pending_mean | 1×columns | accumulate |
 //! | 8 | pending_var | 1×columns | accumulate |
 //!
-//! If v overflows, s is v, so that the output is not finite.
-//! Source: Ioffe and Szegedy 2015; momentum and variances as in `torch.nn.BatchNorm1d`.
-//! Derivative: `batch_norm_grad`. In evaluation: `batch_norm_eval`.
-//! Rounding: [`Rounded`]; the two sums are [`Sum`](crate::numeric::Sum) in blocks, one term per row, in f64 in the
-//! reference.
+//! If v overflows, s is v, so that the output is not finite. Source: Ioffe and Szegedy 2015; momentum and variances as
+//! in `torch.nn.BatchNorm1d`. Derivative: `batch_norm_grad`. In evaluation: `batch_norm_eval`. Tolerance: rounding
+//! errors as [`Rounded`] computes them; the two sums are [`Sum`](crate::numeric::Sum) in blocks, one term per row, in
+//! f64 in the reference.
 
 use std::ops::Range;
 

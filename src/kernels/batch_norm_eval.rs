@@ -12,7 +12,7 @@
 //! | 6 | running_var | 1×columns | read |
 //! | 7 | output | rows×columns | write |
 //!
-//! Rounding: [`Rounded`].
+//! Tolerance: rounding errors as [`Rounded`] computes them.
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::numbers::rounded::inverse_root;

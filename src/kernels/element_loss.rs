@@ -12,9 +12,8 @@
 //! | 5 | grad | rows×columns | write |
 //! | 6 | flag | 1 | atomic min with the step's index if the loss of a row is not finite |
 //!
-//! Derivative: written to `grad` along with the loss.
-//! Rounding: [`Rounded`], from the declaration of l, and the roundings of a sum of n terms, which the reference sums in
-//! f64.
+//! Derivative: written to `grad` along with the loss. Tolerance: [`Rounded`] computes the rounding errors from the
+//! declaration of l, and the roundings of a sum of n terms, which the reference sums in f64.
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::{ElementLoss, MOST_PARAMETERS};

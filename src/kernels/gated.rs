@@ -8,7 +8,7 @@
 //! | 3 | output | rows×columns | write |
 //!
 //! Source: Dauphin et al. 2017; Shazeer 2020, "GLU variants improve transformer".
-//! Derivative: `gated_grad`. Rounding: [`Rounded`].
+//! Derivative: `gated_grad`. Tolerance: rounding errors as [`Rounded`] computes them.
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::shared::{self, activation_prelude, grid_1d, grid_1d_prelude};

@@ -9,7 +9,8 @@
 //! | 3 | input | rows×2·columns | read |
 //! | 4 | grad_input | rows×2·columns | write |
 //!
-//! f′ is computed from b or from f(b); see [`Side`](crate::elementwise::Side). Rounding: [`Rounded`].
+//! f′ is computed from b or from f(b); see [`Side`](crate::elementwise::Side). Tolerance: rounding errors as
+//! [`Rounded`] computes them.
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::gated::Params;

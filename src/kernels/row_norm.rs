@@ -12,9 +12,9 @@
 //! | 5 | output | rows×columns | write |
 //! | 6 | statistics | rows×2 | write |
 //!
-//! If v overflows, s is v, so that the output is not finite.
-//! Derivative: `row_norm_grad`, `row_norm_grad_weight`.
-//! Rounding: [`Rounded`]; the two sums are [`Sum`] with n / PER_ROW terms and a tree, in f64 in the reference.
+//! If v overflows, s is v, so that the output is not finite. Derivative: `row_norm_grad`, `row_norm_grad_weight`.
+//! Tolerance: rounding errors as [`Rounded`] computes them; the two sums are [`Sum`] with n / PER_ROW terms and a tree,
+//! in f64 in the reference.
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::numbers::rounded::{abs, inverse_root};

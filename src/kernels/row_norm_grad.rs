@@ -12,7 +12,7 @@
 //! | 5 | weight | 1×columns | read |
 //! | 6 | grad_input | rows×columns | write |
 //!
-//! Rounding: [`Rounded`]; the two sums as in `row_norm`.
+//! Tolerance: rounding errors as [`Rounded`] computes them; the two sums as in `row_norm`.
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{Params, depth, total};

@@ -11,7 +11,7 @@
 //! | 4 | flag | 1 | atomic |
 //!
 //! The step's record is that of its last micro-batch, so k is first_row / micro_batch + 1.
-//! Rounding: [`Rounded`]; the power is k multiplications.
+//! Tolerance: rounding errors as [`Rounded`] computes them; the power is k multiplications.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -13,7 +13,7 @@
 //! | 6 | flag | 1 | atomic min with the step's index if the loss of a row is not finite |
 //!
 //! Derivative: written to `grad` along with the loss.
-//! Rounding: [`Rounded`], from the declaration.
+//! Tolerance: [`Rounded`] computes the rounding errors from the declaration.
 
 use crate::elementwise::numbers::Rounded;
 use crate::elementwise::{Row, RowLoss, Targets};

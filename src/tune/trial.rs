@@ -177,8 +177,8 @@ fn before(plan: &Plan) -> Vec<Vec<u32>> {
 /// Writes `before` to the op's allocations, runs the op, and returns the contents of the allocations afterwards.
 fn computed(executor: &mut dyn Executor, before: &[Vec<u32>], step: Step) -> Result<Vec<Vec<u32>>> {
     let plan = executor.plan();
-    // `alone` adds the views of whole allocations at even indices. Later views, if any, are of parts that were added when
-    // the plan was fitted to the device.
+    // `alone` adds the views of whole allocations at even indices. Later views, if any, are of parts that were added
+    // when the plan was fitted to the device.
     let all: Vec<_> = (0..).map_while(|at| plan.views().get(2 * at)).take(before.len()).collect();
     let views = all.iter().map(|view| plan.named(&view.name)).collect::<Result<Vec<_>>>()?;
     for (view, words) in views.iter().zip(before) {

@@ -181,8 +181,7 @@ mod tests {
         }
     }
 
-    /// Groups of ops that need no barrier in between are the same if every pair of ops is compared, with and without ops
-    /// that are divided by columns.
+    /// Compares the rounds of networks' plans with those of [`by_comparing`].
     #[test]
     fn rounds_of_networks_are_those_of_comparing() {
         for (layers, batch) in
