@@ -136,7 +136,8 @@ impl Chosen {
     }
 
     /// Returns a report on the tuning file, which has tile sizes for `tuned` of `matmuls` matrix multiplications.
-    /// Returns `None` without a file. Also returns `None` if `tuned` is 0 and `--autotune` did not name the file.
+    /// `ignored` are the reasons why other tile sizes of the file are not used. Returns `None` without a file. Also
+    /// returns `None` if `--autotune` did not name the file, `tuned` is 0, and nothing was ignored.
     pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
         let (path, tuning) = match self {
             Self::Nothing => return None,

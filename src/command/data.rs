@@ -16,7 +16,8 @@ use super::report::Output;
 /// Name of the only data set that comes with a test set.
 pub const MNIST: &str = "mnist";
 
-/// Names of the built-in data sets. Any other text is the path of a table.
+/// Names of the data sets that the command knows; only the files of `mnist` are not part of the program. Any other text
+/// is the path of a table.
 pub const NAMES: [&str; 12] =
     ["digits", "iris", MNIST, "moons", "two_moons", "circles", "spirals", "blobs", "sine", "and", "or", "xor"];
 

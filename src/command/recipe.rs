@@ -115,8 +115,8 @@ pub const OF_DATA_OR_SIZES: Defaults = Defaults([
     ("batch", "see `wgrad train`", &[SMALLER_BATCH, "Without DATA, the default is 32."]),
 ]);
 
-/// Defaults of commands that take only numbers of inputs and outputs. `hidden` describes the networks that are used
-/// without `--hidden`.
+/// Defaults of commands that take numbers of inputs and outputs in place of a table. `hidden` is the help text on the
+/// default of `--hidden`.
 pub const fn of_sizes(hidden: &'static str) -> Defaults {
     Defaults([
         ("hidden", hidden, &[]),

@@ -236,8 +236,9 @@ pub struct Shader {
     pub source: &'static str,
     /// Texts of the files `shaders/shared/*.wgsl` that the shader needs, in order.
     pub shared: &'static [&'static str],
-    /// Returns the `const` lines before the source, from the op's parameters and tile. They define workgroup sizes,
-    /// which `grid` needs too, and values on which all invocations would otherwise branch alike.
+    /// Returns the `const` lines that are put before the source, from the op's parameters and tile. They define
+    /// workgroup sizes, which `grid` needs too. They also define parameters on which the shader branches, so that these
+    /// branches are decided when the shader is compiled.
     pub prelude: fn(&Op) -> String,
     /// Returns the number of workgroups, from the op and the shapes of its views.
     pub grid: fn(&Op, &[Shape]) -> [u32; 3],

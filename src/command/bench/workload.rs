@@ -38,7 +38,7 @@ struct Sizes {
     batch: usize,
 }
 
-/// A network to train.
+/// Network of a benchmark, with its name, loss, optimizer and batch size.
 pub struct Workload {
     pub name: &'static str,
     pub network: Network,

@@ -152,7 +152,8 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
     assert!(a.is_whole() && b.is_whole(), "a matrix is larger than its memory");
 }
 
-/// Computes out = a·b as outᵀ = bᵀ·aᵀ. This transposes a and the output instead of b.
+/// Computes out = a·b + bias as outᵀ = bᵀ·aᵀ + bias. Blocks of a and of the output are copied in transposed order, and b
+/// is read as it lies in memory. Otherwise b would be copied, which takes longer if b is much the largest of the three.
 fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>, space: &mut Space) {
     for rows in cuts(a.rows, TURNED[0]) {
         for terms in cuts(a.columns, TURNED[1]) {
