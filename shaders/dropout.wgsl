@@ -1,8 +1,8 @@
-// Dropout; the same op also drops the gradient in the backward pass.
+// Noise of layers: dropout, which also drops the gradient in the backward pass, alpha dropout, and additive noise.
 //
-// output[r, c] = input[r, c]·scale if the random word of (layer, step, first_row + r, c) is at least threshold, and 0
-// otherwise. Symbols: r a row of the batch, first_row the index in the step of the batch's first row, c a column; scale
-// = 1 / (1 − rate), threshold = rate·2³².
+// output[r, c] = noisy(input[r, c], random numbers, scale, offset, dropped), where noisy is declared in
+// src/elementwise/noises.rs. The random numbers come from the random words of (layer, step, global row, c). Symbols: r a
+// row of the batch, c a column; for dropout scale = 1 / (1 − rate), threshold = rate·2³².
 //
 // | binding | view   | shape        | access |
 // |---------|--------|--------------|--------|
@@ -11,12 +11,15 @@
 //
 // One invocation computes four columns of a row, whose random words come from one Philox draw. Rows at or beyond
 // step.rows are neither read nor written.
+// Needs masked.wgsl or normal.wgsl.
 
 struct Params {
     columns: u32,
     layer: u32,
     threshold: u32,
     scale: f32,
+    offset: f32,
+    dropped: f32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
@@ -37,10 +40,11 @@ fn main(
     if row >= step.rows {
         return;
     }
-    let kept = keeps_four(params.threshold, params.layer, row, quarter);
+    let words = four_words(params.layer, row, quarter);
     let columns = min(4u, params.columns - 4u * quarter);
     for (var k = 0u; k < columns; k++) {
         let i = row * params.columns + 4u * quarter + k;
-        output[i] = select(0.0, input[i] * params.scale, kept[k]);
+        let random = random_numbers(words, params.threshold, k);
+        output[i] = noisy(input[i], random.x, random.y, params.scale, params.offset, params.dropped);
     }
 }

@@ -35,6 +35,18 @@ pub enum Layer {
         /// Probability of setting an element to 0, in [0, 1).
         rate: f32,
     },
+    /// Alpha dropout, as `torch.nn.AlphaDropout`, for networks of SELU: in training, sets each element to −1.758 with
+    /// probability `rate`, then scales and moves all so that mean 0 and variance 1 stay. In evaluation y = x.
+    AlphaDropout {
+        /// Probability of replacing an element, in [0, 1).
+        rate: f32,
+    },
+    /// Gaussian noise, as Keras's `GaussianNoise`: in training, adds a normal number with this standard deviation to
+    /// each element. In evaluation y = x.
+    GaussianNoise {
+        /// Standard deviation, at least 0.
+        std: f32,
+    },
     /// Batch normalization, as `torch.nn.BatchNorm1d`: y = (x − mean) / √(variance + 10⁻⁵)·w + b for each column, with
     /// weight w and bias b, both trained.
     ///
@@ -106,14 +118,16 @@ const PLAIN: [(&str, Layer, &str); 9] = [
     ("swiglu", Layer::Gated(Gate::Silu), "a·silu(b), with the halves a and b of the columns"),
     ("geglu", Layer::Gated(Gate::Gelu), "a·gelu(b), with the halves a and b of the columns"),
     ("[", Layer::ResidualStart, "x, at the start of a residual block"),
-    ("]", Layer::ResidualEnd, "x + s, with the block's input s, or s·Wᵀ if the widths differ"),
+    ("]", Layer::ResidualEnd, "x + s, s the block's input, or s·Wᵀ if the widths differ"),
 ];
 
 /// Layers with options: example text and formula.
-const WITH_OPTIONS: [(&str, &str); 3] = [
-    ("dense(128)", "x·Wᵀ + b; options bias=false and init=he_normal; short form 128"),
+const WITH_OPTIONS: [(&str, &str); 5] = [
+    ("dense(128)", "x·Wᵀ + b; bias=false, init=he_normal; short form 128"),
     ("dropout(0.2)", "0 with probability 0.2, else x / 0.8; x in evaluation"),
-    ("prelu", "x for x > 0, else w·x; prelu(per_unit=true) has a w per column"),
+    ("alpha_dropout(0.2)", "dropout to SELU's lowest value; keeps mean and variance"),
+    ("gaussian_noise(0.1)", "x + 0.1·(a standard normal number); x in evaluation"),
+    ("prelu", "x for x > 0, else w·x; per_unit=true: a w per column"),
 ];
 
 /// Dense (fully connected) layer y = x·Wᵀ + b with weight W of shape `[outputs, inputs]` and bias b of shape
@@ -272,7 +286,11 @@ impl Layer {
     fn names() -> Vec<&'static str> {
         let activations = Function::ALL.iter().map(|function| function.name);
         let plain = PLAIN.iter().map(|(name, ..)| *name).filter(|name| !["[", "]"].contains(name));
-        ["dense", "dropout", "prelu"].into_iter().chain(activations).chain(plain).collect()
+        ["dense", "dropout", "alpha_dropout", "gaussian_noise", "prelu"]
+            .into_iter()
+            .chain(activations)
+            .chain(plain)
+            .collect()
     }
 
     /// Returns the example text and the formula of each kind of layer except activations, for `wgrad list`.
@@ -292,6 +310,8 @@ impl Layer {
         match self {
             Self::Dense(_) => "dense",
             Self::Dropout { .. } => "dropout",
+            Self::AlphaDropout { .. } => "alpha_dropout",
+            Self::GaussianNoise { .. } => "gaussian_noise",
             Self::Prelu { .. } => "prelu",
             Self::BatchNorm => "batch_norm",
             Self::LayerNorm => "layer_norm",
@@ -319,6 +339,11 @@ impl Layer {
             Self::Dense(dense) => Some(*dense),
             _ => None,
         }
+    }
+
+    /// Returns `true` if the layer adds noise in training, and is y = x in evaluation.
+    pub(crate) fn is_noise(&self) -> bool {
+        matches!(self, Self::Dropout { .. } | Self::AlphaDropout { .. } | Self::GaussianNoise { .. })
     }
 
     /// Returns the tensors that the layer owns if it has `inputs` input columns. For the end of a residual block,
@@ -349,7 +374,12 @@ impl Layer {
                 vec![LayerTensor::trained("weight", vec![slopes], Initial::Constant(0.25))]
             }
             Self::Scaling => vec![LayerTensor::trained("weight", vec![inputs], Initial::Constant(1.0))],
-            Self::Activation(_) | Self::Dropout { .. } | Self::Gated(_) | Self::ResidualStart => Vec::new(),
+            Self::Activation(_)
+            | Self::Dropout { .. }
+            | Self::AlphaDropout { .. }
+            | Self::GaussianNoise { .. }
+            | Self::Gated(_)
+            | Self::ResidualStart => Vec::new(),
         }
     }
 
@@ -362,6 +392,8 @@ impl Layer {
             | Self::Prelu { .. }
             | Self::Scaling
             | Self::Dropout { .. }
+            | Self::AlphaDropout { .. }
+            | Self::GaussianNoise { .. }
             | Self::BatchNorm
             | Self::LayerNorm
             | Self::RmsNorm
@@ -374,12 +406,17 @@ impl Layer {
         match *self {
             Self::Dense(Dense { init: Some(init), .. }) if init.check().is_err() => init.check(),
             Self::Dense(Dense { outputs: 0, .. }) => Err(Error::value(place, "number of outputs", 0, "at least 1")),
-            Self::Dropout { rate } if !(0.0..1.0).contains(&rate) => {
+            Self::Dropout { rate } | Self::AlphaDropout { rate } if !(0.0..1.0).contains(&rate) => {
                 Err(Error::value(place, "rate", rate, "at least 0 and below 1"))
+            }
+            Self::GaussianNoise { std } if !(0.0..=f32::MAX).contains(&std) => {
+                Err(Error::value(place, "std", std, "finite and at least 0"))
             }
             Self::Activation(activation) => activation.check(place),
             Self::Dense(_)
             | Self::Dropout { .. }
+            | Self::AlphaDropout { .. }
+            | Self::GaussianNoise { .. }
             | Self::Prelu { .. }
             | Self::Scaling
             | Self::Gated(_)
@@ -405,7 +442,11 @@ impl fmt::Display for Layer {
                 }
                 f.write_str(")")
             }
-            Self::Dropout { rate } => write!(f, "dropout({rate})"),
+            Self::Dropout { rate: number }
+            | Self::AlphaDropout { rate: number }
+            | Self::GaussianNoise { std: number } => {
+                write!(f, "{}({number})", self.name())
+            }
             Self::Prelu { per_unit: true } => f.write_str("prelu(per_unit=true)"),
             Self::Prelu { per_unit: false }
             | Self::BatchNorm
@@ -418,6 +459,13 @@ impl fmt::Display for Layer {
             Self::Activation(activation) => activation.fmt(f),
         }
     }
+}
+
+/// Returns the only option of a layer, a number.
+fn only_number(term: &Term<'_>, place: &str, name: &'static str) -> Result<f32> {
+    let options = term.named("layer", &[name])?;
+    let example = format!("{}(0.2)", term.name);
+    number(place, name, required(&options, place, name, &example)?, "a number")
 }
 
 impl FromStr for Layer {
@@ -436,12 +484,9 @@ impl FromStr for Layer {
         let plain = PLAIN.iter().find(|(name, ..)| *name == term.name);
         let layer = match term.name {
             "dense" => Self::Dense(Dense::from_term(&term, &place)?),
-            "dropout" => {
-                let options = term.named("layer", &["rate"])?;
-                Self::Dropout {
-                    rate: number(&place, "rate", required(&options, &place, "rate", "dropout(0.2)")?, "a number")?,
-                }
-            }
+            "dropout" => Self::Dropout { rate: only_number(&term, &place, "rate")? },
+            "alpha_dropout" => Self::AlphaDropout { rate: only_number(&term, &place, "rate")? },
+            "gaussian_noise" => Self::GaussianNoise { std: only_number(&term, &place, "std")? },
             "prelu" => {
                 let options = term.named("layer", &["per_unit"])?;
                 let per_unit = option(&options, "per_unit");

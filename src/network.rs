@@ -86,6 +86,30 @@ impl Network {
         self.layer(Layer::Dropout { rate })
     }
 
+    /// Adds alpha dropout, [`Layer::AlphaDropout`], with probability `rate`, in [0, 1).
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).dense(8).selu().alpha_dropout(0.1), Network::parse(2, "8 selu alpha_dropout(0.1)")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn alpha_dropout(self, rate: f32) -> Self {
+        self.layer(Layer::AlphaDropout { rate })
+    }
+
+    /// Adds Gaussian noise, [`Layer::GaussianNoise`], with standard deviation `std`, at least 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::Network;
+    /// assert_eq!(Network::input(2).gaussian_noise(0.1).dense(8), Network::parse(2, "gaussian_noise(0.1) 8")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn gaussian_noise(self, std: f32) -> Self {
+        self.layer(Layer::GaussianNoise { std })
+    }
+
     /// Adds batch normalization with a trained weight and bias, [`Layer::BatchNorm`].
     ///
     /// # Examples
@@ -184,8 +208,8 @@ impl Network {
     }
 
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is `dense(128, bias=false,
-    /// init=he_normal)`. Other layers are `dropout(0.2)`, `batch_norm`, `layer_norm`, `rms_norm`, `prelu`, `glu`,
-    /// `swiglu`, `geglu`, `scaling`, and activation functions such as `relu` or `leaky_relu(0.01)`: all names of
+    /// init=he_normal)`. Other layers are `dropout(0.2)`, `alpha_dropout(0.2)`, `gaussian_noise(0.1)`, `batch_norm`,
+    /// `layer_norm`, `rms_norm`, `prelu`, `glu`, `swiglu`, `geglu`, `scaling`, and activation functions such as `relu` or `leaky_relu(0.01)`: all names of
     /// [`Activation::all`]. Brackets around layers add their input to their output, as in `64 relu [64 relu 64] relu
     /// 10`; see [`Network::residual`].
     ///
@@ -316,6 +340,8 @@ impl Network {
             Layer::Prelu { .. } => Some(Activation::leaky_relu(0.25)),
             Layer::Dense(_)
             | Layer::Dropout { .. }
+            | Layer::AlphaDropout { .. }
+            | Layer::GaussianNoise { .. }
             | Layer::Scaling
             | Layer::Gated(_)
             | Layer::BatchNorm
@@ -329,7 +355,7 @@ impl Network {
     /// Returns the default initialization of the weights of layer `number`. It is zeros for a dense layer at the end of
     /// a residual block, where dropout may follow it; otherwise [`Init::default_before`] the next activation.
     pub(crate) fn default_init(&self, number: usize) -> Init {
-        let next = self.layers[number + 1..].iter().find(|layer| !matches!(layer, Layer::Dropout { .. }));
+        let next = self.layers[number + 1..].iter().find(|layer| !layer.is_noise());
         match (self.layers[number], next) {
             (Layer::Dense(_), Some(Layer::ResidualEnd)) => Init::Zeros,
             _ => Init::default_before(self.activation_after(number)),
@@ -396,7 +422,7 @@ impl Network {
         Err(Error::conflict(format!("layer {number} ({})", layer.name()), problem, remedy))
     }
 
-    /// Checks that brackets match, and that each block has a layer besides dropout.
+    /// Checks that brackets match, and that each block has a layer besides noise.
     fn check_blocks(&self) -> Result<()> {
         const EXAMPLE: &str = "put both brackets around the block's layers, as in `[64 relu 64]`";
         let fail = |number: usize, problem: &str| {
@@ -410,8 +436,8 @@ impl Network {
             } else if *layer == Layer::ResidualEnd {
                 let Some(start) = open.pop() else { return fail(number, "no residual block is open here") };
                 let inside = &self.layers[start + 1..number];
-                if inside.iter().all(|layer| matches!(layer, Layer::Dropout { .. })) {
-                    return fail(start, "the residual block has no layers, or only dropout");
+                if inside.iter().all(Layer::is_noise) {
+                    return fail(start, "the residual block has no layers, or only noise such as dropout");
                 }
             }
         }

@@ -52,7 +52,7 @@ pub fn key(seed: u64) -> [u32; 2] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Stream {
-    /// Dropout masks: `STREAM_DROPOUT` in WGSL.
+    /// Noise of layers, such as dropout masks: `STREAM_DROPOUT` in WGSL.
     Dropout = 0,
     /// Initial parameters.
     Init = 1,

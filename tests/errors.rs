@@ -39,7 +39,7 @@ fn networks() {
     says(Network::parse(2, "3 relu] 3"), &["layer 2 (])", "no residual block is open here", "`[64 relu 64]`"]);
     says(Network::parse(2, "[[3] 3]] 3"), &["layer 6 (])", "no residual block is open here"]);
     says(Network::parse(2, "3 [] 3"), &["layer 1 ([)", "the residual block has no layers"]);
-    says(Network::parse(2, "3 [2 [dropout(0.1)]] 3"), &["layer 3 ([)", "no layers, or only dropout"]);
+    says(Network::parse(2, "3 [2 [dropout(0.1)]] 3"), &["layer 3 ([)", "no layers, or only noise such as dropout"]);
     says(Network::input(2).residual(|block| block).dense(3).check(), &["layer 0 ([)", "no layers"]);
     says(Network::parse(2, "[relu]"), &["no dense layer"]);
     says(Network::parse(2, "3 layer_norm(1e-3)"), &["layer `layer_norm`", "number of values is 1", "at most 0"]);
@@ -54,6 +54,11 @@ fn networks() {
     says(Network::parse(2, "dropout(1) 3"), &["rate is 1", "below 1"]);
     says(Network::parse(2, "dropout 3"), &["rate is missing", "dropout(0.2)"]);
     says(Network::parse(2, "dropout(NaN) 3"), &["rate is NaN"]);
+    says(Network::parse(2, "alpha_dropout(1) 3"), &["layer `alpha_dropout(1)`", "rate is 1", "below 1"]);
+    says(Network::parse(2, "alpha_dropout 3"), &["rate is missing", "alpha_dropout(0.2)"]);
+    says(Network::parse(2, "gaussian_noise(-0.1) 3"), &["std is -0.1", "finite and at least 0"]);
+    says(Network::parse(2, "gaussian_noise(inf) 3"), &["std is inf", "finite and at least 0"]);
+    says(Network::parse(2, "gaussian_noise(rate=0.1) 3"), &["unknown option `rate`"]);
     says(Network::parse(2, "3 leaky_relu(-1)"), &["slope is -1"]);
     says(Network::parse(2, "3 softmax"), &["applies the softmax itself", "leave the softmax layer out"]);
     let deep = (0..1 << 16).fold(Network::input(2).dense(2), |network, _| network.relu());

@@ -23,8 +23,8 @@ use wgrad::{Loss, Network, Sgd};
 /// Input columns and layers: 1 to 4 dense layers, one or several outputs, with and without bias, dropout first, before and after
 /// an activation, an activation first, last, and after another. Residual blocks first and last, before and after an activation,
 /// with and without a projection, with dropout inside and around, in a row, and nested: at the start of a block, and at its end.
-/// Normalizations first, between, last, and in a block.
-const STRUCTURES: [(usize, &str); 22] = [
+/// Normalizations first, between, last, and in a block. Other noise than dropout.
+const STRUCTURES: [(usize, &str); 24] = [
     (4, "F 1"),
     (3, "dense(4, bias=false) F"),
     (5, "7 F 3"),
@@ -47,6 +47,8 @@ const STRUCTURES: [(usize, &str); 22] = [
     (4, "glu 6 swiglu F 2"),
     (4, "F 6 geglu 2"),
     (3, "scaling F 3 scaling"),
+    (3, "gaussian_noise(0.1) 4 F alpha_dropout(0.3) 2"),
+    (2, "[3 alpha_dropout(0.2) F gaussian_noise(0.2)] 2"),
 ];
 
 /// All losses, and some with parameters that are not the defaults.
@@ -149,10 +151,11 @@ fn cases() -> Vec<Case> {
 }
 
 /// Number of parameters of the structures.
-const PARAMETERS: [usize; 22] = [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21, 45, 58, 48, 23, 47, 18, 38, 45, 26, 38, 18];
+const PARAMETERS: [usize; 24] =
+    [5, 12, 66, 37, 50, 87, 37, 28, 49, 26, 21, 45, 58, 48, 23, 47, 18, 38, 45, 26, 38, 18, 26, 23];
 
 /// Number of outputs of the structures.
-const OUTPUTS: [usize; 22] = [1, 4, 3, 1, 2, 2, 2, 2, 2, 2, 3, 2, 2, 8, 2, 2, 3, 2, 2, 2, 2, 3];
+const OUTPUTS: [usize; 24] = [1, 4, 3, 1, 2, 2, 2, 2, 2, 2, 3, 2, 2, 8, 2, 2, 3, 2, 2, 2, 2, 3, 2, 2];
 
 /// Returns the structures whose number of outputs fits a loss.
 fn fitting(loss: Loss) -> impl Iterator<Item = usize> {

@@ -1,6 +1,8 @@
 //! Building blocks of the fast CPU kernels: blocked matrix multiplication, and vectorized exponentials.
 
-use wgrad::numeric::{Matrix, MatrixMut, erf, erf_f64, exponential, log_1p, matmul, tanh};
+use wgrad::numeric::{
+    Matrix, MatrixMut, cosine_of_turns, cosine_of_turns_f64, erf, erf_f64, exponential, log_1p, matmul, tanh,
+};
 use wgrad::rng::{Philox, Stream};
 
 /// Rows, columns and terms: none; around tiles of six rows, panels of 64 columns, parts of 64 and 128 terms and blocks of 512;
@@ -149,6 +151,7 @@ fn exponentials_are_within_their_units() {
         ("exponential", worst(-87.33, 88.0, exponential, f64::exp), 1.0),
         ("erf", worst(-4.5, 4.5, erf, erf_f64), 1.5),
         ("log_1p", worst(0.0, 1.0, log_1p, f64::ln_1p), 2.5),
+        ("cosine_of_turns", worst(-4.0, 4.0, cosine_of_turns, cosine_of_turns_f64), 3.5),
         ("tanh", worst(-10.0, 10.0, tanh, f64::tanh), 2.0),
     ];
     for (name, error, allowed) in found {
@@ -165,6 +168,12 @@ fn exponentials_at_the_edges() {
     // Values of the table in Abramowitz and Stegun, 7.1.
     for (x, wanted) in [(0.5, 0.520_499_877_8), (1.0, 0.842_700_792_9), (2.0, 0.995_322_265_0)] {
         approx::assert_abs_diff_eq!(erf_f64(x), wanted, epsilon = 1e-10);
+    }
+    assert_eq!([0.0, 0.25, -0.75, 0.5, 1e9].map(cosine_of_turns), [1.0, 0.0, 0.0, -1.0, 1.0]);
+    for (t, wanted) in
+        [(1.0 / 6.0, 0.5), (1.0 / 12.0, 0.75f64.sqrt()), (0.125, 0.5f64.sqrt()), (-0.4375, -0.923_879_532_5)]
+    {
+        approx::assert_abs_diff_eq!(cosine_of_turns_f64(t), wanted, epsilon = 1e-10);
     }
     assert_eq!([0.0, 10.0, -10.0].map(tanh), [0.0, 1.0, -1.0]);
     assert_eq!(tanh(-0.0).to_bits(), (-0.0f32).to_bits());

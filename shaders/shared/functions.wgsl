@@ -77,6 +77,18 @@ fn tanh_of(x: f32) -> f32 {
     return select(select(far, -far, x < 0.0), p * z * x + x, abs(x) < 0.625);
 }
 
+// Returns cos(2π·t), as s·p(s²). Coefficients as in src/numeric/exponential.rs.
+fn cosine_of_turns(t: f32) -> f32 {
+    let s = 0.25 - abs(t - round(t));
+    let z = s * s;
+    var p = 39.71092;
+    p = p * z - 76.57499;
+    p = p * z + 81.602234;
+    p = p * z - 41.34168;
+    p = p * z + 6.2831855;
+    return p * s;
+}
+
 // Returns erf x, by an odd polynomial near 0. Coefficients as in src/numeric/exponential.rs.
 fn erf(x: f32) -> f32 {
     let z = x * x;

@@ -78,7 +78,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
 const UPDATES: usize = update::kernels(false).len();
 
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 51] = [
+static DIFFERENT: [&Kernel; 53] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -101,6 +101,8 @@ static DIFFERENT: [&Kernel; 51] = [
     &dense_grad_weight::KERNEL,
     &dense_grad_weight_sum::KERNEL,
     &dropout::KERNEL,
+    &dropout::ALPHA,
+    &dropout::ADDITIVE,
     &element_loss::KERNEL,
     &gather::KERNEL,
     &gather_bytes::KERNEL,

@@ -41,7 +41,7 @@ impl Lowering<'_> {
         let Node { number, layer, inputs: columns, start } = node;
         let input = nodes[number];
         match layer {
-            Layer::Dropout { .. } if !pass.training => Ok(input),
+            noise if noise.is_noise() && !pass.training => Ok(input),
             Layer::ResidualStart => Ok(input),
             Layer::ResidualEnd => {
                 let mut shortcut = nodes[start.map_or(number, |(start, _)| start)];
@@ -54,6 +54,12 @@ impl Lowering<'_> {
             }
             Layer::Dropout { rate } => self.emit(pass, number, "output", columns, |plan, output| {
                 dropout::op(plan, Mask::new(number, rate), input, output)
+            }),
+            Layer::AlphaDropout { rate } => self.emit(pass, number, "output", columns, |plan, output| {
+                dropout::alpha_op(plan, number, rate, input, output)
+            }),
+            Layer::GaussianNoise { std } => self.emit(pass, number, "output", columns, |plan, output| {
+                dropout::additive_op(plan, number, std, input, output)
             }),
             Layer::Activation(function) => {
                 self.emit(pass, number, "output", columns, |plan, output| activation::op(plan, function, input, output))
@@ -154,7 +160,7 @@ impl Lowering<'_> {
         let Some(above) = backward.gradients[number + 1] else { return Ok(()) };
         let below = gradient_name(number);
         match layer {
-            Layer::ResidualStart => self.receive(backward, number, number, above),
+            Layer::ResidualStart | Layer::GaussianNoise { .. } => self.receive(backward, number, number, above),
             Layer::ResidualEnd => {
                 self.receive(backward, number, number, above)?;
                 let start = start.map_or(number, |(start, _)| start);
@@ -170,6 +176,9 @@ impl Lowering<'_> {
             }
             Layer::Dropout { rate } => self.pass_on(backward, number, number, below, |plan, gradient| {
                 dropout::op(plan, Mask::new(number, rate), above, gradient)
+            }),
+            Layer::AlphaDropout { rate } => self.pass_on(backward, number, number, below, |plan, gradient| {
+                dropout::op(plan, Mask::alpha(number, rate), above, gradient)
             }),
             Layer::Activation(function) => {
                 let argument = if function.keeps_input() { input } else { output };

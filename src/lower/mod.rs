@@ -82,7 +82,7 @@ struct Lowering<'a> {
 }
 
 /// Forward pass: the section of its ops, the prefix of its views' names, its number of rows, and `training`, which
-/// selects dropout and the statistics of the batch.
+/// selects noise and the statistics of the batch.
 struct Pass {
     section: Section,
     prefix: &'static str,

@@ -9,7 +9,7 @@ mod rounding;
 mod vectors;
 
 pub use cache_line::Line;
-pub use exponential::{erf, erf_f64, exponential, log_1p, tanh};
+pub use exponential::{cosine_of_turns, cosine_of_turns_f64, erf, erf_f64, exponential, log_1p, tanh};
 pub use matmul::{Matrix, MatrixMut, copy, matmul, matmul_over_rows, reserve_for_matmuls};
 pub use prefetch::{will_read, will_write};
 pub use rounding::{EXPONENTIAL_ERROR, LOG_1P_ERROR, SUM_DEPTH, Sum, UNIT_ROUNDOFF, or_flushed};

@@ -67,8 +67,8 @@ impl Case {
         specialize(self.plan(kind)?, target)
     }
 
-    /// Returns the plan for whole numbers. Each activation except the identity is ReLU or ReLU6, and the dropout rate
-    /// is 0, so that the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`,
+    /// Returns the plan for whole numbers. Each activation except the identity is ReLU or ReLU6, and there is
+    /// no noise, so that the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`,
     /// the plan that the device made from [`Case::plan`]. If `real` has no fused step, this plan has none either.
     pub(super) fn plan_of_whole_numbers(&self, kind: PlanKind, real: &Plan) -> Result<Plan> {
         let spec = TrainingSpec { network: whole(&self.spec.network), ..self.spec.clone() };
@@ -144,6 +144,8 @@ pub(crate) fn whole(network: &Network) -> Network {
         Layer::Activation(activation) if activation.keeps_input() => Layer::Activation(Activation::relu6()),
         Layer::Activation(_) => Layer::Activation(Activation::relu()),
         Layer::Dropout { .. } => Layer::Dropout { rate: 0.0 },
+        Layer::AlphaDropout { .. } => Layer::AlphaDropout { rate: 0.0 },
+        Layer::GaussianNoise { .. } => Layer::GaussianNoise { std: 0.0 },
         Layer::Dense(_)
         | Layer::Prelu { .. }
         | Layer::Scaling

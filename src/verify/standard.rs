@@ -128,14 +128,15 @@ fn grouped(optimizer: Optimizer) -> Result<Case> {
     Ok(Case { spec: TrainingSpec { groups, average: Some(Average::ema(0.75)), ..case.spec }, ..case })
 }
 
-/// Networks whose rows have weights. They have gated layers and PReLU, normalizations of narrow and of wide rows, and
-/// residual blocks in a row, nested, and with projections.
-const BLOCKS: [Sizes; 5] = [
+/// Networks whose rows have weights. They have gated layers and PReLU, normalizations of narrow and of wide rows,
+/// residual blocks in a row, nested, and with projections, and noise.
+const BLOCKS: [Sizes; 6] = [
     (12, "glu 66 prelu swiglu scaling [prelu(per_unit=true) 33] 14 geglu 3", 35),
     (11, "batch_norm 70 batch_norm relu [70 batch_norm] 3", 33),
     (14, "layer_norm 66 rms_norm relu [layer_norm 66] rms_norm 5", 37),
     (21, "33 relu [33 relu dropout(0.2) 33] [[tanh 33] gelu 33] 5", 35),
     (9, "[66 gelu 13] relu [4 tanh] 6", 19),
+    (10, "gaussian_noise(0.1) 66 selu alpha_dropout(0.2) [13 gaussian_noise(0.3) selu 66 alpha_dropout(0.1)] 3", 21),
 ];
 
 fn blocks((inputs, layers, batch): Sizes) -> Result<Case> {

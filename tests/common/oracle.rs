@@ -184,6 +184,8 @@ impl Oracle<'_> {
                     .map(|i| self.product(grad[i], self.derivative(function, input[i], output[i])))
                     .collect(),
                 Layer::Dropout { rate } => self.drop(number, rate, step, &grad, batch.rows),
+                Layer::AlphaDropout { rate } => self.drop_alpha(number, rate, step, &grad, batch.rows, [0.0; 2]),
+                Layer::GaussianNoise { .. } => grad,
                 Layer::BatchNorm | Layer::LayerNorm | Layer::RmsNorm => {
                     self.normalize_gradients(parameters, number, input, &grad, batch.rows, &mut gradients)
                 }
@@ -264,6 +266,10 @@ impl Oracle<'_> {
                     input.chunks(2 * half).flat_map(row).collect()
                 }
                 (Layer::Dropout { rate }, Some(step)) => self.drop(number, rate, step, input, batch.rows),
+                (Layer::AlphaDropout { rate }, Some(step)) => {
+                    self.drop_alpha(number, rate, step, input, batch.rows, [1.0, rate.into()])
+                }
+                (Layer::GaussianNoise { std }, Some(step)) => self.add_noise(number, std, step, input, batch.rows),
                 (Layer::BatchNorm, None) => self.normalize_by_running(parameters, number, input),
                 (Layer::BatchNorm | Layer::LayerNorm | Layer::RmsNorm, _) => {
                     if *layer == Layer::BatchNorm {
@@ -271,7 +277,13 @@ impl Oracle<'_> {
                     }
                     self.normalize(parameters, number, input, batch.rows)
                 }
-                (Layer::ResidualStart | Layer::Dropout { .. }, _) => input.clone(),
+                (
+                    Layer::ResidualStart
+                    | Layer::Dropout { .. }
+                    | Layer::AlphaDropout { .. }
+                    | Layer::GaussianNoise { .. },
+                    _,
+                ) => input.clone(),
                 (Layer::ResidualEnd, _) => {
                     let shortcut = &views[self.start_of(number)];
                     let projected = parameters.contains_key(&format!("layer{number}.weight")).then(|| {
@@ -560,19 +572,72 @@ impl Oracle<'_> {
         Value { value: at(argument.value), error: carried(at, argument) + own }
     }
 
-    /// x / (1 − rate) where the random word of (layer, step, row, column) is at least rate·2³², else 0.
-    fn drop(&self, number: usize, rate: f32, step: u32, input: &[Value], rows: usize) -> Vec<Value> {
+    /// Random words of four columns of (layer, step, row), the element's place among them, and the element.
+    fn words<'a>(
+        &'a self,
+        number: usize,
+        step: u32,
+        input: &'a [Value],
+        rows: usize,
+    ) -> impl Iterator<Item = ([u32; 4], usize, Value)> + 'a {
         let columns = input.len() / rows;
-        let rate = f64::from(rate);
-        let mut output = Vec::new();
-        for (i, x) in input.iter().enumerate() {
+        input.iter().enumerate().map(move |(i, x)| {
             let (row, column) = (i / columns, i % columns);
             let counter = [column as u32 / 4, row as u32, step, (number as u32) << 8 | Stream::Dropout as u32];
-            let kept = f64::from(philox(counter, key(self.seed))[column % 4]) >= rate * 2f64.powi(32);
+            (philox(counter, key(self.seed)), column % 4, *x)
+        })
+    }
+
+    /// x / (1 − rate) where the random word is at least rate·2³², else 0.
+    fn drop(&self, number: usize, rate: f32, step: u32, input: &[Value], rows: usize) -> Vec<Value> {
+        let rate = f64::from(rate);
+        let element = |(words, k, x): ([u32; 4], usize, Value)| {
             // Three roundings: of 1 − rate, of its inverse, of the product.
-            output.push(if kept { self.scaled(*x, 1.0 / (1.0 - rate), 3.0) } else { Value::exact(0.0) });
-        }
-        output
+            let kept = f64::from(words[k]) >= rate * 2f64.powi(32);
+            if kept { self.scaled(x, 1.0 / (1.0 - rate), 3.0) } else { Value::exact(0.0) }
+        };
+        self.words(number, step, input, rows).map(element).collect()
+    }
+
+    /// Alpha dropout: a·x + b where dropout keeps x, else a·α′ + b; a and b as in Klambauer et al. 2017, with the lowest
+    /// value α′ of SELU. `factors` are those of α′ and of b: 0 for a gradient, else 1 and the rate.
+    fn drop_alpha(
+        &self,
+        number: usize,
+        rate: f32,
+        step: u32,
+        input: &[Value],
+        rows: usize,
+        factors: [f64; 2],
+    ) -> Vec<Value> {
+        const ALPHA: f64 = -1.7580993408473766;
+        let rate = f64::from(rate);
+        let a = ((1.0 - rate) * (1.0 + rate * ALPHA * ALPHA)).powf(-0.5);
+        let [lowest, b] = [factors[0] * ALPHA, -a * ALPHA * factors[1]];
+        let element = |(words, k, x): ([u32; 4], usize, Value)| {
+            let rounded = |value: f64| Value { value, error: self.unit * value.abs() };
+            if f64::from(words[k]) < rate * 2f64.powi(32) {
+                return rounded(a * lowest + b);
+            }
+            // Roundings of a and of the product, of b, and of their sum.
+            let product = self.scaled(x, a, 2.0);
+            if b == 0.0 { product } else { self.sum([product, rounded(b)].into_iter()) }
+        };
+        self.words(number, step, input, rows).map(element).collect()
+    }
+
+    /// x + std·n, with two normal numbers n of two words (Box and Muller 1958).
+    fn add_noise(&self, number: usize, std: f32, step: u32, input: &[Value], rows: usize) -> Vec<Value> {
+        let element = |(words, k, x): ([u32; 4], usize, Value)| {
+            let [share, turn] =
+                [words[k / 2 * 2], words[k / 2 * 2 + 1]].map(|word| f64::from(word >> 8) / 2f64.powi(24));
+            let radius = (-2.0 * (share + 2f64.powi(-24)).ln()).sqrt();
+            let angle = std::f64::consts::TAU * turn;
+            let n = f64::from(std) * radius * if k % 2 == 0 { angle.cos() } else { angle.sin() };
+            // Three elementary functions, and a quotient and two products.
+            self.sum([x, Value { value: n, error: 16.0 * self.unit * n.abs() }].into_iter())
+        };
+        self.words(number, step, input, rows).map(element).collect()
     }
 
     /// Mean loss, and its gradient with respect to the outputs.

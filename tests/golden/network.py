@@ -88,6 +88,10 @@ def module(text, columns):
             return Gated(nn.functional.gelu), columns // 2
         case "dropout":
             return nn.Dropout(float(arguments[0].removeprefix("rate="))), columns
+        case "alpha_dropout":
+            return nn.AlphaDropout(float(arguments[0].removeprefix("rate="))), columns
+        case "gaussian_noise":
+            return GaussianNoise(float(arguments[0].removeprefix("std="))), columns
         case _:
             # `slope=0.1` or `0.1`; parameters are in order.
             parameters = [float(argument.rpartition("=")[2]) for argument in arguments]
@@ -104,6 +108,17 @@ class Gated(nn.Module):
     def forward(self, x):
         a, b = x.chunk(2, dim=1)
         return a * self.function(b)
+
+
+class GaussianNoise(nn.Module):
+    """In training, adds a normal number to each element."""
+
+    def __init__(self, std):
+        super().__init__()
+        self.std = std
+
+    def forward(self, x):
+        return x + self.std * torch.randn_like(x) if self.training else x
 
 
 class Scaling(nn.Module):

@@ -1,11 +1,11 @@
-//! Tests of `dropout`, on activations and on their gradients.
+//! Tests of `dropout`, on activations and on their gradients, of `dropout_alpha` and of `dropout_additive`.
 
 use super::case::{Case, Fill, Values, over_batches};
 use super::compare::Expected;
 use super::memory::Seen;
 use super::prove::prove;
 use wgrad::kernels::dropout::{self, Mask, Params};
-use wgrad::plan::{Section, Step};
+use wgrad::plan::{Kernel, Section, Step};
 use wgrad::rng::philox;
 use wgrad::shape::{Dtype, Shape};
 
@@ -18,15 +18,34 @@ pub fn cases() -> Vec<Case> {
     cases.push(case(0.25, Shape::new(35, 25_001), 33, Values::Real, 1));
     // Exactly as many groups of four columns as four workgroups have invocations.
     cases.push(case(0.25, Shape::new(64, 16), 64, Values::Real, 1));
+    let others = [(&dropout::ALPHA, 0.0), (&dropout::ALPHA, 0.3), (&dropout::ADDITIVE, 0.0), (&dropout::ADDITIVE, 0.5)];
+    let others = others.into_iter().flat_map(|(kernel, number)| {
+        over_batches(move |shape, live, values, seed| noisy(kernel, number, shape, live, values, seed))
+    });
+    cases.extend(others);
+    cases.extend([&dropout::ALPHA, &dropout::ADDITIVE].map(|kernel| {
+        let shape = Shape::new(35, 25_001);
+        noisy(kernel, 0.25, shape, 33, Values::Real, 1)
+    }));
     cases
 }
 
-fn case(rate: f32, shape: Shape, live: usize, values: Values, seed: usize) -> Case {
+/// Case of a kernel with this rate or standard deviation.
+fn noisy(kernel: &'static Kernel, number: f32, shape: Shape, live: usize, values: Values, seed: usize) -> Case {
     let mut case = Case::new(Section::Gradients, live, values, seed);
     let input = case.batch("input", shape, Fill::Real(2.0));
     let output = case.batch_output("output", Dtype::F32, shape);
-    let op = dropout::op(&case.plan, Mask::new(3 + seed, rate), input, output);
+    let layer = 3 + seed;
+    let op = match kernel.name {
+        "dropout_alpha" => dropout::alpha_op(&case.plan, layer, number, input, output),
+        "dropout_additive" => dropout::additive_op(&case.plan, layer, number, input, output),
+        _ => dropout::op(&case.plan, Mask::new(layer, number), input, output),
+    };
     case.with(op)
+}
+
+fn case(rate: f32, shape: Shape, live: usize, values: Values, seed: usize) -> Case {
+    noisy(&dropout::KERNEL, rate, shape, live, values, seed)
 }
 
 /// Returns whether the random word of (layer, step, row of the whole batch, column) is at least the threshold. It is
@@ -36,18 +55,101 @@ pub fn keeps(threshold: u32, step: &Step, layer: u32, row: usize, column: usize)
     philox(counter, [step.seed_low, step.seed_high])[column % 4] >= threshold
 }
 
+/// Normal number of an element: two columns have one radius, and angles that differ by a right angle.
+fn normal(step: &Step, layer: u32, row: usize, column: usize) -> f64 {
+    let counter = [column as u32 / 4, step.first_row + row as u32, step.index, layer * 256];
+    let words = philox(counter, [step.seed_low, step.seed_high]);
+    let [share, turn] = if column % 4 < 2 { [words[0], words[1]] } else { [words[2], words[3]] };
+    let radius = (-2.0 * (f64::from(share / 256 + 1) / 2f64.powi(24)).ln()).sqrt();
+    let angle = std::f64::consts::TAU * f64::from(turn / 256) / 2f64.powi(24);
+    radius * if column.is_multiple_of(2) { angle.cos() } else { angle.sin() }
+}
+
 fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (p, input, columns): (&Params, _, _) = (seen.params(), seen.numbers(0), seen.shape(0).columns);
+    let [scale, offset, dropped] = [p.scale, p.offset, p.dropped].map(f64::from);
     let element = |i: usize| {
-        let kept = keeps(p.threshold, seen.step(), p.layer, i / columns, i % columns);
-        if kept { input[i] * f64::from(p.scale) } else { 0.0 }
+        let (row, column) = (i / columns, i % columns);
+        let kept = keeps(p.threshold, seen.step(), p.layer, row, column);
+        match seen.case.op().kernel.name {
+            "dropout_additive" => input[i] + scale * normal(seen.step(), p.layer, row, column),
+            "dropout_alpha" => {
+                if kept {
+                    input[i] * scale + offset
+                } else {
+                    dropped
+                }
+            }
+            _ => {
+                if kept {
+                    input[i] * scale
+                } else {
+                    0.0
+                }
+            }
+        }
     };
     vec![Expected::Numbers((0..seen.live(0)).map(element).collect())]
 }
 
 #[test]
 fn cpu_kernels_are_right() {
-    assert!(prove(&cases(), oracle, 0.0) > 900_000);
+    // Only a sum that cancels has a tolerance above 1 % of it.
+    assert!(prove(&cases(), oracle, 1e-4) > 2_600_000);
+}
+
+/// Both numbers of `torch.nn.functional.alpha_dropout(x, p, training=True)` of PyTorch 2.15.0 in float64: of a dropped
+/// element, and of one that is kept.
+#[test]
+fn alpha_dropout_has_the_numbers_of_pytorch() {
+    let golden = [
+        (0.1, 0.75, [-1.457738730518132, 0.8529343571698539]),
+        (0.1, -1.25, [-1.457738730518132, -0.9896346751295693]),
+        (0.25, 0.75, [-1.1435441882094726, 1.031624838963274]),
+        (0.5, -1.25, [-0.7791939305180315, -0.32881218781438326]),
+    ];
+    for (rate, x, wanted) in golden {
+        let mut case = noisy(&dropout::ALPHA, rate, Shape::new(40, 9), 40, Values::Special, 2);
+        case.set_f32(case.op().views[0], &[x; 360]);
+        let results = Seen::new(&case).results(1);
+        for wanted in wanted {
+            assert!(results.iter().any(|y| (y - wanted).abs() < 3e-7), "{rate}: no {wanted}");
+        }
+        assert!(
+            results.iter().all(|y| wanted.iter().any(|wanted| (y - wanted).abs() < 3e-7)),
+            "{rate}: another number"
+        );
+        // The gradient has the factor of x.
+        let factor = f64::from(Mask::alpha(0, rate).scale);
+        let other = golden.iter().find(|(r, other, _)| *r == rate && *other != x);
+        if let Some((_, other, numbers)) = other {
+            let slope = (numbers[1] - wanted[1]) / f64::from(other - x);
+            assert!((slope - factor).abs() < 1e-7, "{rate}: {factor} for {slope}");
+        }
+    }
+}
+
+/// Of n normal numbers, the mean has a variance of 1/n, the mean square 2/n, the mean of cubes 15/n and of fourth powers 96/n.
+/// Products of neighbors have 1/n.
+#[test]
+fn additive_noise_is_standard_normal() {
+    let shape = Shape::new(401, 299);
+    let mut case = noisy(&dropout::ADDITIVE, 1.0, shape, 401, Values::Special, 2);
+    case.set_f32(case.op().views[0], &vec![0.0; shape.elements()]);
+    let results = Seen::new(&case).results(1);
+    let n = results.len() as f64;
+    let mean = |power: i32| results.iter().map(|y| y.powi(power)).sum::<f64>() / n;
+    for (power, wanted, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
+        let found = mean(power);
+        assert!((found - wanted).abs() < 5.0 * f64::sqrt(variance / n), "mean of power {power}: {found}");
+    }
+    for lag in 1..5 {
+        let product = results.iter().zip(&results[lag..]).map(|(a, b)| a * b).sum::<f64>() / n;
+        assert!(product.abs() < 5.0 / n.sqrt(), "mean of products at distance {lag}: {product}");
+    }
+    // 1.96 is the quantile of 97.5 %.
+    let outside = results.iter().filter(|y| y.abs() > 1.959964).count() as f64 / n;
+    assert!((outside - 0.05).abs() < 5.0 * (0.05 * 0.95 / n).sqrt(), "{outside} beyond 1.96");
 }
 
 /// Applies dropout to ones. Returns the share of zeros, and the results.

@@ -74,6 +74,12 @@ pub fn above(x: impl Into<Dual>, a: impl Into<Dual>, b: impl Into<Dual>) -> Dual
     if x.into().value <= 0.0 { b.into() } else { a.into() }
 }
 
+/// Returns cos(2π·t).
+pub fn cosine_of_turns(t: Dual) -> Dual {
+    let cosine = crate::numeric::cosine_of_turns_f64;
+    t.chain(cosine(t.value), -std::f64::consts::TAU * cosine(t.value - 0.25))
+}
+
 /// Returns erf x.
 pub fn erf(x: impl Into<Dual>) -> Dual {
     let x = x.into();

@@ -1,7 +1,7 @@
 //! f32 with branch-free exponentials, for loops that are vectorized.
 
 pub use crate::numeric::tanh as tanh_of;
-pub use crate::numeric::{erf, exponential, log_1p};
+pub use crate::numeric::{cosine_of_turns, erf, exponential, log_1p};
 
 /// Number type of this module.
 pub type Number = f32;

@@ -1,5 +1,6 @@
 //! Number types for which elementwise functions are compiled. Each module has a type `Number` and the functions that
-//! bodies may call: `abs`, `above`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`, `tanh_of`.
+//! bodies may call: `abs`, `above`, `cosine_of_turns`, `erf`, `exponential`, `log_1p`, `normal`, `sqrt`,
+//! `tanh_of`.
 
 pub mod dual;
 pub mod fast;
@@ -24,6 +25,11 @@ macro_rules! plain {
             /// Returns `b` if x ≤ 0, else `a`.
             pub fn above(x: Number, a: Number, b: Number) -> Number {
                 if x <= 0.0 { b } else { a }
+            }
+
+            /// Returns cos(2π·t).
+            pub fn cosine_of_turns(t: Number) -> Number {
+                crate::numeric::cosine_of_turns_f64(t.into()) as Number
             }
 
             /// Returns erf x.

@@ -178,6 +178,15 @@ pub fn above(x: impl Into<Rounded>, a: impl Into<Rounded>, b: impl Into<Rounded>
     Rounded { value: chosen.value, low: a.low.min(b.low), high: a.high.max(b.high) }
 }
 
+/// Returns cos(2π·t), whose slope is at most 2π. The device computes s·p(s²) with s = 1/4 − |t − round(t)|. Only an s
+/// above 1/8 is rounded, by at most one unit. p = 6.28 + s²·q is at least 4. In units relative to p, s²·q has 2.4, the
+/// rounded 6.28 has 0.8, and their sum one. The product with s has one more, so 6.2 in all. The reference is within one.
+pub fn cosine_of_turns(t: Rounded) -> Rounded {
+    let value = crate::numeric::cosine_of_turns_f64(t.value);
+    let moved = std::f64::consts::TAU * t.error();
+    Rounded { value, low: (value - moved).max(-1.0), high: (value + moved).min(1.0) }.widened(8.0)
+}
+
 /// Returns eˣ. Bodies call it only with x ≤ 0, so an interval that reaches beyond 0 is cut there.
 pub fn exponential(x: impl Into<Rounded>) -> Rounded {
     x.into().mapped(|x| if x > 0.0 { 1.0 } else { x.exp() }).widened(EXPONENTIAL_ERROR / UNIT_ROUNDOFF)

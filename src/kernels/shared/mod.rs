@@ -36,6 +36,10 @@ pub const BLOCKS: &str = include_str!("../../../shaders/shared/blocks.wgsl");
 pub const CLIP: &str = include_str!("../../../shaders/shared/clip.wgsl");
 /// Dropout masks.
 pub const DROPOUT: &str = include_str!("../../../shaders/shared/dropout.wgsl");
+/// Random numbers of an element for masks: 1 if it is kept, else 0.
+pub const MASKED: &str = include_str!("../../../shaders/shared/masked.wgsl");
+/// Random numbers of an element from which a normal number is computed.
+pub const NORMAL: &str = include_str!("../../../shaders/shared/normal.wgsl");
 /// Checks for finite numbers.
 pub const FINITE: &str = include_str!("../../../shaders/shared/finite.wgsl");
 /// Math functions that replace WGSL's own, which guarantee too little accuracy. Needs [`FINITE`].

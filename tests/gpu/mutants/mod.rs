@@ -47,10 +47,13 @@ struct Mutant {
 }
 
 /// Kernel with one tile, and the cases that support the tile, small ones first, since most mutants fail them all.
+#[derive(Clone)]
 struct Variant {
     kernel: &'static Kernel,
     tile: Option<Tile>,
     text: String,
+    /// Text, and the preludes of all cases, which may call functions of the text.
+    calls: String,
     cases: Vec<Case>,
 }
 
@@ -206,10 +209,11 @@ fn variants(device: &GpuDevice) -> Vec<Variant> {
             cases.retain(|case| tiles(device, case).contains(tile));
             cases.sort_by_key(Case::elements);
             let text = shader.shared.concat() + &core + shader.source;
-            if let Some(kernel) = on_folded_grid(kernel) {
-                variants.push(Variant { kernel, tile: *tile, text: text.clone(), cases: cases.clone() });
-            }
-            variants.push(Variant { kernel, tile: *tile, text, cases });
+            let preludes: BTreeSet<String> = cases.iter().map(|case| (shader.prelude)(case.op())).collect();
+            let calls = preludes.into_iter().collect::<String>() + &text;
+            let variant = Variant { kernel, tile: *tile, text, calls, cases };
+            variants.extend(on_folded_grid(kernel).map(|kernel| Variant { kernel, ..variant.clone() }));
+            variants.push(variant);
         }
     }
     variants
@@ -256,7 +260,7 @@ impl Mutant {
 impl Variant {
     /// Returns `true` if the mutant's file is part of it, and its function is called (or is a constant, or `main`).
     fn uses(&self, mutant: &Mutant) -> bool {
-        let calls = self.text.matches(&format!("{}(", mutant.function)).count();
+        let calls = self.calls.matches(&format!("{}(", mutant.function)).count();
         self.text.contains(&mutant.original) && (calls > 1 || ["", "main"].contains(&&*mutant.function))
     }
 

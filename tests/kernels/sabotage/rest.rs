@@ -3,6 +3,7 @@
 use super::{Sabotage, at_step, changed, each, flagging, reading, skip, writing};
 use std::sync::atomic::Ordering;
 use wgrad::elementwise::Function;
+use wgrad::kernels::dropout::Mask;
 use wgrad::kernels::{
     accumulate, activation, activation_grad, add, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
     gather, gather_bytes,
@@ -91,6 +92,28 @@ pub(super) const TABLE: &[Sabotage] = &[
             for i in 0..output.len() {
                 let kept = dropout::keeps(p.threshold, &step, p.layer, first + i / columns, i % columns / 4 * 4);
                 output[i] = if kept { (input[i] * p.scale).to_bits() } else { 0 };
+            }
+        });
+    }),
+    ("dropout_alpha", "mask of another layer", |call| alter(call, &dropout::ALPHA, |p, _| p.layer += 1)),
+    ("dropout_alpha", "dropped is 0", |call| alter(call, &dropout::ALPHA, |p, _| p.dropped = 0.0)),
+    ("dropout_alpha", "what is kept is not moved", |call| alter(call, &dropout::ALPHA, |p, _| p.offset = 0.0)),
+    ("dropout_alpha", "the factor of dropout", |call| {
+        alter(call, &dropout::ALPHA, |p, _| p.scale = Mask::new(0, 0.3).scale);
+    }),
+    ("dropout_additive", "noise of another layer", |call| alter(call, &dropout::ADDITIVE, |p, _| p.layer += 1)),
+    ("dropout_additive", "noise by the row of the part", |call| {
+        alter(call, &dropout::ADDITIVE, |_, step| step.first_row = 0);
+    }),
+    ("dropout_additive", "variance for standard deviation", |call| {
+        alter(call, &dropout::ADDITIVE, |p, _| p.scale *= p.scale);
+    }),
+    ("dropout_additive", "noise subtracted", |call| alter(call, &dropout::ADDITIVE, |p, _| p.scale = -p.scale)),
+    ("dropout_additive", "every second column has its neighbor's noise", |call| {
+        let (columns, input) = (call.params::<dropout::Params>().columns as usize, call.f32(0).to_vec());
+        writing(call, &dropout::ADDITIVE, 1, |output, _| {
+            for i in (0..output.len()).filter(|i| i % columns % 2 == 1) {
+                output[i] = (input[i] + f32::from_bits(output[i - 1]) - input[i - 1]).to_bits();
             }
         });
     }),
@@ -234,7 +257,11 @@ pub(super) const TABLE: &[Sabotage] = &[
 ];
 
 fn drop(call: Call<'_>, change: fn(&mut dropout::Params, &mut Step)) {
-    changed(call, &dropout::KERNEL, change);
+    alter(call, &dropout::KERNEL, change);
+}
+
+fn alter(call: Call<'_>, honest: &Kernel, change: fn(&mut dropout::Params, &mut Step)) {
+    changed(call, honest, change);
 }
 
 fn sum_at(call: Call<'_>, change: fn(&mut Step)) {
