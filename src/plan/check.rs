@@ -73,9 +73,9 @@ pub(super) fn op(plan: &Plan, section: Section, op: &Op) -> Result<()> {
         .map(|(binding, id)| BoundView { binding, id: *id, view: plan.get(*id) })
         .collect();
     for (index, b) in bound.iter().enumerate() {
-        let problem = alone(plan, op, b)
-            .or_else(|| access(plan, section, op, b))
-            .or_else(|| bound[..index].iter().find_map(|other| together(other, b)));
+        let problem = view_problem(plan, op, b)
+            .or_else(|| access_problem(plan, section, op, b))
+            .or_else(|| bound[..index].iter().find_map(|other| pair_problem(other, b)));
         if let Some(problem) = problem {
             return fail(format!("{} (binding `{}`) {problem}", b.view.name, b.binding.name));
         }
@@ -92,7 +92,7 @@ struct BoundView<'a> {
 
 /// Checks invariants 1 and 5 for one view. Returns the problem, if there is one. The following functions do the same
 /// for other invariants.
-fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
+fn view_problem(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let allocation = &plan.allocations()[b.view.allocation.0];
     let (elements, shape) = (b.view.shape.elements(), b.view.shape);
     if b.binding.dtype.is_some_and(|dtype| dtype != allocation.dtype) {
@@ -121,7 +121,7 @@ fn alone(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
 }
 
 /// Checks invariants 3 and 4.
-fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
+fn access_problem(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let contents = &plan.allocations()[b.view.allocation.0].contents;
     let persistent = matches!(contents, Contents::Persistent(_));
     if touches_a_sum(plan, section, b) {
@@ -138,7 +138,7 @@ fn access(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
             Some("is written by two ops of one section".into())
         }
         Access::ReadWrite if changed(plan, section, op, b) => Some("is written by two ops of one section".into()),
-        Access::Fill => filled(plan, section, op, b),
+        Access::Fill => fill_problem(plan, section, op, b),
         Access::ReadWrite if section != Section::Update => Some("is changed in place outside `update`".into()),
         Access::Accumulate if section != Section::Gradients => Some("is added to outside `gradients`".into()),
         access if !persistent && (access.is_in_place() || access == Access::Atomic) => {
@@ -168,7 +168,7 @@ fn touches_a_sum(plan: &Plan, section: Section, b: &BoundView<'_>) -> bool {
 
 /// Checks invariant 3 for views with `fill` access: other ops of the section that write there must fill the same view,
 /// from rows that this op does not read.
-fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
+fn fill_problem(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<String> {
     let writes = |other: &&Op| {
         let mut views = other.kernel.bindings.iter().zip(&other.views);
         views.any(|(binding, view)| binding.access.writes() && plan.get(*view).overlaps(b.view))
@@ -190,7 +190,7 @@ fn filled(plan: &Plan, section: Section, op: &Op, b: &BoundView<'_>) -> Option<S
 }
 
 /// Checks invariant 2.
-fn together(first: &BoundView<'_>, second: &BoundView<'_>) -> Option<String> {
+fn pair_problem(first: &BoundView<'_>, second: &BoundView<'_>) -> Option<String> {
     if first.id == second.id {
         return Some(format!("appears again as binding `{}`", first.binding.name));
     }

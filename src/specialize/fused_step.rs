@@ -52,7 +52,7 @@ const LARGE_BATCH: usize = 4096;
 /// unchanged.
 pub(super) fn fuse(plan: Plan, limits: &Limits) -> Result<Plan> {
     let never = limits.fused_step == FusedStep::Never || plan.forbids_fused_step();
-    let Some(step) = (!never).then(|| Step::of(&plan)).flatten() else { return Ok(plan) };
+    let Some(step) = (!never).then(|| FusableStep::of(&plan)).flatten() else { return Ok(plan) };
     let Some(params) = step.params(limits) else { return Ok(plan) };
     let wanted = match limits.fused_step {
         FusedStep::Never => false,
@@ -108,7 +108,7 @@ fn pays(params: &Params, limits: &Limits) -> bool {
 }
 
 /// Network whose gradients the section `gradients` computes. It is recognized from the section's ops.
-struct Step {
+struct FusableStep {
     /// Views of parameters, input, targets, row_loss, flag and all gradients.
     views: [ViewId; 6],
     /// Number of outputs and number of the activation function, per layer.
@@ -124,7 +124,7 @@ fn is(op: &Op, kernel: &'static Kernel) -> bool {
     std::ptr::eq(op.kernel, kernel)
 }
 
-impl Step {
+impl FusableStep {
     fn of(plan: &Plan) -> Option<Self> {
         let ops = plan.ops(Section::Gradients);
         let count = ops.iter().take_while(|op| is(op, &dense_forward::KERNEL)).count();
@@ -174,11 +174,11 @@ impl Step {
             ops: ops.len() - rest.len(),
             batch: plan.shape(first.views[0]),
         };
-        step.lies(plan, forward, &ops[..step.ops]).then_some(step)
+        step.has_expected_offsets(plan, forward, &ops[..step.ops]).then_some(step)
     }
 
     /// Returns `true` if weights, biases and their gradients are at the offsets that the kernel expects.
-    fn lies(&self, plan: &Plan, forward: &[Op], ops: &[Op]) -> bool {
+    fn has_expected_offsets(&self, plan: &Plan, forward: &[Op], ops: &[Op]) -> bool {
         if self.layers.len() > MOST_LAYERS {
             return false;
         }

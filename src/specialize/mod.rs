@@ -46,9 +46,9 @@ pub fn specialize(mut plan: Plan, target: &DeviceLimits) -> Result<Plan> {
         plan = with_fused_step(plan, target)?;
         plan.set_tiles(|op, shapes| op.tile.or_else(|| candidates(op, shapes, limits).first().copied()));
         plan = bindings::split(split(plan, true)?, limits)?;
-        plan.allocations().iter().try_for_each(|allocation| holds(allocation, limits))?;
+        plan.allocations().iter().try_for_each(|allocation| check_allocation(allocation, limits))?;
         for section in Section::ALL {
-            (0..plan.ops(section).len()).try_for_each(|index| check(&plan, section, index, limits))?;
+            (0..plan.ops(section).len()).try_for_each(|index| check_op(&plan, section, index, limits))?;
         }
     }
     Ok(plan.with_trusted(trusted))
@@ -123,7 +123,7 @@ fn shaders(limits: &Limits) -> Result<()> {
 }
 
 /// Checks that an allocation is not larger than the device allows.
-fn holds(allocation: &Allocation, limits: &Limits) -> Result<()> {
+fn check_allocation(allocation: &Allocation, limits: &Limits) -> Result<()> {
     let remedy = match &allocation.contents {
         Contents::Host => "use fewer rows at once, of a data set or of a batch, or train with `--device cpu`",
         Contents::Persistent(_) if allocation.name.ends_with(PARTS) => "use a smaller batch or narrower layers",
@@ -147,7 +147,7 @@ fn limit(
     Ok(())
 }
 
-fn check(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result<()> {
+fn check_op(plan: &Plan, section: Section, index: usize, limits: &Limits) -> Result<()> {
     let op = &plan.ops(section)[index];
     let limit = |what, needed, allowed, remedy: &str| {
         limit(|| plan.op_name(section, index), what, needed, allowed, || remedy.into())

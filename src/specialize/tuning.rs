@@ -209,7 +209,7 @@ impl TuningPolicy {
     }
 
     /// Returns the tuning to apply to plans. Also returns the reasons why entries of a suggested tuning are left out.
-    pub(crate) fn granted(self, plan: &Plan, target: &DeviceLimits) -> (Tuning, Vec<String>) {
+    pub(crate) fn resolve(self, plan: &Plan, target: &DeviceLimits) -> (Tuning, Vec<String>) {
         match self {
             Self::Pinned(tuning) => (tuning, Vec::new()),
             Self::Suggested(tuning) if *target != DeviceLimits::Cpu => tuning.fitting(plan, target),

@@ -37,7 +37,7 @@ impl Planner {
     pub(super) fn new(wish: TuningPolicy, fused: bool, spec: &TrainingSpec, target: DeviceLimits) -> Result<Self> {
         let pinned = wish.is_pinned();
         let mut planner = Self { fused, target, tuning: Tuning::default(), pinned, ignored: Vec::new() };
-        (planner.tuning, planner.ignored) = wish.granted(&planner.plan(spec)?, &planner.target);
+        (planner.tuning, planner.ignored) = wish.resolve(&planner.plan(spec)?, &planner.target);
         Ok(planner)
     }
 

@@ -277,7 +277,7 @@ impl Verify {
             cases.extend(standard::tiles(&target, &self.plan_kinds)?);
         } else {
             let tuning;
-            (tuning, ignored) = self.tuning.clone().granted(&cases[0].plan(PlanKind::Fused)?, &target);
+            (tuning, ignored) = self.tuning.clone().resolve(&cases[0].plan(PlanKind::Fused)?, &target);
             cases[0].tuning = Some((tuning, target.clone()));
         }
         let parts: Vec<_> =
