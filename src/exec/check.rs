@@ -8,16 +8,16 @@ use crate::plan::{Plan, Step, View, ViewId};
 
 /// Returns the number of batches of a submission for which a view has a part; `None` if all batches share the whole
 /// view.
-pub(super) fn batches(plan: &Plan, view: &View) -> Option<usize> {
+pub(super) fn batch_count(plan: &Plan, view: &View) -> Option<usize> {
     let elements = plan.allocations()[view.allocation.0].elements;
     let behind_the_first = elements.checked_sub(view.offset + view.shape.elements());
     (view.batch_stride > 0).then(|| behind_the_first.map_or(0, |rest| rest / view.batch_stride + 1))
 }
 
 /// Checks that a view has a part for batch `batch_index` of the submission, or is shared by all batches.
-pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Result<()> {
+pub(super) fn ensure_batch(plan: &Plan, view: ViewId, batch_index: usize) -> Result<()> {
     let view = plan.get(view);
-    match batches(plan, view) {
+    match batch_count(plan, view) {
         Some(batches) if batch_index >= batches => {
             Err(Error::value(&view.name, "batch of the submission", batch_index, &format!("below {batches}")))
         }
@@ -27,8 +27,8 @@ pub(super) fn batch_index(plan: &Plan, view: ViewId, batch_index: usize) -> Resu
 
 /// Checks that words can be written to the beginning of a view, in batch `at` of the submission. Returns the range of
 /// elements of the allocation that the words will occupy.
-pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
-    batch_index(plan, view, at)?;
+pub(super) fn writable_range(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Result<Range<usize>> {
+    ensure_batch(plan, view, at)?;
     let view = plan.get(view);
     if words.len() > view.shape.elements() {
         return Err(Error::Shape {
@@ -46,7 +46,7 @@ pub(super) fn write(plan: &Plan, view: ViewId, at: usize, words: &[u32]) -> Resu
 
 /// Checks each run of a submission: the batch must have a step record and a part of each view, and the record must not
 /// have more rows than the ops support.
-pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
+pub(super) fn ensure_submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()> {
     for run in runs {
         let place = || format!("section {}", run.section.name());
         let Some(step) = steps.get(run.batch_index) else {
@@ -54,7 +54,7 @@ pub(super) fn submission(plan: &Plan, steps: &[Step], runs: &[Run]) -> Result<()
             return Err(Error::value(place(), "batch of the submission", run.batch_index, &wanted));
         };
         for op in plan.ops(run.section) {
-            op.views.iter().try_for_each(|view| batch_index(plan, *view, run.batch_index))?;
+            op.views.iter().try_for_each(|view| ensure_batch(plan, *view, run.batch_index))?;
             if let Some(most) = op.most_rows().filter(|most| step.rows as usize > *most) {
                 return Err(Error::value(place(), "rows of a step", step.rows, &format!("at most {most}")));
             }

@@ -64,19 +64,19 @@ impl Memory {
 
     /// Copies `words` to the beginning of a view.
     pub(super) fn write(&mut self, plan: &Plan, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
-        let range = check::write(plan, view, batch_index, words)?;
+        let range = check::writable_range(plan, view, batch_index, words)?;
         self.words(plan.get(view).allocation)[range].copy_from_slice(words);
         Ok(())
     }
 
     /// Copies a view.
     pub(super) fn read(&mut self, plan: &Plan, view: ViewId, batch_index: usize) -> Result<Vec<u32>> {
-        check::batch_index(plan, view, batch_index)?;
+        check::ensure_batch(plan, view, batch_index)?;
         let view = plan.get(view);
         copied(&view.name, &self.words(view.allocation)[view.range(batch_index)])
     }
 
-    /// Returns the arguments of a CPU kernel that computes the items in use among `items`; see [`live`]. `None` if no
+    /// Returns the arguments of a CPU kernel that computes the [items in use](items_in_use) among `items`. `None` if no
     /// item is in use. With `columns`, the call is for the fast kernel and computes only these columns of views that
     /// can be split by columns.
     ///
@@ -95,7 +95,7 @@ impl Memory {
         batch_index: usize,
     ) -> Option<Call<'a>> {
         let step = &steps[batch_index];
-        let items = live(op, items, steps, step)?;
+        let items = items_in_use(op, items, steps, step)?;
         let mut call =
             Call { params: &op.params, step, steps, items: items.clone(), args: Default::default(), trace: None };
         // If a call computes all columns, its argument is the whole view, as one slice.
@@ -191,13 +191,13 @@ impl Words {
 /// Returns the items in use of the range `items`; `None` if no item is in use. Rows of the batch are in use up to the
 /// number of rows of the step. Step records are in use up to the number of records of the submission. All other items
 /// are in use.
-fn live(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
-    let live = match (op.kernel.item, op.kernel.step) {
+fn items_in_use(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Option<Range<usize>> {
+    let in_use = match (op.kernel.item, op.kernel.step) {
         (WorkItem::BatchRow, _) => step.rows as usize,
         (_, StepUse::All) => steps.len(),
         (_, StepUse::One) => items.end,
     };
-    let end = items.end.min(live);
+    let end = items.end.min(in_use);
     (items.start < end).then_some(items.start..end)
 }
 

@@ -56,7 +56,7 @@ impl Executor for Reference {
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        check::submission(&self.plan, steps, runs)?;
+        check::ensure_submission(&self.plan, steps, runs)?;
         for run in runs {
             (0..self.plan.ops(run.section).len()).for_each(|op| self.run(steps, *run, op));
         }
@@ -64,7 +64,7 @@ impl Executor for Reference {
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        check::submission(&self.plan, steps, &[run])?;
+        check::ensure_submission(&self.plan, steps, &[run])?;
         self.run(steps, run, op);
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Cpu {
         for run in runs {
             runner.run(steps, *run, &schedules[way as usize][run.section as usize], pool);
         }
-        tuner.took(way, work, began.elapsed());
+        tuner.record(way, work, began.elapsed());
     }
 }
 
@@ -164,13 +164,13 @@ impl Executor for Cpu {
     }
 
     fn submit(&mut self, steps: &[Step], runs: &[Run]) -> Result<()> {
-        check::submission(&self.plan, steps, runs)?;
+        check::ensure_submission(&self.plan, steps, runs)?;
         self.run(steps, runs);
         Ok(())
     }
 
     fn submit_op(&mut self, steps: &[Step], run: Run, op: usize) -> Result<()> {
-        check::submission(&self.plan, steps, &[run])?;
+        check::ensure_submission(&self.plan, steps, &[run])?;
         let schedule = Schedule::of_op(&self.plan, run.section, op, self.pool.threads());
         let Self { plan, memory, pool, .. } = self;
         Runner { plan, memory }.run(steps, run, &schedule, pool);

@@ -9,9 +9,10 @@ use crate::shape::Shape;
 /// Ops of one round, as indices in the section and in the section's order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Round {
-    /// Row-wise ops. All of them are done before the ops in `others` begin.
-    pub rows: Vec<usize>,
-    pub others: Vec<usize>,
+    /// Row-wise ops. All of them are done before the ops in `independent` begin.
+    pub row_wise: Vec<usize>,
+    /// Other ops, which do not depend on each other.
+    pub independent: Vec<usize>,
 }
 
 /// Access of an op to the elements of a view.
@@ -34,7 +35,7 @@ impl Touch {
 
     /// Returns `true` if the two accesses must not happen at the same time, since at least one of them writes. Two
     /// atomic accesses may happen at the same time.
-    fn orders(&self, other: &Self) -> bool {
+    fn conflicts_with(&self, other: &Self) -> bool {
         let both_lower = self.access == Access::Atomic && other.access == Access::Atomic;
         (self.access.writes() || other.access.writes()) && !both_lower
     }
@@ -62,7 +63,7 @@ pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: imp
             op.kernel.bindings.iter().zip(views).map(|(binding, view)| (Touch::new(op, by_rows, binding, view), view))
         };
         let waits = touches().flat_map(|(touch, view)| {
-            let earlier = seen.on(view).flatten().filter(move |(earlier, _)| earlier.orders(&touch));
+            let earlier = seen.on(view).flatten().filter(move |(earlier, _)| earlier.conflicts_with(&touch));
             earlier.map(move |(earlier, round)| earlier.round_behind(*round, &touch))
         });
         let mut number = waits.max().unwrap_or(0);
@@ -82,10 +83,10 @@ pub(super) fn rounds(plan: &Plan, ops: &[Op], which: &[usize], goes_by_rows: imp
         }
         let (round, known) = &mut rounds[number];
         if by_rows {
-            round.rows.push(*index);
+            round.row_wise.push(*index);
             *known = known.or(slice);
         } else {
-            round.others.push(*index);
+            round.independent.push(*index);
         }
     }
     rounds.into_iter().map(|(round, _)| round).collect()
@@ -126,12 +127,12 @@ mod tests {
             let (mut round, mut later, mut rest) = (Round::default(), Vec::new(), Vec::new());
             for op in left {
                 let waits = later.iter().any(|earlier| depends(&op, earlier));
-                let mixed = round.rows.iter().any(|earlier| mixes(&op, earlier));
-                if goes_by_rows(op) && !waits && !mixed { round.rows.push(op) } else { later.push(op) }
+                let mixed = round.row_wise.iter().any(|earlier| mixes(&op, earlier));
+                if goes_by_rows(op) && !waits && !mixed { round.row_wise.push(op) } else { later.push(op) }
             }
             for op in later {
-                let waits = round.others.iter().chain(&rest).any(|earlier| depends(&op, earlier));
-                if !goes_by_rows(op) && !waits { round.others.push(op) } else { rest.push(op) }
+                let waits = round.independent.iter().chain(&rest).any(|earlier| depends(&op, earlier));
+                if !goes_by_rows(op) && !waits { round.independent.push(op) } else { rest.push(op) }
             }
             left = rest;
             rounds.push(round);

@@ -114,16 +114,16 @@ impl Schedule {
 fn stages(plan: &Plan, ops: &[Op], which: &[usize], threads: usize) -> Vec<Stage> {
     let mut stages = Vec::new();
     let goes_by_rows = |op: usize| ops[op].rows_per_item().is_some() && !goes_by_columns(plan, &ops[op], threads);
-    for Round { rows, mut others } in rounds(plan, ops, which, goes_by_rows) {
-        if !rows.is_empty() {
-            let tasks = row_tasks(plan, ops, &rows, threads);
-            stages.push(Stage::new(rows, tasks, threads));
+    for Round { row_wise, mut independent } in rounds(plan, ops, which, goes_by_rows) {
+        if !row_wise.is_empty() {
+            let tasks = row_tasks(plan, ops, &row_wise, threads);
+            stages.push(Stage::new(row_wise, tasks, threads));
         }
-        if !others.is_empty() {
+        if !independent.is_empty() {
             // Ops are sorted by the address that they write, so that a thread finds its results of an earlier stage in
             // its cache.
-            others.sort_by_key(|op| first_written(plan, &ops[*op]));
-            let tasks = others.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
+            independent.sort_by_key(|op| first_written(plan, &ops[*op]));
+            let tasks = independent.iter().flat_map(|op| match goes_by_columns(plan, &ops[*op], threads) {
                 true => column_tasks(plan, &ops[*op], *op, threads),
                 false => item_tasks(plan, &ops[*op], *op, threads),
             });

@@ -30,7 +30,7 @@ pub(super) struct DiskCache {
     pub(super) cache: wgpu::PipelineCache,
     path: PathBuf,
     /// Checksum of the driver's data in the file; 0 if the file is missing or unusable.
-    kept: AtomicU32,
+    stored_checksum: AtomicU32,
 }
 
 impl DiskCache {
@@ -39,21 +39,21 @@ impl DiskCache {
         let name = wgpu::util::pipeline_cache_key(info)?;
         let path = cache_folder()?.join(name);
         let data = read(&path);
-        let kept = AtomicU32::new(data.as_deref().map_or(0, crc32fast::hash));
+        let stored_checksum = AtomicU32::new(data.as_deref().map_or(0, crc32fast::hash));
         let (label, fallback) = (Some("wgrad"), true);
         // SAFETY: `get_data` made the data, as magic and checksum show, and wgpu compares the adapter and driver named
         // in the data with this device's before the driver sees the data.
         let cache = unsafe {
             device.create_pipeline_cache(&wgpu::PipelineCacheDescriptor { label, data: data.as_deref(), fallback })
         };
-        Some(Self { cache, path, kept })
+        Some(Self { cache, path, stored_checksum })
     }
 
     /// Writes the compiled pipelines to the file, if they have changed.
     pub(super) fn save(&self) {
         let Some(data) = self.cache.get_data().filter(|data| data.len() as u64 <= MOST_BYTES) else { return };
         let checksum = crc32fast::hash(&data);
-        if self.kept.swap(checksum, Ordering::Relaxed) != checksum
+        if self.stored_checksum.swap(checksum, Ordering::Relaxed) != checksum
             && let Err(error) = write(&self.path, checksum, &data)
         {
             log::info!("gpu: compiled shaders are not cached: {error}");

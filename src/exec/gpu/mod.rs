@@ -44,7 +44,7 @@ use crate::plan::{AllocationId, Op, Plan, Section, Step, ViewId};
 use crate::specialize::{DeviceLimits, specialize};
 use buffers::RECORD;
 use dispatches::{BindGroupBuffers, Dispatch};
-use reading::{Pool, Reading};
+use reading::{Reading, StagingPool};
 
 impl Device {
     /// Wraps a GPU that your program has opened itself, for example for rendering; see [`GpuDevice::from_wgpu`]. The
@@ -58,7 +58,7 @@ impl Device {
 pub struct Gpu {
     device: GpuDevice,
     state: State,
-    staging: Pool,
+    staging: StagingPool,
     counters: Counters,
 }
 
@@ -75,7 +75,7 @@ impl Gpu {
     pub fn new(device: &GpuDevice, plan: Plan) -> Result<Self> {
         let mut counters = Counters::default();
         let state = State::new(device, plan, None, &mut counters)?;
-        Ok(Self { device: device.clone(), state, staging: Pool::default(), counters })
+        Ok(Self { device: device.clone(), state, staging: StagingPool::default(), counters })
     }
 
     /// Returns the size in bytes of the binding of each of an op's views. The op's shader can reach no other memory,
@@ -174,7 +174,7 @@ impl Executor for Gpu {
 
     fn write(&mut self, view: ViewId, batch_index: usize, words: &[u32]) -> Result<()> {
         self.device.poll("writing", None)?;
-        let range = check::write(&self.state.plan, view, batch_index, words)?;
+        let range = check::writable_range(&self.state.plan, view, batch_index, words)?;
         let buffer = &self.state.allocations[self.state.plan.get(view).allocation.0];
         self.device.queue().write_buffer(buffer, 4 * range.start as u64, bytemuck::cast_slice(words));
         self.counters.uploaded_bytes += 4 * words.len() as u64;
@@ -182,7 +182,7 @@ impl Executor for Gpu {
     }
 
     fn read(&mut self, view: ViewId, batch_index: usize) -> Result<Ticket> {
-        check::batch_index(&self.state.plan, view, batch_index)?;
+        check::ensure_batch(&self.state.plan, view, batch_index)?;
         let view = self.state.plan.get(view);
         let (allocation, range) = (view.allocation, view.range(batch_index));
         self.start_reading(allocation, range.start, range.len())
@@ -246,8 +246,10 @@ impl State {
         counters.pipelines += device.pipelines().prepare(device, &plan)?;
         let (allocations, made) = buffers::allocate(device, &plan, old)?;
         let params = buffers::records(device, "params", &ops(&plan).map(|(_, op)| &op.params[..]).collect::<Vec<_>>())?;
-        let steps =
-            Steps::new(device, plan.views().iter().filter_map(|view| check::batches(&plan, view)).max().unwrap_or(1))?;
+        let steps = Steps::new(
+            device,
+            plan.views().iter().filter_map(|view| check::batch_count(&plan, view)).max().unwrap_or(1),
+        )?;
         let mut state = Self { plan, allocations, params, steps, sections: Default::default() };
         state.bind(device)?;
         // Two more buffers hold the parameters and the step records.
@@ -271,7 +273,7 @@ impl State {
     /// Checks the runs of a submission, and enlarges the buffer of step records if it is too small. Returns the number
     /// of new buffers.
     fn reserve(&mut self, device: &GpuDevice, steps: &[Step], runs: &[Run]) -> Result<u64> {
-        check::submission(&self.plan, steps, runs)?;
+        check::ensure_submission(&self.plan, steps, runs)?;
         if steps.len() > self.steps.capacity {
             let more = Steps::new(device, steps.len().next_power_of_two())?;
             let fewer = std::mem::replace(&mut self.steps, more);

@@ -126,12 +126,12 @@ fn compile(device: &GpuDevice, name: &str, Key { wgsl, entries, checks }: &Key) 
         // SAFETY: the caller of `GpuOptions::unchecked` promised that shaders stay within their views; otherwise the
         // plan is the crate's own. Each invocation of its shaders works on elements that follow from parameters and
         // shapes, which both come from the same `op()`. `specialize` rejects a tile that an op cannot have.
-        // `check::submission` rejects a batch that does not exist, and a step with more rows in use than a batch has.
-        // It compares the number of rows with each op over rows of the batch or over whole batches. Every section whose
-        // shaders read this number has such an op (`tests/plans.rs`). Words in memory that become indices (rows of the
-        // data set, classes) are compared with the size of what they index. No loop bound comes from memory that a
-        // shader writes. All kernels run with and without checks over all of their cases in `tests/gpu/kernels.rs`, and
-        // memory that they must not write must keep its bits.
+        // `check::ensure_submission` rejects a batch that does not exist, and a step with more rows in use than a batch
+        // has. It compares the number of rows with each op over rows of the batch or over whole batches. Every section
+        // whose shaders read this number has such an op (`tests/plans.rs`). Words in memory that become indices (rows
+        // of the data set, classes) are compared with the size of what they index. No loop bound comes from memory that
+        // a shader writes. All kernels run with and without checks over all of their cases in `tests/gpu/kernels.rs`,
+        // and memory that they must not write must keep its bits.
         unsafe { wgpu.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries });

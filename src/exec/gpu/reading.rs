@@ -35,40 +35,40 @@ impl Mapping {
 }
 
 /// Largest size in bytes of a staging buffer that is reused. Larger ones are freed after one readback.
-const LARGEST_KEPT: u64 = 1 << 20;
+const LARGEST_REUSED: u64 = 1 << 20;
 
 /// Staging buffers of finished readbacks, for reuse.
 #[derive(Clone, Default)]
-pub(super) struct Pool(Arc<Mutex<Kept>>);
+pub(super) struct StagingPool(Arc<Mutex<StagingBuffers>>);
 
 #[derive(Default)]
-struct Kept {
+struct StagingBuffers {
     free: Vec<wgpu::Buffer>,
     /// Staging buffers of readbacks that were dropped before their data arrived. Another thread may still be mapping
     /// them.
     awaited: Vec<Mapping>,
 }
 
-impl Pool {
+impl StagingPool {
     /// Returns a buffer for `bytes` bytes, and `true` if it is new.
     pub(super) fn take(&self, device: &GpuDevice, bytes: u64) -> Result<(wgpu::Buffer, bool)> {
         // The lists stay valid even if a thread panicked.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let awaited = std::mem::take(&mut kept.awaited);
-        awaited.into_iter().for_each(|mapping| kept.put(mapping));
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let awaited = std::mem::take(&mut buffers.awaited);
+        awaited.into_iter().for_each(|mapping| buffers.put(mapping));
         // Sizes are powers of two, so that few different ones are kept.
-        let size = if bytes > LARGEST_KEPT { bytes } else { bytes.next_power_of_two().max(256) };
-        if let Some(at) = kept.free.iter().position(|buffer| buffer.size() == size) {
-            return Ok((kept.free.swap_remove(at), false));
+        let size = if bytes > LARGEST_REUSED { bytes } else { bytes.next_power_of_two().max(256) };
+        if let Some(at) = buffers.free.iter().position(|buffer| buffer.size() == size) {
+            return Ok((buffers.free.swap_remove(at), false));
         }
         Ok((buffers::staging(device, size as usize)?, true))
     }
 }
 
-impl Kept {
+impl StagingBuffers {
     /// Keeps a buffer for reuse, now or when its mapping is done.
     fn put(&mut self, mut mapping: Mapping) {
-        if mapping.staging.size() > LARGEST_KEPT {
+        if mapping.staging.size() > LARGEST_REUSED {
             return;
         }
         match mapping.poll() {
@@ -86,7 +86,7 @@ impl Kept {
 /// Readback in progress: a submitted copy to a staging buffer.
 pub(super) struct Reading {
     device: GpuDevice,
-    pool: Pool,
+    pool: StagingPool,
     /// Present until the readback is dropped.
     mapping: Option<Mapping>,
     bytes: u64,
@@ -97,7 +97,7 @@ impl Reading {
     /// Starts to map the first `bytes` bytes of `staging`, which `submission` copies there.
     pub(super) fn new(
         device: GpuDevice,
-        pool: Pool,
+        pool: StagingPool,
         staging: wgpu::Buffer,
         bytes: u64,
         submission: wgpu::SubmissionIndex,
