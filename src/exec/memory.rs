@@ -117,7 +117,7 @@ impl Memory {
                             "columns are within the view"
                         );
                         let rows = len / view.shape.columns.max(1);
-                        BufferArg::Columns(MatrixMut::lent(start.cast(), rows, columns.clone(), view.shape.columns))
+                        BufferArg::Columns(MatrixMut::from_raw(start.cast(), rows, columns.clone(), view.shape.columns))
                     }
                     (Access::Read, _) => BufferArg::Read(std::slice::from_raw_parts(start, len)),
                     (Access::Write | Access::Fill | Access::ReadWrite | Access::Accumulate, _) => {

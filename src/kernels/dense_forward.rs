@@ -224,21 +224,21 @@ fn fast(call: Call<'_>) {
 }
 
 /// Fast CPU kernel for a weight that is stored transposed: [inputs, outputs].
-pub fn fast_with_turned_weight(call: Call<'_>) {
+pub fn fast_with_transposed_weight(call: Call<'_>) {
     with_weight(call, |weight, outputs, inputs, columns| Matrix::new(weight, inputs, outputs).columns(columns));
 }
 
 /// Multiplies the matrices, starting each sum from the bias. Then applies the activation to all elements as one vector,
-/// while they are in cache. `turned` returns the weight as a matrix [inputs, columns] for a range of outputs.
-fn with_weight(call: Call<'_>, turned: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
+/// while they are in cache. `transposed` returns the weight as a matrix [inputs, columns] for a range of outputs.
+fn with_weight(call: Call<'_>, transposed: impl Fn(&[f32], usize, usize, Range<usize>) -> Matrix<'_>) {
     let (p, step, first, rows) = (*call.params::<Params>(), *call.step, call.items.start, call.items.len());
     let [input, weight, bias, output, kept] = call.args();
     let (inputs, outputs) = (p.inputs as usize, p.outputs as usize);
     let mut output = output.matrix_mut(rows, outputs);
     let columns = output.columns();
-    let weight = turned(weight.f32(), outputs, inputs, columns.clone());
+    let weight = transposed(weight.f32(), outputs, inputs, columns.clone());
     let bias = &bias.f32()[columns];
-    matmul(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.lend());
+    matmul(Matrix::new(input.f32(), rows, inputs), weight, Some(bias), output.reborrow());
     if let Some(mut kept) = kept.present().map(|kept| kept.matrix_mut(rows, outputs)) {
         kept.slices().zip(output.slices()).for_each(|(kept, output)| kept.copy_from_slice(output));
     }

@@ -184,7 +184,7 @@ fn fast(call: Call<'_>) {
     let mut grad_input = grad_input.matrix_mut(rows, inputs);
     let columns = grad_input.columns();
     let weight = Matrix::new(weight.f32(), outputs, inputs).columns(columns.clone());
-    matmul(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input.lend());
+    matmul(Matrix::new(grad_output.f32(), rows, outputs), weight, None, grad_input.reborrow());
     if p.threshold > 0 {
         dropout::drop_all(p.threshold, p.scale, &step, p.layer, first, &mut grad_input);
     }

@@ -15,7 +15,7 @@ use crate::specialize::{DeviceLimits, specialize};
 /// Kernels that can use a transposed matrix: name, index of the matrix's binding, and CPU kernel for the transposed
 /// matrix.
 const TRANSPOSED: [(&str, usize, CpuKernel); 1] =
-    [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_turned_weight)];
+    [(dense_forward::KERNEL.name, 1, dense_forward::fast_with_transposed_weight)];
 
 /// Executor for single rows, which runs on the calling thread and does not allocate memory per row.
 pub struct RowExecutor {

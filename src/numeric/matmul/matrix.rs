@@ -95,7 +95,7 @@ pub struct MatrixMut<'a> {
     /// Range of the view's columns in the whole matrix.
     columns: Range<usize>,
     pub(super) row_stride: usize,
-    lent: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [f32]>,
 }
 
 // SAFETY: a view is an exclusive borrow of all its elements.
@@ -107,17 +107,17 @@ impl<'a> MatrixMut<'a> {
     /// # Panics
     /// Panics if `values` is too short, which would be a bug in a kernel.
     pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
-        Self::apart(values, rows, columns, columns)
+        Self::with_row_stride(values, rows, columns, columns)
     }
 
     /// Creates a view of `rows` rows whose starts are `row_stride` apart.
     ///
     /// # Panics
     /// Panics if `values` is too short, or rows overlap, which would be a bug in a kernel.
-    pub(super) fn apart(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+    pub(super) fn with_row_stride(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert!(rows == 0 || columns <= row_stride && (rows - 1) * row_stride + columns <= values.len(), "no room");
         // SAFETY: all rows are within `values`, which is borrowed as long.
-        unsafe { Self::lent(values.as_mut_ptr(), rows, 0..columns, row_stride) }
+        unsafe { Self::from_raw(values.as_mut_ptr(), rows, 0..columns, row_stride) }
     }
 
     /// Creates a view of some columns of a matrix. `start` points to its first element, and its rows are `row_stride`
@@ -125,8 +125,8 @@ impl<'a> MatrixMut<'a> {
     ///
     /// # Safety
     /// All elements of the view are in memory, and nothing else accesses them during the lifetime of the view.
-    pub unsafe fn lent(start: *mut f32, rows: usize, columns: Range<usize>, row_stride: usize) -> Self {
-        Self { start: start.wrapping_add(columns.start), rows, columns, row_stride, lent: PhantomData }
+    pub unsafe fn from_raw(start: *mut f32, rows: usize, columns: Range<usize>, row_stride: usize) -> Self {
+        Self { start: start.wrapping_add(columns.start), rows, columns, row_stride, borrow: PhantomData }
     }
 
     /// Returns the number of rows.
@@ -158,7 +158,7 @@ impl<'a> MatrixMut<'a> {
     }
 
     /// Reborrows the view, so that this one can be used again later.
-    pub fn lend(&mut self) -> MatrixMut<'_> {
+    pub fn reborrow(&mut self) -> MatrixMut<'_> {
         MatrixMut { columns: self.columns.clone(), ..*self }
     }
 

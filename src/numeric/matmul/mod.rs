@@ -26,7 +26,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use crate::numeric::Line;
-use left::Order;
+use left::Packing;
 pub use matrix::{Matrix, MatrixMut};
 pub use pack::copy;
 use right::Right;
@@ -42,15 +42,15 @@ const PART: usize = 128;
 const BLOCK: usize = 512;
 
 /// Maximum number of terms per block for few rows, where memory bandwidth is the limit.
-const FEW: usize = 32;
+const SMALL_BLOCK: usize = 32;
 
 /// Maximum number of rows of a that are processed together: packed, with their sums stored contiguously, or transposed
 /// back. A multiple of the rows of a tile and of the numbers of a cache line.
 const GROUP: usize = 48 * tile::ROWS;
 
 /// Number of terms per chunk. In a sum over rows, the terms of a chunk are added one by one. For equal numbers the
-/// relative error is at most 5.0e-7 with chunks of 32 terms, 9.8e-7 with 64, and 1.9e-6 with 128. A divisor of [`FEW`],
-/// [`BLOCK`] and the number of terms of a part of b.
+/// relative error is at most 5.0e-7 with chunks of 32 terms, 9.8e-7 with 64, and 1.9e-6 with 128. A divisor of
+/// [`SMALL_BLOCK`], [`BLOCK`] and the number of terms of a part of b.
 const CHUNK: usize = 32;
 
 /// Number of terms per chunk for sums of up to two such chunks. Usual batches have so few rows, and their steps would
@@ -66,10 +66,10 @@ const TOTALS: usize = 1 << 16;
 
 /// Smallest stride, in numbers, with which each access is in another page of memory, and all accesses map to the same
 /// few sets of a cache.
-const FAR: usize = 1024;
+const PAGE_STRIDE: usize = 1024;
 
 /// Maximum rows and terms of a that are transposed at once, if the operands are exchanged: 4 MiB.
-const TURNED: [usize; 2] = [256, 4096];
+const MOST_TRANSPOSED: [usize; 2] = [256, 4096];
 
 /// Computes out = a·b, or a·b + bias in each row. `out` is [rows of a, columns of b]; `bias` has one number per column.
 ///
@@ -88,12 +88,12 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: Matri
         });
         return;
     }
-    let turns_b = b.column_stride != 1;
-    SPACE.with_borrow_mut(|space| {
-        if turns_b && a.rows * (b.rows + b.columns) < b.rows * b.columns {
-            places_changed(a, b, bias, out, space);
+    let b_is_transposed = b.column_stride != 1;
+    BUFFERS.with_borrow_mut(|buffers| {
+        if b_is_transposed && a.rows * (b.rows + b.columns) < b.rows * b.columns {
+            with_operands_swapped(a, b, bias, out, buffers);
         } else {
-            sum(a, Right::Matrix(b), bias.map_or(First::Zero, First::Bias), None, out, &mut space.together);
+            sum(a, Right::Matrix(b), bias.map_or(First::Zero, First::Bias), None, out, &mut buffers.block);
         }
     });
 }
@@ -111,9 +111,9 @@ pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
     if a.columns == 0 {
         return (0..a.rows).for_each(|row| out.row(row).fill(0.0));
     }
-    SPACE.with_borrow_mut(|Space { together, sums, totals, .. }| {
+    BUFFERS.with_borrow_mut(|Buffers { block, sums, totals, .. }| {
         if a.columns <= SLICE {
-            return in_chunks(a, b, out, together);
+            return in_chunks(a, b, out, block);
         }
         for columns in cuts(b.columns, TOTALS / tile::ROWS) {
             let most = TOTALS / columns.len() / tile::ROWS * tile::ROWS;
@@ -121,14 +121,14 @@ pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
                 let count = rows.len() * columns.len();
                 totals.clear();
                 totals.resize(count, 0.0);
-                let sums = room::<{ TURNED[0] * GROUP }>(sums, count);
+                let sums = buffer_slice::<{ MOST_TRANSPOSED[0] * GROUP }>(sums, count);
                 for terms in cuts(a.columns, SLICE) {
                     let a = a.rows(rows.clone()).columns(terms.clone());
                     let b = b.columns(columns.clone()).rows(terms);
-                    in_chunks(a, b, MatrixMut::new(sums, rows.len(), columns.len()), together);
+                    in_chunks(a, b, MatrixMut::new(sums, rows.len(), columns.len()), block);
                     totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += f64::from(*sum));
                 }
-                let mut out = out.lend().into_part(rows.clone(), columns.clone());
+                let mut out = out.reborrow().into_part(rows.clone(), columns.clone());
                 for (row, totals) in totals.chunks_exact(columns.len()).enumerate() {
                     out.row(row).iter_mut().zip(totals).for_each(|(sum, total)| *sum = *total as f32);
                 }
@@ -137,13 +137,13 @@ pub fn matmul_over_rows(a: Matrix<'_>, b: Matrix<'_>, mut out: MatrixMut<'_>) {
     });
 }
 
-fn in_chunks(a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>, space: &mut Together) {
+fn in_chunks(a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>, buffers: &mut BlockBuffers) {
     let chunk = match a.columns {
         0..=LARGE_CHUNK => None,
         rows if rows <= 2 * LARGE_CHUNK => Some(LARGE_CHUNK),
         _ => Some(CHUNK),
     };
-    sum(a, Right::Matrix(b), First::Zero, chunk, out, space);
+    sum(a, Right::Matrix(b), First::Zero, chunk, out, buffers);
 }
 
 fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
@@ -154,17 +154,23 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
 
 /// Computes out = a·b + bias as outᵀ = bᵀ·aᵀ + bias. Blocks of a and of the output are copied in transposed order, and b
 /// is read as it lies in memory. Otherwise b would be copied, which takes longer if b is much the largest of the three.
-fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: MatrixMut<'_>, space: &mut Space) {
-    for rows in cuts(a.rows, TURNED[0]) {
-        for terms in cuts(a.columns, TURNED[1]) {
-            let turned = a.rows(rows.clone()).columns(terms.clone()).transposed();
+fn with_operands_swapped(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    bias: Option<&[f32]>,
+    mut out: MatrixMut<'_>,
+    buffers: &mut Buffers,
+) {
+    for rows in cuts(a.rows, MOST_TRANSPOSED[0]) {
+        for terms in cuts(a.columns, MOST_TRANSPOSED[1]) {
+            let transposed = a.rows(rows.clone()).columns(terms.clone()).transposed();
             let values = rows.len().next_multiple_of(PANEL) * terms.len();
-            let values = room::<{ TURNED[0] * TURNED[1] }>(&mut space.turned, values);
-            pack::panels(turned, values);
+            let values = buffer_slice::<{ MOST_TRANSPOSED[0] * MOST_TRANSPOSED[1] }>(&mut buffers.transposed, values);
+            pack::panels(transposed, values);
             let right = Right::Panels { values, terms: terms.len(), columns: rows.len() };
             for group in cuts(b.columns, GROUP) {
-                let sums = room::<{ TURNED[0] * GROUP }>(&mut space.sums, group.len() * rows.len());
-                let mut out = out.lend().into_part(rows.clone(), group.clone());
+                let sums = buffer_slice::<{ MOST_TRANSPOSED[0] * GROUP }>(&mut buffers.sums, group.len() * rows.len());
+                let mut out = out.reborrow().into_part(rows.clone(), group.clone());
                 let first = if terms.start > 0 {
                     for r in 0..rows.len() {
                         out.row(r).iter().enumerate().for_each(|(c, sum)| sums[c * rows.len() + r] = *sum);
@@ -178,8 +184,8 @@ fn places_changed(a: Matrix<'_>, b: Matrix<'_>, bias: Option<&[f32]>, mut out: M
                     First::Zero
                 };
                 let left = b.columns(group.clone()).rows(terms.clone()).transposed();
-                let out_turned = MatrixMut::new(sums, group.len(), rows.len());
-                sum(left, right, first, None, out_turned, &mut space.together);
+                let out_transposed = MatrixMut::new(sums, group.len(), rows.len());
+                sum(left, right, first, None, out_transposed, &mut buffers.block);
                 copy(Matrix::new(sums, group.len(), rows.len()).transposed(), out);
             }
         }
@@ -203,17 +209,18 @@ fn sum(
     first: First<'_>,
     chunk: Option<usize>,
     mut out: MatrixMut<'_>,
-    space: &mut Together,
+    buffers: &mut BlockBuffers,
 ) {
     let columns = b.columns();
-    let order = Order::of(a, columns);
-    let group = even(a.rows, order.most_rows()).next_multiple_of(tile::ROWS);
-    let block = even(a.columns, if b.is_read_once(a.rows) { FEW } else { BLOCK }).next_multiple_of(chunk.unwrap_or(1));
+    let packing = Packing::of(a, columns);
+    let group = even(a.rows, packing.most_rows()).next_multiple_of(tile::ROWS);
+    let block =
+        even(a.columns, if b.is_read_once(a.rows) { SMALL_BLOCK } else { BLOCK }).next_multiple_of(chunk.unwrap_or(1));
     for rows in cuts(a.rows, group) {
         for block in cuts(a.columns, block) {
             let first = if block.start > 0 { First::Sums } else { first };
-            let out = out.lend().into_part(rows.clone(), 0..columns);
-            block_of_terms(a.rows(rows.clone()), order, b, block, first, chunk, out, space);
+            let out = out.reborrow().into_part(rows.clone(), 0..columns);
+            block_of_terms(a.rows(rows.clone()), packing, b, block, first, chunk, out, buffers);
         }
     }
 }
@@ -222,24 +229,24 @@ fn sum(
 #[expect(clippy::too_many_arguments, reason = "what is computed, and in which order")]
 fn block_of_terms(
     a: Matrix<'_>,
-    order: Order,
+    packing: Packing,
     b: Right<'_>,
     block: Range<usize>,
     first: First<'_>,
     chunk: Option<usize>,
     out: MatrixMut<'_>,
-    space: &mut Together,
+    buffers: &mut BlockBuffers,
 ) {
     let columns = b.columns();
-    let (left, far) = order.bring(a.columns(block.clone()), &mut space.left);
+    let (left, unpacked) = packing.pack(a.columns(block.clone()), &mut buffers.left);
     let mut parts = b.parts(block.clone(), chunk).peekable();
     while let Some(part) = parts.next() {
-        let right = b.bring(&part, &block, &mut space.right, &mut space.near);
-        let given = Sums { start: out.start.wrapping_add(part.columns.start), apart: out.row_stride };
+        let right = b.pack(&part, &block, &mut buffers.right, &mut buffers.packed);
+        let given = Sums { start: out.start.wrapping_add(part.columns.start), stride: out.row_stride };
         // While more terms are still to be added, the sums of a panel are stored contiguously.
         let meanwhile = if columns > PANEL && a.rows <= GROUP {
-            let room = room::<{ GROUP * PANEL }>(&mut space.sums, a.rows * PANEL);
-            Sums { start: room.as_mut_ptr(), apart: PANEL }
+            let panel = buffer_slice::<{ GROUP * PANEL }>(&mut buffers.sums, a.rows * PANEL);
+            Sums { start: panel.as_mut_ptr(), stride: PANEL }
         } else {
             given
         };
@@ -259,7 +266,7 @@ fn block_of_terms(
         unsafe {
             tile::run(tile::Panel {
                 left: from_here(left),
-                far: far.filter(|_| part.columns.start == 0).map(from_here),
+                unpacked: unpacked.filter(|_| part.columns.start == 0).map(from_here),
                 right,
                 next: parts.peek().map_or(tile::Next::NOTHING, |next| b.next(next, a.rows)),
                 begin,
@@ -274,48 +281,50 @@ fn block_of_terms(
 }
 
 /// Per-thread buffers for packed operands, allocated by the first matmul that needs them.
-struct Space {
-    together: Together,
-    turned: Vec<Line>,
+struct Buffers {
+    block: BlockBuffers,
+    transposed: Vec<Line>,
     sums: Vec<Line>,
     totals: Vec<f64>,
 }
 
-struct Together {
+/// Buffers for one block of terms: the packed left operand, the panel that a transposed right operand is packed into,
+/// the panel that the first tile packs, and the sums of a panel.
+struct BlockBuffers {
     left: Vec<Line>,
     right: Vec<Line>,
-    near: Vec<Line>,
+    packed: Vec<Line>,
     sums: Vec<Line>,
 }
 
 thread_local! {
-    static SPACE: RefCell<Space> = const {
-        let together = Together { left: Vec::new(), right: Vec::new(), near: Vec::new(), sums: Vec::new() };
-        RefCell::new(Space { together, turned: Vec::new(), sums: Vec::new(), totals: Vec::new() })
+    static BUFFERS: RefCell<Buffers> = const {
+        let block = BlockBuffers { left: Vec::new(), right: Vec::new(), packed: Vec::new(), sums: Vec::new() };
+        RefCell::new(Buffers { block, transposed: Vec::new(), sums: Vec::new(), totals: Vec::new() })
     };
 }
 
 /// Allocates the calling thread's buffers, so that the thread's first matmul need not allocate them.
 pub fn reserve_for_matmuls() {
-    SPACE.with_borrow_mut(|Space { together, turned, sums, totals }| {
-        room::<{ GROUP * BLOCK }>(&mut together.left, 0);
-        room::<{ BLOCK * PANEL }>(&mut together.right, 0);
-        room::<{ BLOCK * PANEL }>(&mut together.near, 0);
-        room::<{ GROUP * PANEL }>(&mut together.sums, 0);
-        room::<{ TURNED[0] * TURNED[1] }>(turned, 0);
-        room::<{ TURNED[0] * GROUP }>(sums, 0);
+    BUFFERS.with_borrow_mut(|Buffers { block, transposed, sums, totals }| {
+        buffer_slice::<{ GROUP * BLOCK }>(&mut block.left, 0);
+        buffer_slice::<{ BLOCK * PANEL }>(&mut block.right, 0);
+        buffer_slice::<{ BLOCK * PANEL }>(&mut block.packed, 0);
+        buffer_slice::<{ GROUP * PANEL }>(&mut block.sums, 0);
+        buffer_slice::<{ MOST_TRANSPOSED[0] * MOST_TRANSPOSED[1] }>(transposed, 0);
+        buffer_slice::<{ MOST_TRANSPOSED[0] * GROUP }>(sums, 0);
         totals.reserve(TOTALS);
     });
 }
 
 /// Returns the first `count` numbers of a buffer. The first call allocates `MOST` numbers, the most that are ever
 /// needed.
-fn room<const MOST: usize>(space: &mut Vec<Line>, count: usize) -> &mut [f32] {
-    if space.is_empty() {
+fn buffer_slice<const MOST: usize>(buffer: &mut Vec<Line>, count: usize) -> &mut [f32] {
+    if buffer.is_empty() {
         // Zeroed pages, which the system allocates on first access.
-        *space = bytemuck::zeroed_vec(MOST.div_ceil(Line::WORDS));
+        *buffer = bytemuck::zeroed_vec(MOST.div_ceil(Line::WORDS));
     }
-    &mut bytemuck::cast_slice_mut(space)[..count]
+    &mut bytemuck::cast_slice_mut(buffer)[..count]
 }
 
 /// Splits 0..count into ranges of up to `each`.

@@ -14,7 +14,7 @@ const SQUARE: usize = 4;
 pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
     for (first, out) in (0..b.columns).step_by(PANEL).zip(out.chunks_exact_mut(PANEL * b.rows)) {
         let columns = first..b.columns.min(first + PANEL);
-        copy(b.columns(columns.clone()), MatrixMut::apart(out, b.rows, columns.len(), PANEL));
+        copy(b.columns(columns.clone()), MatrixMut::with_row_stride(out, b.rows, columns.len(), PANEL));
     }
 }
 
@@ -50,7 +50,7 @@ widest! {
     /// # Safety
     /// All of `b` is in memory, and `out` has its size.
     unsafe fn transposed(b: Matrix<'_>, mut out: MatrixMut<'_>) {
-        let (start, apart) = (out.start, out.row_stride);
+        let (start, stride) = (out.start, out.row_stride);
         let (rows, columns) = (b.rows - b.rows % SQUARE, b.columns - b.columns % SQUARE);
         for first in (0..columns).step_by(Line::WORDS) {
             for r in (0..rows).step_by(SQUARE) {
@@ -59,12 +59,12 @@ widest! {
                     let (ahead, last) = (r + 2 * Line::WORDS, columns.min(first + Line::WORDS));
                     (first..last).for_each(|c| will_read(b.values.as_ptr().wrapping_add(ahead + c * b.column_stride)));
                 }
-                (r..r + SQUARE).for_each(|r| will_write(start.wrapping_add(r * apart + first + Line::WORDS)));
+                (r..r + SQUARE).for_each(|r| will_write(start.wrapping_add(r * stride + first + Line::WORDS)));
                 for c in (first..columns.min(first + Line::WORDS)).step_by(SQUARE) {
                     // SAFETY: the block is within both, as the caller promises.
                     unsafe {
                         let from = b.values.as_ptr().add(r + c * b.column_stride);
-                        square(from, b.column_stride, start.add(r * apart + c), apart);
+                        square(from, b.column_stride, start.add(r * stride + c), stride);
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{BLOCK, FAR, Line, Matrix, PANEL, PART, cuts, even, pack, room, tile};
+use super::{BLOCK, Line, Matrix, PAGE_STRIDE, PANEL, PART, buffer_slice, cuts, even, pack, tile};
 
 /// Right operand of a matrix multiplication.
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl<'a> Right<'a> {
     pub fn parts(self, block: Range<usize>, chunk: Option<usize>) -> impl Iterator<Item = Part> {
         let most = match self {
             // With such a stride, the rows of a part map to the same few sets of a cache.
-            Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= FAR => PART / 2,
+            Self::Matrix(b) if b.column_stride == 1 && b.row_stride >= PAGE_STRIDE => PART / 2,
             // If there are few columns, a part has more terms; otherwise loading and storing the sums would dominate.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
         };
@@ -49,11 +49,11 @@ impl<'a> Right<'a> {
     }
 
     /// Returns the location from which tiles read a part of a block; packs the part if needed.
-    pub fn bring(self, part: &Part, block: &Range<usize>, space: &mut Vec<Line>, near: &mut Vec<Line>) -> tile::B {
+    pub fn pack(self, part: &Part, block: &Range<usize>, buffer: &mut Vec<Line>, packed: &mut Vec<Line>) -> tile::B {
         match self {
             Self::Panels { .. } => tile::B::Panel(self.at(part)),
             Self::Matrix(b) if b.column_stride != 1 => {
-                let panel = room::<{ BLOCK * PANEL }>(space, block.len() * PANEL);
+                let panel = buffer_slice::<{ BLOCK * PANEL }>(buffer, block.len() * PANEL);
                 if part.terms.start == block.start {
                     pack::panels(b.rows(block.clone()).columns(part.columns.clone()), panel);
                 }
@@ -61,8 +61,8 @@ impl<'a> Right<'a> {
             }
             Self::Matrix(b) if b.row_stride == PANEL && b.columns == PANEL => tile::B::Panel(self.at(part)),
             Self::Matrix(b) => {
-                let near = room::<{ BLOCK * PANEL }>(near, part.terms.len() * PANEL).as_mut_ptr();
-                tile::B::Matrix { start: self.at(part), apart: b.row_stride, near }
+                let packed = buffer_slice::<{ BLOCK * PANEL }>(packed, part.terms.len() * PANEL).as_mut_ptr();
+                tile::B::Matrix { start: self.at(part), stride: b.row_stride, packed }
             }
         }
     }
@@ -71,13 +71,13 @@ impl<'a> Right<'a> {
     /// prefetch these rows.
     pub fn next(self, part: &Part, rows: usize) -> tile::Next {
         // The first tile of an unpacked matrix packs the current part, and prefetches nothing.
-        let (apart, tiles) = match self {
+        let (stride, tiles) = match self {
             Self::Panels { .. } => (PANEL, rows.div_ceil(tile::ROWS)),
             Self::Matrix(b) if b.column_stride == 1 => (b.row_stride, rows.div_ceil(tile::ROWS) - 1),
             Self::Matrix(_) => return tile::Next::NOTHING,
         };
         let rows = part.terms.len();
-        tile::Next { start: self.at(part), apart, rows, each: rows.div_ceil(tiles.max(1)) }
+        tile::Next { start: self.at(part), stride, rows, each: rows.div_ceil(tiles.max(1)) }
     }
 
     /// Returns the address of the first element of a part, unpacked.

@@ -38,25 +38,25 @@ pub(super) struct A {
 pub(super) enum B {
     /// A packed panel: [`PANEL`] columns of one term, followed by those of the next term.
     Panel(*const f32),
-    /// A matrix whose rows are `apart` numbers apart. The first full tile packs it into a panel at `near`.
-    Matrix { start: *const f32, apart: usize, near: *mut f32 },
+    /// A matrix whose rows are `stride` numbers apart. The first full tile packs it into a panel at `packed`.
+    Matrix { start: *const f32, stride: usize, packed: *mut f32 },
 }
 
-/// Rows of b that are needed next, `apart` numbers apart. Each tile prefetches `each` of these rows, or fewer if its
+/// Rows of b that are needed next, `stride` numbers apart. Each tile prefetches `each` of these rows, or fewer if its
 /// loop is short.
 #[derive(Clone, Copy)]
 pub(super) struct Next {
     pub start: *const f32,
-    pub apart: usize,
+    pub stride: usize,
     pub rows: usize,
     pub each: usize,
 }
 
-/// Location of the sums; their rows are `apart` numbers apart.
+/// Location of the sums; their rows are `stride` numbers apart.
 #[derive(Clone, Copy)]
 pub(super) struct Sums {
     pub start: *mut f32,
-    pub apart: usize,
+    pub stride: usize,
 }
 
 /// Initial value of the sums.
@@ -75,7 +75,7 @@ pub(super) struct Panel {
     pub left: A,
     /// Location of rows of a that are not packed yet; each tile first copies its rows from there to `left`. `term` is 1
     /// in both locations.
-    pub far: Option<A>,
+    pub unpacked: Option<A>,
     pub right: B,
     pub next: Next,
     pub begin: Begin,
@@ -90,19 +90,19 @@ pub(super) struct Panel {
 
 /// Rows that a tile prefetches while it computes: address of the first row, stride in numbers, number of rows, and
 /// `true` if more than a panel's width is prefetched of each.
-struct Asked {
-    soon: *const f32,
-    apart: usize,
+struct Prefetch {
+    address: *const f32,
+    stride: usize,
     count: usize,
-    longer: bool,
+    wide: bool,
 }
 
 /// Computes a panel.
 ///
 /// # Safety
-/// All memory that the panel's sizes and strides reach is valid, except that of `next`. Panels, given or `near`, are
-/// [`PANEL`] wide, however few the columns. One of `left.row` and `left.term` is 1. With `far`, `left.term` and
-/// `far.term` are 1. Nobody else accesses the memory that `out`, `near` and, with `far`, `left` reach.
+/// All memory that the panel's sizes and strides reach is valid, except that of `next`. Panels, given or `packed`, are
+/// [`PANEL`] wide, however few the columns. One of `left.row` and `left.term` is 1. With `unpacked`, `left.term` and
+/// `unpacked.term` are 1. Nobody else accesses the memory that `out`, `packed` and, with `unpacked`, `left` reach.
 pub(super) unsafe fn run(panel: Panel) {
     PROCESSOR.dispatch(panel);
 }
@@ -116,23 +116,23 @@ impl A {
 }
 
 impl Next {
-    pub const NOTHING: Self = Self { start: std::ptr::null(), apart: 0, rows: 0, each: 0 };
+    pub const NOTHING: Self = Self { start: std::ptr::null(), stride: 0, rows: 0, each: 0 };
 }
 
-impl Asked {
-    const NOTHING: Self = Self { soon: std::ptr::null(), apart: 0, count: 0, longer: false };
+impl Prefetch {
+    const NOTHING: Self = Self { address: std::ptr::null(), stride: 0, count: 0, wide: false };
 }
 
 impl Sums {
     #[inline(always)]
     fn at(&self, row: usize, column: usize) -> *mut f32 {
-        self.start.wrapping_add(row * self.apart + column)
+        self.start.wrapping_add(row * self.stride + column)
     }
 }
 
-/// Memory layouts that the loops are compiled for. `ANYHOW` is any layout. The other two have a packed panel of b, and
-/// either rows of a with adjacent terms, or columns of a with adjacent rows.
-const ANYHOW: u8 = 0;
+/// Memory layouts that the loops are compiled for. `ANY_LAYOUT` is any layout. The other two have a packed panel of b,
+/// and either rows of a with adjacent terms, or columns of a with adjacent rows.
+const ANY_LAYOUT: u8 = 0;
 const ROWS_BY_PANEL: u8 = 1;
 const COLUMNS_BY_PANEL: u8 = 2;
 
@@ -176,12 +176,12 @@ impl Panel {
         let columns = (self.columns - column).min(WIDE * S::F32_LANES);
         let (panel, first) = match self.right {
             B::Panel(start) => (start.cast_mut(), 0),
-            B::Matrix { near, .. } => (near, self.rows.min(ROWS)),
+            B::Matrix { packed, .. } => (packed, self.rows.min(ROWS)),
         };
         let stripe = Stripe { column, columns, panel };
         // SAFETY: rows and columns are within the panel.
         unsafe {
-            self.tiles::<S, WIDE, ANYHOW>(simd, 0..first, stripe);
+            self.tiles::<S, WIDE, ANY_LAYOUT>(simd, 0..first, stripe);
             if self.left.term == 1 {
                 self.tiles::<S, WIDE, ROWS_BY_PANEL>(simd, first..self.rows, stripe);
             } else {
@@ -225,16 +225,17 @@ impl Panel {
         let columns = Columns::<S, WIDE>::new(simd, stripe.columns);
         // SAFETY: the callers of `run` promise that all addresses are valid.
         unsafe {
-            self.ask_for_sums::<HIGH, WIDE>(row, stripe.column, S::F32_LANES);
+            self.prefetch_sums::<HIGH, WIDE>(row, stripe.column, S::F32_LANES);
             if stripe.column == 0
-                && let Some(far) = self.far
+                && let Some(unpacked) = self.unpacked
             {
                 for i in 0..HIGH {
-                    let (from, to) = (far.at(row + i), self.left.at(row + i).cast_mut());
+                    let (from, to) = (unpacked.at(row + i), self.left.at(row + i).cast_mut());
                     std::ptr::copy_nonoverlapping(from, to, self.terms);
                 }
             }
-            let mut asked = if LAYOUT == ANYHOW { Asked::NOTHING } else { self.comes::<HIGH>(row, stripe.column) };
+            let mut prefetch =
+                if LAYOUT == ANY_LAYOUT { Prefetch::NOTHING } else { self.next_prefetch::<HIGH>(row, stripe.column) };
             let (mut begin, mut first) = (self.begin, 0);
             while first < self.terms {
                 let terms = first..self.terms.min(first + self.chunk.unwrap_or(self.terms));
@@ -249,10 +250,10 @@ impl Panel {
                         Begin::Zero | Begin::Sums(_) => {}
                     }
                 }
-                sums = if LAYOUT == ANYHOW {
+                sums = if LAYOUT == ANY_LAYOUT {
                     self.add_matrix(columns, sums, row, stripe, terms)
                 } else {
-                    self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe, terms, &mut asked)
+                    self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe, terms, &mut prefetch)
                 };
                 if let Begin::Sums(before) = begin
                     && self.chunk.is_some()
@@ -271,7 +272,7 @@ impl Panel {
 
     /// Prefetches the sums and outputs of the next tile, if it has as many rows as this one.
     #[inline(always)]
-    fn ask_for_sums<const HIGH: usize, const WIDE: usize>(&self, row: usize, column: usize, lanes: usize) {
+    fn prefetch_sums<const HIGH: usize, const WIDE: usize>(&self, row: usize, column: usize, lanes: usize) {
         let next = row + HIGH..row + 2 * HIGH;
         if next.end > self.rows {
             return;
@@ -301,10 +302,10 @@ impl Panel {
         Stripe { column, panel, .. }: Stripe,
         terms: Range<usize>,
     ) -> [[S::f32s; WIDE]; HIGH] {
-        let B::Matrix { start, apart, .. } = self.right else { unreachable!("only these are not panels") };
+        let B::Matrix { start, stride, .. } = self.right else { unreachable!("only these are not panels") };
         let mut left = self.left.at(row).wrapping_add(terms.start * self.left.term);
-        let mut right = start.wrapping_add(column + terms.start * apart);
-        let mut near = panel.wrapping_add(column + terms.start * PANEL);
+        let mut right = start.wrapping_add(column + terms.start * stride);
+        let mut packed = panel.wrapping_add(column + terms.start * PANEL);
         for _ in terms {
             // SAFETY: as the callers of `run` promise. Of the last vector, only columns of the panel are read. The
             // whole vector is written, since packed panels have their full width.
@@ -312,22 +313,22 @@ impl Panel {
                 let b = columns.load(right);
                 if HIGH == ROWS {
                     for v in 0..WIDE {
-                        near.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(b[v]);
+                        packed.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(b[v]);
                     }
                 }
                 sums = add_term(columns.simd, sums, left, self.left.row, b);
             }
             left = left.wrapping_add(self.left.term);
-            right = right.wrapping_add(apart);
-            near = near.wrapping_add(PANEL);
+            right = right.wrapping_add(stride);
+            packed = packed.wrapping_add(PANEL);
         }
         sums
     }
 
-    /// Adds terms if b is a panel, and prefetches the rows in `asked`.
+    /// Adds terms if b is a panel, and prefetches the rows in `prefetch`.
     ///
     /// # Safety
-    /// As [`run`]; a panel at `near` has been written by the first tile of the stripe.
+    /// As [`run`]; a panel at `packed` has been written by the first tile of the stripe.
     #[inline(always)]
     unsafe fn add_panel<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
         &self,
@@ -336,7 +337,7 @@ impl Panel {
         row: usize,
         Stripe { column, panel, .. }: Stripe,
         terms: Range<usize>,
-        asked: &mut Asked,
+        prefetch: &mut Prefetch,
     ) -> [[S::f32s; WIDE]; HIGH] {
         let mut left = self.left.at(row).wrapping_add(terms.start * self.left.term);
         let mut right = panel.wrapping_add(column + terms.start * PANEL).cast_const();
@@ -344,13 +345,13 @@ impl Panel {
         // SAFETY: as the callers of `run` promise.
         unsafe {
             while terms >= UNROLLED {
-                if asked.count > 0 {
-                    (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(asked.soon.wrapping_add(c)));
-                    if asked.longer {
-                        (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(asked.soon.wrapping_add(c)));
+                if prefetch.count > 0 {
+                    (0..PANEL).step_by(Line::WORDS).for_each(|c| will_read(prefetch.address.wrapping_add(c)));
+                    if prefetch.wide {
+                        (PANEL..PART).step_by(Line::WORDS).for_each(|c| will_read(prefetch.address.wrapping_add(c)));
                     }
-                    asked.soon = asked.soon.wrapping_add(asked.apart);
-                    asked.count -= 1;
+                    prefetch.address = prefetch.address.wrapping_add(prefetch.stride);
+                    prefetch.count -= 1;
                 }
                 for term in 0..UNROLLED {
                     let b = vectors(simd, right.add(term * PANEL));
@@ -380,19 +381,19 @@ impl Panel {
     /// Returns the rows that this tile prefetches: rows of a for the next tile, if they are not packed yet; otherwise
     /// some rows of b.
     #[inline(always)]
-    fn comes<const HIGH: usize>(&self, row: usize, column: usize) -> Asked {
+    fn next_prefetch<const HIGH: usize>(&self, row: usize, column: usize) -> Prefetch {
         if column > 0 {
-            return Asked::NOTHING;
+            return Prefetch::NOTHING;
         }
-        if let Some(far) = self.far {
-            let soon = far.at(row).wrapping_add(far.tile);
-            return Asked { soon, apart: far.row, count: HIGH, longer: true };
+        if let Some(unpacked) = self.unpacked {
+            let address = unpacked.at(row).wrapping_add(unpacked.tile);
+            return Prefetch { address, stride: unpacked.row, count: HIGH, wide: true };
         }
         let tile = row / ROWS - usize::from(matches!(self.right, B::Matrix { .. }));
         let before = (tile * self.next.each).min(self.next.rows);
         let count = self.next.each.min(self.next.rows - before);
-        let soon = self.next.start.wrapping_add(before * self.next.apart);
-        Asked { soon, apart: self.next.apart, count, longer: false }
+        let address = self.next.start.wrapping_add(before * self.next.stride);
+        Prefetch { address, stride: self.next.stride, count, wide: false }
     }
 }
 
@@ -409,37 +410,37 @@ mod tests {
             let b: Vec<f32> = (0..terms * PANEL).map(|at| (at % 5) as f32 - 2.0).collect();
             let mut before: Vec<f32> = (0..rows * columns).map(|at| (at % 3) as f32).collect();
             for case in 0..48 {
-                let (by_rows, near, begins) = (case % 2 == 0, case / 2 % 2 == 0, case / 4 % 3);
-                let (is_far, chunk) = (case / 12 % 2 == 1, (case >= 24).then_some(3));
+                let (by_rows, packed, begins) = (case % 2 == 0, case / 2 % 2 == 0, case / 4 % 3);
+                let (is_unpacked, chunk) = (case / 12 % 2 == 1, (case >= 24).then_some(3));
                 let (row, term) = if by_rows { (terms, 1) } else { (1, rows) };
-                let (mut room, mut brought) = (vec![f32::NAN; terms * PANEL], vec![f32::NAN; a.len()]);
+                let (mut panel, mut packed_rows) = (vec![f32::NAN; terms * PANEL], vec![f32::NAN; a.len()]);
                 let given = A { start: a.as_ptr(), row, term, tile: ROWS * row };
-                let is_far = is_far && by_rows;
+                let is_unpacked = is_unpacked && by_rows;
                 // The gap after each row of the output must not be written.
-                let apart = columns + 3;
-                let mut sums = vec![f32::NAN; rows * apart];
+                let stride = columns + 3;
+                let mut sums = vec![f32::NAN; rows * stride];
                 run(Panel {
-                    left: if is_far { A { start: brought.as_mut_ptr(), ..given } } else { given },
-                    far: is_far.then_some(given),
-                    right: if near {
+                    left: if is_unpacked { A { start: packed_rows.as_mut_ptr(), ..given } } else { given },
+                    unpacked: is_unpacked.then_some(given),
+                    right: if packed {
                         B::Panel(b.as_ptr())
                     } else {
-                        B::Matrix { start: b.as_ptr(), apart: PANEL, near: room.as_mut_ptr() }
+                        B::Matrix { start: b.as_ptr(), stride: PANEL, packed: panel.as_mut_ptr() }
                     },
-                    next: Next { start: b.as_ptr(), apart: PANEL, rows: terms, each: 2 },
+                    next: Next { start: b.as_ptr(), stride: PANEL, rows: terms, each: 2 },
                     begin: match begins {
                         0 => Begin::Zero,
                         1 => Begin::Bias(b.as_ptr()),
-                        _ => Begin::Sums(Sums { start: before.as_mut_ptr(), apart: columns }),
+                        _ => Begin::Sums(Sums { start: before.as_mut_ptr(), stride: columns }),
                     },
-                    out: Sums { start: sums.as_mut_ptr(), apart },
+                    out: Sums { start: sums.as_mut_ptr(), stride },
                     rows,
                     columns,
                     terms,
                     chunk,
                 });
                 for (at, sum) in sums.iter().enumerate() {
-                    let (r, c) = (at / apart, at % apart);
+                    let (r, c) = (at / stride, at % stride);
                     let what = format!("{kind}, {rows}×{columns}, {terms} terms, case {case}: {r}, {c}");
                     if c >= columns {
                         assert!(sum.is_nan(), "{what} was written");
