@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::lower::TrainingSpec;
 use crate::plan::{Op, Plan, Section};
 use crate::specialize::{DeviceLimits, candidates, with_fused_step};
-use crate::verify::{Make, whole};
+use crate::verify::{Make, whole_number_network};
 use trial::Trial;
 
 /// Fraction of the time of the heuristic's tile. Another tile must save more than this to replace it.
@@ -94,8 +94,8 @@ impl Tune {
         let plans = Plans::of(&self.spec)?;
         let mut report = Report::new(machine, clocks);
         let Some(any) = plans.any_matmul() else { return Ok(report) };
-        let limits = make(trial::alone(&plans.whole, any, None)?)?.limits();
-        if plans.is_whole(&limits)? {
+        let limits = make(trial::single_op_plan(&plans.whole_numbers, any, None)?)?.limits();
+        if plans.runs_fused_step(&limits)? {
             return Ok(report);
         }
         let matmuls = plans.matmuls(&limits)?;
@@ -120,7 +120,7 @@ impl Tune {
 /// except the identity is ReLU or ReLU6, and there is no dropout.
 struct Plans {
     real: Plan,
-    whole: Plan,
+    whole_numbers: Plan,
 }
 
 /// Matrix multiplication of a step, and the tiles to measure.
@@ -137,10 +137,10 @@ struct Subject {
 
 impl Plans {
     fn of(spec: &TrainingSpec) -> Result<Self> {
-        let network = whole(&spec.network);
+        let network = whole_number_network(&spec.network);
         Ok(Self {
             real: Plan::for_training(spec)?,
-            whole: Plan::for_training(&TrainingSpec { network, ..spec.clone() })?,
+            whole_numbers: Plan::for_training(&TrainingSpec { network, ..spec.clone() })?,
         })
     }
 
@@ -149,7 +149,7 @@ impl Plans {
     }
 
     /// Returns `true` if the device runs the fused step, which has no tiles.
-    fn is_whole(&self, limits: &DeviceLimits) -> Result<bool> {
+    fn runs_fused_step(&self, limits: &DeviceLimits) -> Result<bool> {
         let plan = with_fused_step(self.real.clone(), limits)?;
         Ok(!plan.ops(Section::Gradients).iter().any(|op| op.kernel.shader.tiles.is_some()))
     }
@@ -190,12 +190,12 @@ impl Subject {
     }
 
     /// Measures all tiles, and then the best one and the heuristic's once more.
-    fn measure(&self, trial: &mut Trial<'_>, budget: Duration, tell: &mut dyn FnMut(&Tile)) -> Result<Matmul> {
+    fn measure(&self, trial: &mut Trial<'_>, budget: Duration, on_tile: &mut dyn FnMut(&Tile)) -> Result<Matmul> {
         let each = budget.as_secs_f64() / (self.tiles.len() + 2) as f64;
         let mut tried: Vec<Candidate> = Vec::new();
         let least = |tried: &[Candidate]| tried.iter().filter_map(|tried| tried.secs).fold(f64::INFINITY, f64::min);
         for (rank, tile) in self.tiles.iter().enumerate() {
-            tell(tile);
+            on_tile(tile);
             let hopeless = HOPELESS * least(&tried);
             let found = trial.test(*tile).and_then(|()| trial.time(*tile, each, hopeless));
             tried.push(match found {

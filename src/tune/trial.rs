@@ -48,11 +48,11 @@ impl<'a> Trial<'a> {
         make: &mut Make<'_>,
     ) -> Result<Self> {
         let op = matmul.ops[0];
-        let first = alone(&plans.whole, op, Some(matmul.tiles[0]))?;
+        let first = single_op_plan(&plans.whole_numbers, op, Some(matmul.tiles[0]))?;
         let before = before(&first);
         let rows = [spec.micro_batch, ((spec.micro_batch * 2 / 3) | 1).min(spec.micro_batch)];
         let steps = rows.map(|rows| spec.record(&Schedule::Constant, 0, 0, 0, rows));
-        let mut cpu = Device::cpu().executor(alone(&plans.whole, op, None)?)?;
+        let mut cpu = Device::cpu().executor(single_op_plan(&plans.whole_numbers, op, None)?)?;
         let [full, short] = steps.map(|step| computed(cpu.as_mut(), &before, step));
         Ok(Self { plans, op, executor: make(first)?, steps, before, after: [full?, short?], clock })
     }
@@ -67,7 +67,7 @@ impl<'a> Trial<'a> {
     /// # Errors
     /// [`Error::Mismatch`] for the first element that differs; an error if the device rejects the tile.
     pub(super) fn test(&mut self, tile: Tile) -> Result<()> {
-        self.executor.adopt(alone(&self.plans.whole, self.op, Some(tile))?)?;
+        self.executor.adopt(single_op_plan(&self.plans.whole_numbers, self.op, Some(tile))?)?;
         for (step, wanted) in self.steps.into_iter().zip(&self.after) {
             let found = computed(self.executor.as_mut(), &self.before, step)?;
             self.difference(&found, wanted).map_or(Ok(()), Err)?;
@@ -102,7 +102,7 @@ impl<'a> Trial<'a> {
     /// Returns the shortest time of a run in seconds. It makes about as many runs as fit into `secs` seconds. If the
     /// first run after the warm-up takes `hopeless` seconds or more, there are no further runs.
     pub(super) fn time(&mut self, tile: Tile, secs: f64, hopeless: f64) -> Result<f64> {
-        self.executor.adopt(alone(&self.plans.real, self.op, Some(tile))?)?;
+        self.executor.adopt(single_op_plan(&self.plans.real, self.op, Some(tile))?)?;
         // Warm-up: the first run may include other work.
         self.runs(1)?;
         let mut least = self.runs(1)?;
@@ -132,9 +132,9 @@ impl<'a> Trial<'a> {
 
 /// Returns a plan with a single op: op number `op` of the section `gradients`, with tile `tile`. Its views keep their
 /// names and shapes.
-pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> {
+pub(super) fn single_op_plan(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> {
     let op = &plan.ops(Section::Gradients)[op];
-    let mut alone = Plan::new();
+    let mut single = Plan::new();
     let bound = op.kernel.bindings.iter().zip(&op.views).map(|(binding, view)| {
         let (view, dtype) = (plan.get(*view), plan.allocation_of(*view).dtype);
         let contents = match binding.access {
@@ -143,14 +143,14 @@ pub(super) fn alone(plan: &Plan, op: usize, tile: Option<Tile>) -> Result<Plan> 
             _ => Contents::Computed,
         };
         let elements = padded(view.shape.elements()) + GUARD;
-        let allocation = alone.allocate(&view.name, dtype, elements, contents);
-        alone.view(all_of(&view.name), allocation, 0, Shape::vector(elements));
-        alone.view(&view.name, allocation, 0, view.shape)
+        let allocation = single.allocate(&view.name, dtype, elements, contents);
+        single.view(all_of(&view.name), allocation, 0, Shape::vector(elements));
+        single.view(&view.name, allocation, 0, view.shape)
     });
     let views = bound.collect();
-    alone.push(Section::Gradients, Op { views, tile, ..op.clone() })?;
+    single.push(Section::Gradients, Op { views, tile, ..op.clone() })?;
     // The shader stays within its views here as in the original plan.
-    Ok(alone.with_trusted(plan.is_trusted()))
+    Ok(single.with_trusted(plan.is_trusted()))
 }
 
 /// Returns the name of the view of the whole allocation of the view called `view`.
@@ -177,8 +177,8 @@ fn before(plan: &Plan) -> Vec<Vec<u32>> {
 /// Writes `before` to the op's allocations, runs the op, and returns the contents of the allocations afterwards.
 fn computed(executor: &mut dyn Executor, before: &[Vec<u32>], step: Step) -> Result<Vec<Vec<u32>>> {
     let plan = executor.plan();
-    // `alone` adds the views of whole allocations at even indices. Later views, if any, are of parts that were added
-    // when the plan was fitted to the device.
+    // `single_op_plan` adds the views of whole allocations at even indices. Later views, if any, are of parts that were
+    // added when the plan was fitted to the device.
     let all: Vec<_> = (0..).map_while(|at| plan.views().get(2 * at)).take(before.len()).collect();
     let views = all.iter().map(|view| plan.named(&view.name)).collect::<Result<Vec<_>>>()?;
     for (view, words) in views.iter().zip(before) {

@@ -71,7 +71,7 @@ impl Case {
     /// no noise, so that the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`,
     /// the plan that the device made from [`Case::plan`]. If `real` has no fused step, this plan has none either.
     pub(super) fn plan_of_whole_numbers(&self, kind: PlanKind, real: &Plan) -> Result<Plan> {
-        let spec = TrainingSpec { network: whole(&self.spec.network), ..self.spec.clone() };
+        let spec = TrainingSpec { network: whole_number_network(&self.spec.network), ..self.spec.clone() };
         self.plan_of(&spec, kind, traced(real)?.is_none())
     }
 
@@ -137,7 +137,7 @@ impl fmt::Display for Case {
 }
 
 /// Returns the network with activations that keep whole numbers whole; see [`Case::plan_of_whole_numbers`].
-pub(crate) fn whole(network: &Network) -> Network {
+pub(crate) fn whole_number_network(network: &Network) -> Network {
     let layer = |layer: &Layer| match layer {
         Layer::Activation(activation) if *activation == Activation::identity() => Layer::Activation(*activation),
         // Ops of both plans are compared by their index, so their kernels must be the same.

@@ -34,7 +34,7 @@ mod standard;
 mod table;
 
 pub use case::PlanKind;
-pub(crate) use case::whole;
+pub(crate) use case::whole_number_network;
 pub use free_run::FreeRun;
 pub(crate) use inputs::refill as whole_numbers;
 pub use report::{Event, Failure, Header, OpReport, Report, Summary};
