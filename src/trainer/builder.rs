@@ -454,7 +454,7 @@ impl Builder {
             ..TrainingSpec::new(self.network, loss, self.optimizer, self.batch)
         };
         let planner = Planner::new(self.tuning, self.fused, &spec, device.limits())?;
-        let mut executor = device.executor(planner.plan_at_rest(&spec)?)?;
+        let mut executor = device.executor(planner.evaluation_plan(&spec)?)?;
         // Compile the shaders of steps now, so that no step waits for them. The CPU has none.
         let steps = [(None, InputStorage::Numbers), (Some(1), InputStorage::Numbers), (Some(1), InputStorage::Bytes)];
         for (data_rows, data_inputs) in steps.into_iter().filter(|_| device.is_gpu()) {
@@ -466,7 +466,7 @@ impl Builder {
             batch: spec.micro_batch,
             accumulate: spec.accumulate,
             built_learning_rate: spec.optimizer.learning_rate(),
-            at_rest: true,
+            needs_step_plan: true,
             spec,
             planner,
             schedule: self.schedule,

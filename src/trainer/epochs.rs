@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::trainer::checkpoint::{Beginning, CheckpointWriter, Fingerprint, Validation};
+use crate::trainer::checkpoint::{CheckpointWriter, Fingerprint, RunStart, Validation};
 use crate::trainer::fit_state::{Best, FitState};
 use crate::trainer::{Callback, Epoch, Fit, History, PendingLosses, Progress, Trainer};
 
@@ -98,17 +98,17 @@ impl Trainer {
     /// Returns the state to start from, and the writer of checkpoints, which is `None` if the fit writes none.
     fn begin(&mut self, fit: &mut Fit<'_>) -> Result<(FitState, Option<CheckpointWriter>)> {
         let Some(checkpoints) = &fit.checkpoints else { return Ok((FitState::default(), None)) };
-        let (writer, beginning) = CheckpointWriter::begin(
+        let (writer, start) = CheckpointWriter::begin(
             checkpoints,
             self,
             fit.validation.map(|data| Validation::of(data, fit.restore_best, fit.metric)),
         )?;
-        let state = match beginning {
-            Beginning::Resumed(state, restored) => {
+        let state = match start {
+            RunStart::Resumed(state, restored) => {
                 fit.on_resume.iter_mut().for_each(|callback| callback(&restored));
                 state
             }
-            Beginning::Anew(others) => {
+            RunStart::New(others) => {
                 let callback = fit.on_new_run.iter_mut().filter(|_| checkpoints.resumes());
                 callback.for_each(|callback| callback(&others));
                 FitState::default()

@@ -25,8 +25,8 @@ const WINDOW_STEPS: usize = 32;
 const GPU_WINDOW_STEPS: usize = 256;
 
 /// Data set in the format that kernels read.
-struct Fitting {
-    held: InputStorage,
+struct DeviceData {
+    storage: InputStorage,
     /// Inputs as numbers or as packed bytes.
     input: Vec<u32>,
     /// Lookup tables from bytes to scaled numbers; empty if the inputs are numbers.
@@ -44,7 +44,7 @@ struct Weights {
 
 /// Largest absolute value of a scaled target. Squares of errors that are ten times as large can still be summed in an
 /// `f32`.
-const FARTHEST: f64 = 1e17;
+const MAX_SCALED_TARGET: f64 = 1e17;
 
 /// Returns an error if the squared error of a scaled target could overflow, so that the user learns this before
 /// training.
@@ -54,11 +54,12 @@ fn check_distance(scaling: &Standardization, data: &Dataset) -> Result<()> {
         let column = at % columns.len();
         (values[at] - scaling.mean()[column]).abs() / scaling.scale()[column]
     };
-    let Some(at) = (0..values.len()).find(|at| !(distance(*at) <= FARTHEST)) else { return Ok(()) };
+    let Some(at) = (0..values.len()).find(|at| !(distance(*at) <= MAX_SCALED_TARGET)) else { return Ok(()) };
     let (row, column) = (at / columns.len(), at % columns.len());
     let place = format!("data set `{}`, row {row} (from 0), column `{}`", data.name(), columns[column]);
     let problem = format!(
-        "{:e} is more than {FARTHEST:e} standard deviations of the training set from its mean, {:e}: its square overflows",
+        "{:e} is more than {MAX_SCALED_TARGET:e} standard deviations of the training set from its mean, {:e}: its \
+         square overflows",
         values[at],
         scaling.mean()[column]
     );
@@ -97,7 +98,7 @@ impl Loaded {
     }
 
     /// Sets the position to just after the first `used` rows of the epoch.
-    pub(super) fn go_back(&mut self, used: usize) {
+    pub(super) fn seek(&mut self, used: usize) {
         self.used = used.min(self.rows);
     }
 
@@ -141,7 +142,7 @@ impl Trainer {
     /// ```
     pub fn load(&mut self, data: &Dataset) -> Result<()> {
         self.fit_target_scaling(data)?;
-        let Fitting { held, input, table, target } = self.fitting(data)?;
+        let DeviceData { storage, input, table, target } = self.device_data(data)?;
         self.forget()?;
         self.loaded = None;
         // A small data set needs less memory than a full batch.
@@ -151,7 +152,7 @@ impl Trainer {
         let fitting = (self.window_bytes() / (4 * rows * data.inputs())).clamp(1, self.window_steps(accumulate));
         let steps = self.steps_per_submission.unwrap_or(fitting).min(data.len().div_ceil(rows));
         self.check_single_row("training", data.len(), batch)?;
-        let (data_rows, data_inputs) = (Some(data.len()), held);
+        let (data_rows, data_inputs) = (Some(data.len()), storage);
         self.change(TrainingSpec {
             micro_batch: batch,
             accumulate,
@@ -162,7 +163,7 @@ impl Trainer {
             ..self.spec.clone()
         })?;
         self.executor.write(self.view("data.input")?, 0, &input)?;
-        if held != InputStorage::Numbers {
+        if storage != InputStorage::Numbers {
             self.executor.write(self.view("data.table")?, 0, bytemuck::cast_slice(&table))?;
         }
         self.executor.write(self.view("data.target")?, 0, &target)?;
@@ -235,7 +236,7 @@ impl Trainer {
             self.write_order(epoch)?;
         }
         if let Some(loaded) = &mut self.loaded {
-            loaded.go_back(used);
+            loaded.seek(used);
         }
         Ok(())
     }
@@ -284,11 +285,11 @@ impl Trainer {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn check(&self, data: &Dataset) -> Result<()> {
-        self.fitting(data).map(drop)
+        self.device_data(data).map(drop)
     }
 
     /// Converts a data set to the format that kernels read.
-    fn fitting(&self, data: &Dataset) -> Result<Fitting> {
+    fn device_data(&self, data: &Dataset) -> Result<DeviceData> {
         if let Some([only]) = data.class_names() {
             let problem = format!("its target has only one class, `{only}`, so there is nothing to learn");
             let remedy = "add rows of another class, or choose another target column";
@@ -301,10 +302,10 @@ impl Trainer {
         let target = target_of(network, self.spec.loss, scaling, data)?;
         let Some(bytes) = data.bytes() else {
             let input = bytemuck::cast_vec(rows.all()?);
-            return Ok(Fitting { held: InputStorage::Numbers, input, table: Vec::new(), target });
+            return Ok(DeviceData { storage: InputStorage::Numbers, input, table: Vec::new(), target });
         };
-        let (held, table) = self.table()?;
-        Ok(Fitting { held, input: packed(bytes, network.inputs())?, table, target })
+        let (storage, table) = self.table()?;
+        Ok(DeviceData { storage, input: packed(bytes, network.inputs())?, table, target })
     }
 
     /// Fits the scaling of targets on `data`, if targets are scaled and the scaling is not known yet.
@@ -343,16 +344,16 @@ impl Trainer {
     /// Unloads the data set, and allocates memory for full steps on rows that the caller passes. Does nothing if this
     /// memory is already allocated.
     pub(super) fn unload(&mut self, reduction: Reduction) -> Result<()> {
-        if self.spec.data_rows.is_none() && self.spec.reduction == reduction && !self.at_rest {
+        if self.spec.data_rows.is_none() && self.spec.reduction == reduction && !self.needs_step_plan {
             return Ok(());
         }
         self.forget()?;
         self.loaded = None;
-        self.change(self.own_steps(reduction))
+        self.change(self.passed_rows_spec(reduction))
     }
 
     /// Returns the specification for steps on rows that the caller passes to [`Trainer::step`].
-    pub(super) fn own_steps(&self, reduction: Reduction) -> TrainingSpec {
+    pub(super) fn passed_rows_spec(&self, reduction: Reduction) -> TrainingSpec {
         let Self { batch, accumulate, .. } = *self;
         let data_inputs = InputStorage::Numbers;
         let own = TrainingSpec { data_rows: None, data_inputs, reduction, steps: 1, ..self.spec.clone() };
@@ -361,26 +362,26 @@ impl Trainer {
 
     /// Makes sure that the executor has a plan that can run steps.
     pub(super) fn ensure_steps(&mut self) -> Result<()> {
-        if self.at_rest { self.unload(Reduction::Mean) } else { Ok(()) }
+        if self.needs_step_plan { self.unload(Reduction::Mean) } else { Ok(()) }
     }
 
     /// Sets the number of batches per step, and unloads the data set.
     pub(super) fn accumulate(&mut self, batches: usize) -> Result<()> {
-        TrainingSpec { accumulate: batches, ..self.own_steps(Reduction::Mean) }.check()?;
+        TrainingSpec { accumulate: batches, ..self.passed_rows_spec(Reduction::Mean) }.check()?;
         self.forget()?;
         self.loaded = None;
         self.accumulate = batches;
         // The next steps need another plan.
-        self.at_rest = true;
+        self.needs_step_plan = true;
         Ok(())
     }
 
     /// Changes to the plan of another specification. Parameters and optimizer state keep their values.
     fn change(&mut self, spec: TrainingSpec) -> Result<()> {
-        if self.at_rest || spec != self.spec {
+        if self.needs_step_plan || spec != self.spec {
             self.executor.adopt(self.planner.plan(&spec)?)?;
             self.spec = spec;
-            self.at_rest = false;
+            self.needs_step_plan = false;
         }
         Ok(())
     }

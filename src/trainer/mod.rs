@@ -80,7 +80,7 @@ pub struct Trainer {
     built_learning_rate: f64,
     /// True if the executor needs another plan before it can run steps: after the trainer is built, and after the
     /// number of batches per step has changed.
-    at_rest: bool,
+    needs_step_plan: bool,
     planner: Planner,
     schedule: Schedule,
     seed: u64,

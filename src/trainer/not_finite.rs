@@ -43,7 +43,7 @@ impl Trainer {
         self.executor.write(self.view("flag")?, 0, &[u32::MAX])?;
         let batches = steps.iter().filter(|step| step.index == index).map(|step| step.epoch_batch as usize + 1);
         if let (Some(loaded), Some(used)) = (&mut self.loaded, batches.max()) {
-            loaded.go_back(used * self.spec.micro_batch);
+            loaded.seek(used * self.spec.micro_batch);
         }
         Ok(error)
     }
@@ -82,14 +82,14 @@ impl Trainer {
             Some(traced) => self.executor.adopt(traced).is_ok(),
             None => false,
         };
-        let error = self.singly(steps, index);
+        let error = self.replay_op_by_op(steps, index);
         if traced {
             self.executor.adopt(plan)?;
         }
         error
     }
 
-    fn singly(&mut self, steps: &[Step], index: u32) -> Result<Error> {
+    fn replay_op_by_op(&mut self, steps: &[Step], index: u32) -> Result<Error> {
         let plan = self.executor.plan().clone();
         let once = |run: &Run| matches!(run.section, Section::Window | Section::Report);
         for run in Run::submission(steps) {

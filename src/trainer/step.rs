@@ -118,7 +118,7 @@ impl Trainer {
     fn step_input(&self, features: &[f32]) -> Result<(Vec<f32>, usize)> {
         let input = prepared(&self.spec.network, self.preprocessing.as_ref(), features)?;
         let rows = input.len() / self.spec.network.inputs();
-        let most = self.own_steps(Reduction::Mean).batch_size();
+        let most = self.passed_rows_spec(Reduction::Mean).batch_size();
         if rows <= most {
             self.check_single_row("step", rows, self.batch)?;
             return Ok((input, rows));

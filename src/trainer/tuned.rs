@@ -34,10 +34,10 @@ pub struct Tuned {
 
 impl Planner {
     /// Creates a planner for training on devices with these limits.
-    pub(super) fn new(wish: TuningPolicy, fused: bool, spec: &TrainingSpec, target: DeviceLimits) -> Result<Self> {
-        let pinned = wish.is_pinned();
+    pub(super) fn new(policy: TuningPolicy, fused: bool, spec: &TrainingSpec, target: DeviceLimits) -> Result<Self> {
+        let pinned = policy.is_pinned();
         let mut planner = Self { fused, target, tuning: Tuning::default(), pinned, ignored: Vec::new() };
-        (planner.tuning, planner.ignored) = wish.resolve(&planner.plan(spec)?, &planner.target);
+        (planner.tuning, planner.ignored) = policy.resolve(&planner.plan(spec)?, &planner.target);
         Ok(planner)
     }
 
@@ -52,7 +52,7 @@ impl Planner {
     /// Returns a plan that can evaluate but not train, for the time before the number of rows per step is known.
     /// Parameters, gradients and optimizer state have the same names and sizes as in the plans that train. So they are
     /// kept when the plan changes.
-    pub(super) fn plan_at_rest(&self, spec: &TrainingSpec) -> Result<Plan> {
+    pub(super) fn evaluation_plan(&self, spec: &TrainingSpec) -> Result<Plan> {
         let spec = TrainingSpec { micro_batch: 1, accumulate: 1, steps: 1, data_rows: None, ..spec.clone() };
         let mut plan = self.untiled(&spec)?.only(&[Section::Evaluate, Section::Score])?;
         self.tuning.apply(&mut plan, &self.target)?;

@@ -21,7 +21,7 @@ const IDLE: f64 = 0.4;
 /// Fraction of a function's largest slope below which a unit is saturated: |tanh x| > 0.995.
 const FLAT: f32 = 0.01;
 /// Distance from 0 at which a function that saturates is flat.
-const FAR: f32 = 50.0;
+const SATURATING_INPUT: f32 = 50.0;
 /// Ratio between the gradients of a layer and of the last dense layer: above it they explode, below 1 / `DEPTH` they
 /// vanish.
 const DEPTH: f64 = 1000.0;
@@ -195,9 +195,9 @@ fn norm<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> f64 {
 /// arguments of its derivative; `None` if the function has no such units.
 fn idle(function: Activation, arguments: &[f32], outputs: &[f32], units: usize) -> [Option<usize>; 2] {
     let slope_at = |x: f32| function.derivative(if function.keeps_input() { x } else { function.apply(x) }).abs();
-    let dies = [-FAR, 0.0].iter().any(|x| function.apply(*x) == 0.0 && slope_at(*x) == 0.0);
+    let dies = [-SATURATING_INPUT, 0.0].iter().any(|x| function.apply(*x) == 0.0 && slope_at(*x) == 0.0);
     let steepest = (-16..=16).map(|eighth| slope_at(eighth as f32 / 8.0)).fold(0.0, f32::max);
-    let saturates = [-FAR, FAR].iter().all(|x| slope_at(*x) < FLAT * steepest);
+    let saturates = [-SATURATING_INPUT, SATURATING_INPUT].iter().all(|x| slope_at(*x) < FLAT * steepest);
     let (mut dead, mut saturated) = (0, 0);
     for unit in 0..units {
         let slope =

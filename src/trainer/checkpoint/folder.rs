@@ -243,21 +243,21 @@ impl Search {
 }
 
 /// Start of a training run: a new run, or a resumed one.
-pub(in crate::trainer) enum Beginning {
+pub(in crate::trainer) enum RunStart {
     /// Training begins at the first step. The texts are [`Search::others`].
-    Anew(Vec<String>),
+    New(Vec<String>),
     /// Training resumes from a checkpoint.
     Resumed(FitState, Restored),
 }
 
 /// Folder that is locked while the value lives, so that no other training run writes to it. The operating system
 /// unlocks it, however the process ends.
-struct Taken {
+struct LockedFolder {
     folder: PathBuf,
     _lock: File,
 }
 
-impl Taken {
+impl LockedFolder {
     /// Locks an existing folder, and deletes partial files of killed processes. It is an error if another training run
     /// has locked the folder.
     fn new(folder: PathBuf) -> Result<Self> {
@@ -306,7 +306,7 @@ pub(in crate::trainer) struct CheckpointWriter {
     validation: Option<Validation>,
     last: Instant,
     /// Locked folder, once it is chosen.
-    taken: Option<Taken>,
+    locked: Option<LockedFolder>,
     /// Damaged checkpoints. They do not count among the newest three until they are overwritten.
     skipped_checkpoints: Vec<PathBuf>,
 }
@@ -317,17 +317,17 @@ impl CheckpointWriter {
         checkpoints: &Checkpoints,
         trainer: &mut Trainer,
         validation: Option<Validation>,
-    ) -> Result<(Self, Beginning)> {
+    ) -> Result<(Self, RunStart)> {
         let (checkpoints, last) = (checkpoints.clone(), Instant::now());
-        let mut writer = Self { checkpoints, validation, last, taken: None, skipped_checkpoints: Vec::new() };
-        let beginning = if writer.checkpoints.resume { writer.resume(trainer)? } else { Beginning::Anew(Vec::new()) };
+        let mut writer = Self { checkpoints, validation, last, locked: None, skipped_checkpoints: Vec::new() };
+        let start = if writer.checkpoints.resume { writer.resume(trainer)? } else { RunStart::New(Vec::new()) };
         if !writer.checkpoints.when_stopped {
-            writer.take_folder()?;
+            writer.lock_folder()?;
         }
         if !writer.checkpoints.resume {
             writer.check_free()?;
         }
-        Ok((writer, beginning))
+        Ok((writer, start))
     }
 
     /// Checks that the folder has no checkpoints yet.
@@ -351,24 +351,24 @@ impl CheckpointWriter {
     /// # Errors
     /// A checkpoint with other settings, unless folders are numbered; the first problem found, if all folders are
     /// locked or damaged.
-    fn resume(&mut self, trainer: &mut Trainer) -> Result<Beginning> {
+    fn resume(&mut self, trainer: &mut Trainer) -> Result<RunStart> {
         let Search { own, others, mut refused } =
             Search::of(&self.checkpoints, &Settings::of(trainer, self.validation))?;
         for (_, _, folder) in own {
-            match Taken::new(folder) {
-                Ok(taken) => return self.resume_in(taken, trainer),
+            match LockedFolder::new(folder) {
+                Ok(locked) => return self.resume_in(locked, trainer),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
-        refused.map_or(Ok(Beginning::Anew(others)), Err)
+        refused.map_or(Ok(RunStart::New(others)), Err)
     }
 
     /// Resumes from the newest checkpoint of a locked folder. It is read again, since another training run may have
     /// written a newer one after the search.
-    fn resume_in(&mut self, taken: Taken, trainer: &mut Trainer) -> Result<Beginning> {
-        let found = newest(&taken.folder)?;
-        self.taken = Some(taken);
-        let Some((checkpoint, skipped)) = found else { return Ok(Beginning::Anew(Vec::new())) };
+    fn resume_in(&mut self, locked: LockedFolder, trainer: &mut Trainer) -> Result<RunStart> {
+        let found = newest(&locked.folder)?;
+        self.locked = Some(locked);
+        let Some((checkpoint, skipped)) = found else { return Ok(RunStart::New(Vec::new())) };
         let restored = trainer.restore_with(&checkpoint, self.validation, self.checkpoints.accepts_rate)?;
         let mut problems = Vec::new();
         for SkippedCheckpoint { path, problem } in skipped {
@@ -376,16 +376,16 @@ impl CheckpointWriter {
             self.skipped_checkpoints.push(path);
             problems.push(problem);
         }
-        Ok(Beginning::Resumed(checkpoint.fit_state(), Restored { skipped_checkpoints: problems, ..restored }))
+        Ok(RunStart::Resumed(checkpoint.fit_state(), Restored { skipped_checkpoints: problems, ..restored }))
     }
 
     /// Locks a folder for this training run, and returns it.
-    fn take_folder(&mut self) -> Result<PathBuf> {
-        if let Some(taken) = &self.taken {
-            return Ok(taken.folder.clone());
+    fn lock_folder(&mut self) -> Result<PathBuf> {
+        if let Some(locked) = &self.locked {
+            return Ok(locked.folder.clone());
         }
-        let taken = Taken::new(self.make_folder()?)?;
-        Ok(self.taken.insert(taken).folder.clone())
+        let locked = LockedFolder::new(self.make_folder()?)?;
+        Ok(self.locked.insert(locked).folder.clone())
     }
 
     fn make_folder(&self) -> Result<PathBuf> {
@@ -411,7 +411,7 @@ impl CheckpointWriter {
 
     /// Returns the folder to which checkpoints were written or from which training resumed, if there is one.
     pub(in crate::trainer) fn folder(&self) -> Option<&Path> {
-        self.taken.as_ref().map(|taken| taken.folder.as_path())
+        self.locked.as_ref().map(|locked| locked.folder.as_path())
     }
 
     /// Returns the number of steps from step `step` to the end of the interval of [`Checkpoints::every_steps`];
@@ -434,7 +434,7 @@ impl CheckpointWriter {
         if self.checkpoints.when_stopped && !stopped {
             return Ok(());
         }
-        let folder = &self.take_folder()?;
+        let folder = &self.lock_folder()?;
         let newest = folder.join(name(trainer.steps()));
         trainer.checkpoint_of(Some(state), self.validation)?.save(&newest)?;
         self.last = Instant::now();

@@ -13,7 +13,7 @@ mod settings;
 pub use folder::Checkpoints;
 
 pub(super) use check::ensure;
-pub(super) use folder::{Beginning, CheckpointWriter};
+pub(super) use folder::{CheckpointWriter, RunStart};
 pub(super) use settings::{Fingerprint, Validation};
 
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::optim::{Average, Optimizer};
 use crate::trainer::Trainer;
 use crate::trainer::fit_state::{FitState, FitStateHeader};
 use crate::trainer::load::Loaded;
-use settings::{MadeOn, Settings};
+use settings::{Environment, Settings};
 
 /// State of a training run at the end of a step, as plain data.
 ///
@@ -77,7 +77,8 @@ struct Header {
     /// Current learning rate, if it differs from the rate in the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
-    made_on: MadeOn,
+    #[serde(rename = "made_on")]
+    environment: Environment,
     /// Steps since training began.
     step: u64,
     /// Epochs begun since training began.
@@ -193,7 +194,7 @@ impl Trainer {
             format: file::FORMAT_VERSION,
             settings: Settings::of(self, validation),
             learning_rate: Some(self.learning_rate()).filter(|rate| *rate != self.built_learning_rate),
-            made_on: MadeOn::of(self)?,
+            environment: Environment::of(self)?,
             step: self.step,
             epoch: self.epoch,
             used: self.loaded.as_ref().map(Loaded::used),
@@ -284,7 +285,7 @@ impl Trainer {
                 return Err(Error::value(place, &format!("element {at}"), tensor.values[at], "finite"));
             }
         }
-        let restored_tiles = header.made_on.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
+        let restored_tiles = header.environment.tiles_for(self).map_or(Ok(0), |tiles| self.take_tiles(&tiles))?;
         write_parameters(self.executor.as_mut(), &tensors)?;
         self.set_learning_rate(rate)?;
         (self.step, self.epoch) = (header.step, header.epoch);
@@ -296,7 +297,7 @@ impl Trainer {
             epochs: header.fit.as_ref().map_or(0, FitStateHeader::epochs),
             restored_tiles,
             skipped_checkpoints: Vec::new(),
-            differences: header.made_on.differences(&MadeOn::of(self)?),
+            differences: header.environment.differences(&Environment::of(self)?),
             accepted: accepted.into_iter().flatten().collect(),
         })
     }

@@ -258,7 +258,7 @@ fn short(value: &Value) -> String {
 /// Version, device and plan. Besides settings and data, the bits of a result depend on these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MadeOn {
+pub(super) struct Environment {
     /// Version of this crate.
     version: String,
     /// Device, with the properties of its arithmetic.
@@ -277,7 +277,7 @@ fn ops(plan: &Plan) -> String {
     ops.map(|op| format!("{} {:?} {:?}\n", op.kernel.name, op.params, op.tile)).collect()
 }
 
-impl MadeOn {
+impl Environment {
     pub(super) fn of(trainer: &Trainer) -> Result<Self> {
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
