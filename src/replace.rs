@@ -22,7 +22,7 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
         let error = std::io::Error::other("it is not a file; name one, as in `model.safetensors`");
         return Err(Error::file(path, "replacing", error));
     }
-    Beside::new(path).map(drop)
+    TemporaryFile::new(path).map(drop)
 }
 
 /// Writes a temporary file next to `path`, and renames it to `path` once it is complete and on disk. Removes temporary
@@ -32,13 +32,13 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
 /// Returns an error if the folder or file cannot be written. The old file then stays unchanged.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let failed = |action| move |error| Error::file(path, action, error);
-    let mut beside = Beside::new(path)?;
-    write(&mut beside.file).map_err(failed("writing"))?;
-    sync(&beside.file).map_err(failed("writing"))?;
+    let mut temporary = TemporaryFile::new(path)?;
+    write(&mut temporary.file).map_err(failed("writing"))?;
+    sync(&temporary.file).map_err(failed("writing"))?;
     if let Ok(old) = std::fs::metadata(path) {
-        beside.file.set_permissions(old.permissions()).map_err(failed("writing"))?;
+        temporary.file.set_permissions(old.permissions()).map_err(failed("writing"))?;
     }
-    rename(&beside.path, path).map_err(failed("replacing"))?;
+    rename(&temporary.path, path).map_err(failed("replacing"))?;
     // The new name is on disk only once its folder is. Folders that cannot be opened are not synced.
     if let Ok(folder) = File::open(folder_of(path)) {
         sync(&folder).ok();
@@ -94,12 +94,12 @@ fn target(name: &str) -> Option<&str> {
 }
 
 /// Temporary file in the folder of the file that it replaces. It is removed on drop, unless it was renamed.
-struct Beside {
+struct TemporaryFile {
     file: File,
     path: PathBuf,
 }
 
-impl Beside {
+impl TemporaryFile {
     /// Creates an empty file in the folder of `path`, under an unused name.
     fn new(path: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -108,9 +108,9 @@ impl Beside {
         remove_leftovers(folder_of(path), |target| target == stem);
         loop {
             let name = format!(".{stem}-{}-{}{PART}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-            let beside = folder_of(path).join(name);
-            match File::create_new(&beside) {
-                Ok(file) if is_owned(&file, &beside) => return Ok(Self { file, path: beside }),
+            let temporary = folder_of(path).join(name);
+            match File::create_new(&temporary) {
+                Ok(file) if is_owned(&file, &temporary) => return Ok(Self { file, path: temporary }),
                 // Another process removed the new file as a leftover before it was locked.
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -126,7 +126,7 @@ fn is_owned(file: &File, path: &Path) -> bool {
     !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && path.exists()
 }
 
-impl Drop for Beside {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         std::fs::remove_file(&self.path).ok();
     }
@@ -146,12 +146,12 @@ mod tests {
 
     thread_local! {
         /// Recorded system calls of this thread: the operation, and `folder` or `file of N bytes`.
-        static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+        static SYSTEM_CALLS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
     pub(super) fn note(what: &str, of: &Metadata) {
         let of = if of.is_dir() { "folder".into() } else { format!("file of {} bytes", of.len()) };
-        ASKED.with_borrow_mut(|asked| asked.push(format!("{what} {of}")));
+        SYSTEM_CALLS.with_borrow_mut(|asked| asked.push(format!("{what} {of}")));
     }
 
     #[test]
@@ -159,11 +159,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("model.safetensors");
         for bytes in [b"old" as &[u8], b"newer"] {
-            ASKED.take();
+            SYSTEM_CALLS.take();
             replace(&path, |file| file.write_all(bytes)).expect("written");
             let [sync, rename] = ["sync", "rename"].map(|what| format!("{what} file of {} bytes", bytes.len()));
             let then: &[&str] = if cfg!(unix) { &["sync folder"] } else { &[] };
-            assert_eq!(ASKED.take(), [&[&sync[..], &rename], then].concat());
+            assert_eq!(SYSTEM_CALLS.take(), [&[&sync[..], &rename], then].concat());
         }
     }
 

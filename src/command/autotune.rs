@@ -32,21 +32,21 @@ pub struct TuningOptions {
 }
 
 /// Source of the tile sizes.
-pub enum Chosen {
+pub enum TuningSource {
     /// Default tile sizes, which built-in rules choose.
-    Nothing,
+    BuiltIn,
     /// Tile sizes from the file of `--autotune`. A tile size that the device does not support is an error.
-    Named(PathBuf, Tuning),
+    Pinned(PathBuf, Tuning),
     /// Tile sizes from the file of `WGRAD_TUNING` or of `wgrad tune`. Those that the device does not support are
     /// ignored.
-    Found(PathBuf, Tuning),
+    Suggested(PathBuf, Tuning),
     /// Problem with the file of `wgrad tune`. Built-in rules choose the tile sizes instead.
     Unusable(String),
 }
 
 /// Report on a tuning file: how many of its tile sizes are used, and why others are not.
 #[derive(Serialize)]
-pub struct Followed {
+pub struct TuningReport {
     /// File of the tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
@@ -79,72 +79,72 @@ impl TuningOptions {
 
     /// Chooses the tile sizes for a device: from `--autotune`, else from `WGRAD_TUNING`, else from the file that
     /// `wgrad tune` stored. An unreadable file is an error only if the user named it.
-    pub fn choose(&self, device: &Device) -> Result<Chosen> {
+    pub fn choose(&self, device: &Device) -> Result<TuningSource> {
         let everywhere = std::env::var_os("WGRAD_TUNING").filter(|value| !value.is_empty()).map(PathBuf::from);
         let named = self.autotune.as_ref().or(everywhere.as_ref());
         if named.is_some_and(|word| NONE.iter().any(|none| word.as_os_str() == *none)) {
-            return Ok(Chosen::Nothing);
+            return Ok(TuningSource::BuiltIn);
         }
         match (&self.autotune, everywhere) {
-            (Some(path), _) => Ok(Chosen::Named(path.clone(), Tuning::load(path)?)),
+            (Some(path), _) => Ok(TuningSource::Pinned(path.clone(), Tuning::load(path)?)),
             (None, Some(path)) if device.is_gpu() => {
                 let tuning = Tuning::load(&path)?;
-                Ok(Chosen::Found(path, tuning))
+                Ok(TuningSource::Suggested(path, tuning))
             }
-            _ => Ok(device.machine().map_or(Chosen::Nothing, |machine| match Tuning::cached(&machine) {
-                Ok(None) => Chosen::Nothing,
-                Ok(Some((path, tuning))) => Chosen::Found(path, tuning),
+            _ => Ok(device.machine().map_or(TuningSource::BuiltIn, |machine| match Tuning::cached(&machine) {
+                Ok(None) => TuningSource::BuiltIn,
+                Ok(Some((path, tuning))) => TuningSource::Suggested(path, tuning),
                 // The user did not name this file, so a problem with it is not an error.
-                Err(error) => Chosen::Unusable(error.to_string()),
+                Err(error) => TuningSource::Unusable(error.to_string()),
             })),
         }
     }
 }
 
-impl Chosen {
+impl TuningSource {
     /// Sets these tile sizes, if there are any, in the builder of a trainer.
     pub fn train(&self, builder: Builder) -> Builder {
         match self {
-            Self::Named(_, tuning) => builder.tuning(tuning.clone()),
-            Self::Found(_, tuning) => builder.suggest_tuning(tuning.clone()),
-            Self::Nothing | Self::Unusable(_) => builder,
+            Self::Pinned(_, tuning) => builder.tuning(tuning.clone()),
+            Self::Suggested(_, tuning) => builder.suggest_tuning(tuning.clone()),
+            Self::BuiltIn | Self::Unusable(_) => builder,
         }
     }
 
     /// Sets these tile sizes, if there are any, in a verification.
     pub fn verify(&self, verify: Verify) -> Verify {
         match self {
-            Self::Named(_, tuning) => verify.tuning(tuning.clone()),
-            Self::Found(_, tuning) => verify.suggest_tuning(tuning.clone()),
-            Self::Nothing | Self::Unusable(_) => verify,
+            Self::Pinned(_, tuning) => verify.tuning(tuning.clone()),
+            Self::Suggested(_, tuning) => verify.suggest_tuning(tuning.clone()),
+            Self::BuiltIn | Self::Unusable(_) => verify,
         }
     }
 
     /// Sets these tile sizes in a plan, and replaces its ops by a fused step if the device uses one. Both must happen
-    /// before the plan is specialized. Returns the plan, and the result of [`Chosen::followed`].
-    pub fn tiled(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<Followed>)> {
+    /// before the plan is specialized. Returns the plan, and the result of [`TuningSource::report`].
+    pub fn apply(&self, mut plan: Plan, device: &Device) -> Result<(Plan, Option<TuningReport>)> {
         let limits = device.limits();
         plan = with_fused_step(plan, &limits)?;
         let (tuning, ignored) = match self {
-            Self::Named(_, tuning) => (tuning.clone(), Vec::new()),
-            Self::Found(_, tuning) => tuning.clone().fitting(&plan, &limits),
-            Self::Nothing | Self::Unusable(_) => (Tuning::default(), Vec::new()),
+            Self::Pinned(_, tuning) => (tuning.clone(), Vec::new()),
+            Self::Suggested(_, tuning) => tuning.clone().fitting(&plan, &limits),
+            Self::BuiltIn | Self::Unusable(_) => (Tuning::default(), Vec::new()),
         };
         tuning.apply(&mut plan, &limits)?;
-        let followed = self.followed(device, tuning.matmul_counts(&plan), &ignored);
-        Ok((plan, followed))
+        let report = self.report(device, tuning.matmul_counts(&plan), &ignored);
+        Ok((plan, report))
     }
 
     /// Returns a report on the tuning file, which has tile sizes for `tuned` of `matmuls` matrix multiplications.
     /// `ignored` are the reasons why other tile sizes of the file are not used. Returns `None` without a file. Also
     /// returns `None` if `--autotune` did not name the file, `tuned` is 0, and nothing was ignored.
-    pub fn followed(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<Followed> {
+    pub fn report(&self, device: &Device, [matmuls, tuned]: [usize; 2], ignored: &[String]) -> Option<TuningReport> {
         let (path, tuning) = match self {
-            Self::Nothing => return None,
-            Self::Found(..) if tuned == 0 && ignored.is_empty() => return None,
-            Self::Named(path, tuning) | Self::Found(path, tuning) => (path, tuning),
+            Self::BuiltIn => return None,
+            Self::Suggested(..) if tuned == 0 && ignored.is_empty() => return None,
+            Self::Pinned(path, tuning) | Self::Suggested(path, tuning) => (path, tuning),
             Self::Unusable(problem) => {
-                return Some(Followed {
+                return Some(TuningReport {
                     file: None,
                     matmuls,
                     tuned: 0,
@@ -154,7 +154,7 @@ impl Chosen {
             }
         };
         let elsewhere = tuning.machine.as_ref().filter(|machine| device.machine().as_ref() != Some(machine));
-        Some(Followed {
+        Some(TuningReport {
             file: Some(path.display().to_string()),
             matmuls,
             tuned,
@@ -164,7 +164,7 @@ impl Chosen {
     }
 }
 
-impl Followed {
+impl TuningReport {
     /// Returns human-readable lines: one for the file, one for each problem.
     pub fn lines(&self) -> Vec<String> {
         let Self { file, matmuls, tuned, measured_on, ignored } = self;

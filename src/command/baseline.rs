@@ -26,7 +26,7 @@ pub struct Baseline {
 }
 
 /// Smallest ROC-AUC of a model that tells the classes apart. A constant prediction has 0.5.
-const TOLD_APART: f64 = 0.6;
+const MIN_USEFUL_AUC: f64 = 0.6;
 
 impl Baseline {
     /// Computes the baseline of an evaluation on a data set; `None` if the evaluation has no score, or rows have
@@ -87,8 +87,8 @@ impl Baseline {
         if self.beaten || output.is_quiet() {
             return;
         }
-        let told_apart = evaluation.metrics.get("roc_auc").filter(|auc| **auc >= TOLD_APART);
-        let remedy = told_apart.map(|auc| {
+        let useful_auc = evaluation.metrics.get("roc_auc").filter(|auc| **auc >= MIN_USEFUL_AUC);
+        let remedy = useful_auc.map(|auc| {
             let options = "`--class-weight balanced --metric roc_auc`";
             format!("; but it tells the classes apart (ROC-AUC {auc:.3}): train with {options}")
         });

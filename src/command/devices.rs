@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         if arguments.json {
             output.json(found);
         } else {
-            tell(output, found);
+            print_device(output, found);
         }
     }
     Ok(())
@@ -128,7 +128,7 @@ fn adapters(_: &Device) -> Vec<Found> {
     Vec::new()
 }
 
-fn tell(output: &mut Output, found: &Found) {
+fn print_device(output: &mut Output, found: &Found) {
     output.line(match (&found.adapter, found.threads) {
         (Some(Adapter { index, interface, pci, .. }), _) => {
             let address = if pci.is_empty() { String::new() } else { format!(", at {pci}") };

@@ -61,9 +61,9 @@ pub fn folded(text: &str, name: &str) -> String {
     if cells().all(|(row, cell)| columns(row) + columns(cell) <= WIDTH) {
         return parts.iter().map(|(row, cell)| unfolded(row, cell)).collect();
     }
-    let indent = cells().filter_map(|(row, _)| second(row)).min().unwrap_or(0);
+    let indent = cells().filter_map(|(row, _)| second_cell_column(row)).min().unwrap_or(0);
     let [first, next] = [indent, indent + 2].map(|columns| " ".repeat(columns));
-    let below = |cell: &str| wrapped(&first, &next, &glued(cell)).replace(GLUE, " ");
+    let below = |cell: &str| wrapped(&first, &next, &with_no_break_spaces(cell)).replace(NO_BREAK_SPACE, " ");
     let lines = |(row, cell): &(&str, &str)| match *cell {
         "" => unfolded(row, ""),
         cell => format!("{}\n{}\n", row.trim_end(), below(cell)),
@@ -72,16 +72,20 @@ pub fn folded(text: &str, name: &str) -> String {
 }
 
 /// No-break space, which keeps two words on one line.
-const GLUE: char = '\u{a0}';
+const NO_BREAK_SPACE: char = '\u{a0}';
 
-/// Replaces some blanks by [`GLUE`]: a shape such as `128×784` stays with the name before it, and an arrow with the
-/// name after it.
-fn glued(text: &str) -> String {
+/// Replaces some blanks by [`NO_BREAK_SPACE`]: a shape such as `128×784` stays with the name before it, and an arrow
+/// with the name after it.
+fn with_no_break_spaces(text: &str) -> String {
     let mut glued = String::new();
     for word in text.split(' ') {
         let is_shape = word.contains('×') && word.starts_with(|c: char| c.is_ascii_digit());
         if !glued.is_empty() {
-            glued.push(if is_shape && !glued.ends_with([',', ';']) || glued.ends_with('→') { GLUE } else { ' ' });
+            glued.push(if is_shape && !glued.ends_with([',', ';']) || glued.ends_with('→') {
+                NO_BREAK_SPACE
+            } else {
+                ' '
+            });
         }
         glued += word;
     }
@@ -119,7 +123,7 @@ fn parts<'a>(text: &'a str, name: &str) -> Vec<(&'a str, &'a str)> {
 }
 
 /// Returns the column in which the second cell of a row begins; `None` if there is only one cell.
-fn second(row: &str) -> Option<usize> {
+fn second_cell_column(row: &str) -> Option<usize> {
     let row_start = row.len() - row.trim_start().len();
     let gap = row_start + row[row_start..].find("  ")?;
     let rest = row[gap..].trim_start();
@@ -133,7 +137,7 @@ fn unfolded(row: &str, cell: &str) -> String {
     if columns(line) <= WIDTH {
         return format!("{line}\n");
     }
-    let indent = second(line).filter(|indent| *indent < WIDTH / 2);
+    let indent = second_cell_column(line).filter(|indent| *indent < WIDTH / 2);
     let (first, rest): (String, String) = indent.map_or((String::new(), line.into()), |indent| {
         (line.chars().take(indent).collect(), line.chars().skip(indent).collect())
     });

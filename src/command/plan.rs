@@ -4,7 +4,7 @@ use wgrad::lower::{TrainingSpec, lower};
 use wgrad::plan::{Plan, Rates};
 use wgrad::{Device, Result};
 
-use super::autotune::{Followed, TuningOptions};
+use super::autotune::{TuningOptions, TuningReport};
 use super::fused_step::FusedStepOption;
 use super::groups::GroupOptions;
 use super::lines::{without_last, wrapped};
@@ -75,8 +75,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let plan = if arguments.primitive { lower(&spec)? } else { Plan::for_training(&spec)? };
     let plan = match &arguments.fused_step.of_named(arguments.device.as_ref())? {
         Some(device) => {
-            let (plan, followed) = arguments.tuning.choose(device)?.tiled(plan, device)?;
-            followed.iter().flat_map(Followed::lines).for_each(|line| heading += &(wrapped("", "  ", &line) + "\n"));
+            let (plan, report) = arguments.tuning.choose(device)?.apply(plan, device)?;
+            report.iter().flat_map(TuningReport::lines).for_each(|line| heading += &(wrapped("", "  ", &line) + "\n"));
             device.specialize(plan)?
         }
         None => {

@@ -80,7 +80,7 @@ struct Resumed<'a> {
 }
 
 #[derive(Serialize)]
-struct BegunAnew<'a> {
+struct NewRun<'a> {
     event: &'static str,
     /// Checkpoint folders of other training runs, each with one setting that differs.
     other_checkpoints: &'a [String],
@@ -200,7 +200,7 @@ impl<'a> Reporter<'a> {
     /// the checkpoint folders of other settings.
     pub fn begun_anew(&mut self, others: &[String]) {
         if self.json {
-            return self.output.json(&BegunAnew { event: "begun_anew", other_checkpoints: others });
+            return self.output.json(&NewRun { event: "begun_anew", other_checkpoints: others });
         }
         let others = others.split_first().map_or(String::new(), |(first, rest)| {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} others)", rest.len()) };

@@ -12,7 +12,7 @@ use wgrad::metrics::Metric;
 use wgrad::model::Confusion;
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
-use super::autotune::Followed;
+use super::autotune::TuningReport;
 use super::baseline::Baseline;
 use super::lines::{folded, wrapped};
 
@@ -236,7 +236,7 @@ pub struct Start<'a> {
     pub reason: &'a str,
     /// Tile sizes of a GPU's matrix multiplications, if they were tuned.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tuning: Option<Followed>,
+    pub tuning: Option<TuningReport>,
     pub model: String,
     /// Warnings of the inspection of a table, and of its split.
     #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
@@ -369,7 +369,7 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         output.tell(format!("parameters: {}", start.groups.join("; ")));
     }
     output.tell(format!("device: {} ({})", start.device, start.reason));
-    start.tuning.iter().flat_map(Followed::lines).for_each(|line| output.tell(line));
+    start.tuning.iter().flat_map(TuningReport::lines).for_each(|line| output.tell(line));
 }
 
 /// Returns `the lowest validation loss`, or `the best validation roc_auc`.

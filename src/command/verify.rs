@@ -6,7 +6,7 @@ use wgrad::TrainingSpec;
 use wgrad::verify::{Event, Verify};
 use wgrad::{Error, Model, Result};
 
-use super::autotune::{Chosen, TuningOptions};
+use super::autotune::{TuningOptions, TuningSource};
 use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
 use super::numbers::{count, seed};
@@ -104,12 +104,12 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     }
     let device = arguments.fused_step.of(arguments.device.open()?)?;
     let tuning = arguments.tuning.choose(&device)?;
-    if let Chosen::Unusable(problem) = &tuning
+    if let TuningSource::Unusable(problem) = &tuning
         && !arguments.json
     {
         output.tell(format!("tuning not used: {problem}"));
     }
-    if matches!(tuning, Chosen::Named(..)) && arguments.recipe.hidden.is_none() && arguments.model.is_none() {
+    if matches!(tuning, TuningSource::Pinned(..)) && arguments.recipe.hidden.is_none() && arguments.model.is_none() {
         let problem = "it is for the matrix multiplications of one network, but none is given";
         return Err(Error::conflict("`--autotune`", problem, "add `--hidden \"128 relu\"` or `--model FILE`"));
     }

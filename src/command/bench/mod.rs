@@ -12,7 +12,7 @@ use serde::Serialize;
 use wgrad::data::shown;
 use wgrad::{Device, Error, Result};
 
-use super::autotune::{Chosen, TuningOptions};
+use super::autotune::{TuningOptions, TuningSource};
 use super::fused_step::FusedStepOption;
 use super::lines::wrapped;
 use super::names::names;
@@ -162,7 +162,7 @@ struct Fastest {
 /// Measures every network on every device.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     arguments.tuning.check_readable()?;
-    if arguments.suite.asked()? {
+    if arguments.suite.is_requested()? {
         return suite::run(arguments, output);
     }
     let workloads = arguments.workloads()?;
@@ -272,8 +272,8 @@ impl Arguments {
     }
 
     /// Returns the tile sizes to use on a device; none on the CPU.
-    fn tuning_on(&self, device: &Device) -> Result<Chosen> {
-        if device.is_gpu() { self.tuning.choose(device) } else { Ok(Chosen::Nothing) }
+    fn tuning_on(&self, device: &Device) -> Result<TuningSource> {
+        if device.is_gpu() { self.tuning.choose(device) } else { Ok(TuningSource::BuiltIn) }
     }
 
     /// Returns the names of the devices to measure. Opens each device that `--device` names, so that an unknown name is

@@ -16,7 +16,7 @@ use wgrad::{Adam, Device, Result, Schedule};
 
 use super::roofline::Roofline;
 use super::workload::Workload;
-use crate::command::autotune::Chosen;
+use crate::command::autotune::TuningSource;
 
 /// Approximate time of a submission, in seconds. It is short, since operating systems reset a GPU that is busy for too
 /// long.
@@ -69,39 +69,39 @@ pub struct Settings<'a> {
     /// Time for each op.
     pub budget: Duration,
     /// Tile sizes of training.
-    pub tuning: &'a Chosen,
+    pub tuning: &'a TuningSource,
     /// Measures all tile sizes, not only the chosen one.
     pub tiles: bool,
     pub rates: Rates,
 }
 
-/// Measures the ops of a step. Ops with the same kernel, shapes and tile are measured once. Calls `tell` with each
+/// Measures the ops of a step. Ops with the same kernel, shapes and tile are measured once. Calls `on_result` with each
 /// result as soon as it is measured.
 pub fn measure(
     workload: &Workload,
     device: &Device,
     settings: Settings<'_>,
-    mut tell: impl FnMut(&Measured),
+    mut on_result: impl FnMut(&Measured),
 ) -> Result<()> {
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, Adam::new(RATE), workload.batch);
     let spec = TrainingSpec { evaluate_rows: 1, ..new };
     let plan = Plan::for_training(&spec)?;
-    let mut executor = device.executor(settings.tuning.tiled(plan.clone(), device)?.0)?;
+    let mut executor = device.executor(settings.tuning.apply(plan.clone(), device)?.0)?;
     let step = fill(executor.as_mut(), &spec)?;
     warm_up(executor.as_mut(), step, settings.budget)?;
     let mut seen = BTreeSet::new();
     // The tiles that training uses (`None`) are measured first, then all candidates in order.
-    let ways = if settings.tiles { ways(&plan, device) } else { 0 };
-    for way in std::iter::once(None).chain((0..ways).map(Some)) {
-        if let Some(number) = way {
-            executor.adopt(cut(&plan, device, number))?;
+    let count = if settings.tiles { most_candidates(&plan, device) } else { 0 };
+    for candidate in std::iter::once(None).chain((0..count).map(Some)) {
+        if let Some(number) = candidate {
+            executor.adopt(with_candidate(&plan, device, number))?;
             // Fills the buffers that are new in this plan.
             executor.submit(&[step], &[Run { section: Section::Gradients, batch_index: 0 }])?;
         }
         for (section, ops) in units(executor.plan()) {
-            let unit = Unit { workload, section, ops, chosen: way.is_none() };
+            let unit = Unit { workload, section, ops, chosen: candidate.is_none() };
             if seen.insert(unit.key(executor.plan())) {
-                tell(&unit.measure(executor.as_mut(), step, settings)?);
+                on_result(&unit.measure(executor.as_mut(), step, settings)?);
             }
         }
     }
@@ -109,7 +109,7 @@ pub fn measure(
 }
 
 /// Returns the largest number of tile sizes that are possible for a matrix multiplication of the plan; 0 on the CPU.
-fn ways(plan: &Plan, device: &Device) -> usize {
+fn most_candidates(plan: &Plan, device: &Device) -> usize {
     let DeviceLimits::Gpu(limits) = device.limits() else { return 0 };
     let shapes = |op: &Op| op.views.iter().map(|view| plan.shape(*view)).collect::<Vec<_>>();
     let ops = plan.ops(Section::Gradients).iter();
@@ -118,7 +118,7 @@ fn ways(plan: &Plan, device: &Device) -> usize {
 
 /// Returns the plan with other tile sizes: candidate `number` in each matrix multiplication that has more than `number`
 /// candidates.
-fn cut(plan: &Plan, device: &Device, number: usize) -> Plan {
+fn with_candidate(plan: &Plan, device: &Device, number: usize) -> Plan {
     let mut plan = plan.clone();
     if let DeviceLimits::Gpu(limits) = device.limits() {
         plan.set_tiles(|op, shapes| candidates(op, shapes, &limits).get(number).copied());

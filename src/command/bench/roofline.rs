@@ -26,8 +26,8 @@ impl Roofline {
         Self { flops: work.flops, bytes: work.bytes, arithmetic_seconds, memory_seconds, roofline_percent }
     }
 
-    /// Returns the lower bounds whose rates were given. `say` makes a text from the name and the value of a bound.
-    pub fn named(&self, say: impl Fn(&str, String) -> String) -> Vec<String> {
+    /// Returns the lower bounds whose rates were given. `format` makes a text from the name and the value of a bound.
+    pub fn named(&self, format: impl Fn(&str, String) -> String) -> Vec<String> {
         let micros = |seconds: Option<f64>| seconds.map(|seconds| format!("{:.3}", 1e6 * seconds));
         let percent = self.roofline_percent.map(|percent| format!("{percent:.1}"));
         let cells = [
@@ -35,7 +35,7 @@ impl Roofline {
             ("memory µs", micros(self.memory_seconds)),
             ("roofline %", percent),
         ];
-        cells.into_iter().filter_map(|(name, cell)| Some(say(name, cell?))).collect()
+        cells.into_iter().filter_map(|(name, cell)| Some(format(name, cell?))).collect()
     }
 }
 

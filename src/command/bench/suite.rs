@@ -114,7 +114,7 @@ impl SuiteOptions {
     ///
     /// # Errors
     /// Returns an error if peak rates are given without `--suite`.
-    pub fn asked(&self) -> Result<bool> {
+    pub fn is_requested(&self) -> Result<bool> {
         if !self.suite && self.rates.rates() != Rates::default() {
             let problem = "only the suite computes a roofline from rates";
             return Err(Error::conflict("`--peak-gflops`, `--bandwidth-gbs`", problem, "add `--suite`"));
@@ -238,7 +238,7 @@ fn line([layer, median, best, rate]: [String; 4], roofline: &[String], what: &st
 fn step(workload: &Workload, device: &Device, measurement: Measurement, settings: Settings<'_>) -> Result<StepEvent> {
     let new = TrainingSpec::new(workload.network.clone(), workload.loss, workload.optimizer, workload.batch);
     let plan = Plan::for_training(&TrainingSpec { data_rows: Some(workload.batch.saturating_mul(8)), ..new })?;
-    let plan = device.specialize(settings.tuning.tiled(plan, device)?.0)?;
+    let plan = device.specialize(settings.tuning.apply(plan, device)?.0)?;
     let count = |sections: [Section; 2]| sections.map(|section| plan.ops(section).len()).iter().sum();
     let of_step = [Section::Gradients, Section::Update];
     let deepest = |plan: &Plan, section| plan.levels(section).into_iter().max().unwrap_or(0);

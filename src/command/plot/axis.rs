@@ -72,9 +72,9 @@ impl Axis {
 
     /// Returns the position of a number: its logarithm on a logarithmic axis, else the number. Numbers outside the
     /// range are moved to its end.
-    pub fn place(&self, number: f64) -> f64 {
-        let place = if self.logarithmic { number.log10() } else { number };
-        place.clamp(self.low, self.high)
+    pub fn position(&self, number: f64) -> f64 {
+        let position = if self.logarithmic { number.log10() } else { number };
+        position.clamp(self.low, self.high)
     }
 
     /// Positions of both ends: logarithms on a logarithmic axis.
@@ -92,8 +92,8 @@ impl Ranged for Axis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
-    fn map(&self, place: &f64, limit: (i32, i32)) -> i32 {
-        let share = (place - self.low) / (self.high - self.low);
+    fn map(&self, position: &f64, limit: (i32, i32)) -> i32 {
+        let share = (position - self.low) / (self.high - self.low);
         limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
     }
 
@@ -169,14 +169,14 @@ mod tests {
         assert_eq!(texts(&perfect), ["99.0", "99.2", "99.4", "99.6", "99.8", "100.0"]);
         assert_eq!(texts(&Axis::scores(&[30.0, 100.0], 100.0)), ["40", "60", "80", "100"]);
         let cut = Axis::scores(&[-50.0, 0.5, 0.9], 1.0);
-        assert_eq!((texts(&cut), cut.place(-50.0)), (vec!["-1.0", "-0.5", "0.0", "0.5", "1.0"], cut.ends().0));
+        assert_eq!((texts(&cut), cut.position(-50.0)), (vec!["-1.0", "-0.5", "0.0", "0.5", "1.0"], cut.ends().0));
     }
 
     #[test]
     fn losses_of_all_sizes_have_a_logarithmic_axis() {
         let wide = Axis::losses(&[2.0, 0.03, 0.1]);
         assert_eq!(texts(&wide), ["0.05", "0.1", "0.2", "0.5", "1", "2"]);
-        assert_eq!((wide.logarithmic, wide.place(0.1)), (true, -1.0));
+        assert_eq!((wide.logarithmic, wide.position(0.1)), (true, -1.0));
         assert!(!Axis::losses(&[2.0, 0.1]).logarithmic && !Axis::losses(&[2.0, 0.0]).logarithmic);
         assert!(!texts(&Axis::losses(&[0.7])).is_empty());
         let widest = Axis::losses(&[1e-12, 1e12]);

@@ -18,7 +18,7 @@ use crate::command::paths::check_result;
 const PNG_SCALE: u32 = 2;
 
 /// Result of drawing.
-pub type Drawn<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+pub type DrawResult<B, T = ()> = std::result::Result<T, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// A picture that can be drawn.
 pub trait Picture {
@@ -26,7 +26,7 @@ pub trait Picture {
     fn size(&self) -> (u32, u32);
 
     /// Draws the picture on an empty canvas of its size.
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B>;
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> DrawResult<B>;
 }
 
 /// A surface to draw on.
@@ -38,7 +38,7 @@ pub struct Canvas<B: DrawingBackend> {
 }
 
 impl<B: DrawingBackend> Canvas<B> {
-    fn paint(backend: B, theme: Theme, scale: u32, picture: &impl Picture) -> Drawn<B> {
+    fn paint(backend: B, theme: Theme, scale: u32, picture: &impl Picture) -> DrawResult<B> {
         let canvas = Self { area: backend.into_drawing_area(), theme, scale };
         canvas.area.fill(&theme.background)?;
         picture.draw(&canvas)?;
@@ -59,20 +59,20 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 
     /// Writes a text from x on, vertically centered at y, and returns its width. Sizes and positions are in units.
-    pub fn write(&self, text: &str, size: u32, color: RGBColor, (x, y): (u32, u32)) -> Drawn<B, u32> {
+    pub fn write(&self, text: &str, size: u32, color: RGBColor, (x, y): (u32, u32)) -> DrawResult<B, u32> {
         self.write_at(text, size, &self.style(size, color), (self.pixels(x), self.pixels(y)))?;
         self.width(text, size)
     }
 
     /// Writes a text, with its size in units, at a position in pixels.
-    pub fn write_at(&self, text: &str, size: u32, style: &TextStyle<'_>, (x, y): (i32, i32)) -> Drawn<B> {
+    pub fn write_at(&self, text: &str, size: u32, style: &TextStyle<'_>, (x, y): (i32, i32)) -> DrawResult<B> {
         // In a PNG, plotters centers the whole height of a line; in an SVG, only that of small letters.
-        let sink = if self.is_svg() { 0 } else { self.pixels(size) / 8 };
-        self.area.draw_text(&shown(text), style, (x, y + sink))
+        let baseline_shift = if self.is_svg() { 0 } else { self.pixels(size) / 8 };
+        self.area.draw_text(&shown(text), style, (x, y + baseline_shift))
     }
 
     /// Width of a text in units. For an SVG it is the width in a wide font, since the viewer chooses the font.
-    pub fn width(&self, text: &str, size: u32) -> Drawn<B, u32> {
+    pub fn width(&self, text: &str, size: u32) -> DrawResult<B, u32> {
         let (width, _) = self.area.estimate_text_size(&shown(text), &self.style(size, self.theme.text))?;
         Ok(if self.is_svg() { width * 5 / 4 } else { width / self.scale })
     }
@@ -82,7 +82,7 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 
     /// Shortens a text to fit a width in units; `…` replaces its end.
-    pub fn fit(&self, text: &str, size: u32, width: u32) -> Drawn<B, String> {
+    pub fn fit(&self, text: &str, size: u32, width: u32) -> DrawResult<B, String> {
         let text = shown(text);
         let mut fitting = text.to_string();
         let mut kept = text.chars().count();
@@ -94,7 +94,7 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 
     /// Draws a title and a subtitle at the top.
-    pub fn title(&self, title: &str, subtitle: &str) -> Drawn<B> {
+    pub fn title(&self, title: &str, subtitle: &str) -> DrawResult<B> {
         let width = self.area.dim_in_pixel().0 / self.scale - 40;
         self.write(&self.fit(title, 24, width)?, 24, self.theme.text, (20, 26))?;
         self.write(&self.fit(subtitle, 16, width)?, 16, self.theme.muted, (20, 52)).map(|_| ())

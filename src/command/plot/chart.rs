@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Drawn};
+use super::canvas::{Canvas, DrawResult};
 use super::theme::SERIES;
 
 /// Size of ticks' texts, in units.
@@ -19,7 +19,7 @@ const NAME: u32 = 17;
 pub type Chart<'a, B> = ChartContext<'a, B, Cartesian2d<Axis, Axis>>;
 
 /// An axis and its name.
-pub type Named<'a> = (&'a Axis, &'a str);
+pub type LabeledAxis<'a> = (&'a Axis, &'a str);
 
 impl<B: DrawingBackend> Canvas<B> {
     /// Returns the part of the canvas at (x, y) with a width and a height, all in units.
@@ -29,7 +29,12 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 
     /// Draws grid and axes on an area.
-    pub fn chart<'a>(&self, area: &'a DrawingArea<B, Shift>, x: Named<'_>, y: Named<'_>) -> Drawn<B, Chart<'a, B>> {
+    pub fn chart<'a>(
+        &self,
+        area: &'a DrawingArea<B, Shift>,
+        x: LabeledAxis<'_>,
+        y: LabeledAxis<'_>,
+    ) -> DrawResult<B, Chart<'a, B>> {
         let mut chart = ChartBuilder::on(area)
             .margin_top(self.pixels(8))
             .margin_right(self.pixels(20))
@@ -56,22 +61,22 @@ impl<B: DrawingBackend> Canvas<B> {
         Ok(chart)
     }
 
-    fn tick_texts(&self, chart: &Chart<'_, B>, x: &Axis, y: &Axis) -> Drawn<B> {
+    fn tick_texts(&self, chart: &Chart<'_, B>, x: &Axis, y: &Axis) -> DrawResult<B> {
         let (across, down) = chart.plotting_area().get_pixel_range();
         let style = |across| self.style(TICK, self.theme.muted).pos(Pos::new(across, VPos::Center));
-        for (place, text) in x.ticks() {
-            let at = x.map(place, (across.start, across.end));
+        for (position, text) in x.ticks() {
+            let at = x.map(position, (across.start, across.end));
             self.write_at(text, TICK, &style(HPos::Center), (at, down.end + self.pixels(16)))?;
         }
-        for (place, text) in y.ticks() {
-            let at = y.map(place, (down.end, down.start));
+        for (position, text) in y.ticks() {
+            let at = y.map(position, (down.end, down.start));
             self.write_at(text, TICK, &style(HPos::Right), (across.start - self.pixels(10), at))?;
         }
         Ok(())
     }
 
     /// Draws an entry of a legend at (x, y): a mark 24 units wide, and a text. Returns the x at which the text ends.
-    pub fn entry(&self, mark: &Mark, text: &str, (x, y): (u32, u32)) -> Drawn<B, u32> {
+    pub fn entry(&self, mark: &Mark, text: &str, (x, y): (u32, u32)) -> DrawResult<B, u32> {
         let at = |x: u32| (self.pixels(x), self.pixels(y));
         let stroke = |color: &RGBColor| color.stroke_width(self.pixels(2) as u32);
         match mark {
@@ -87,7 +92,7 @@ impl<B: DrawingBackend> Canvas<B> {
     }
 
     /// Draws a point of a class, with an outline. After seven classes, colors repeat with another shape.
-    pub fn symbol(&self, at: (i32, i32), radius: i32, class: usize, color: RGBColor) -> Drawn<B> {
+    pub fn symbol(&self, at: (i32, i32), radius: i32, class: usize, color: RGBColor) -> DrawResult<B> {
         let outline = self.theme.background.stroke_width(self.pixels(1) as u32);
         let corner = |x: i32, y: i32| (at.0 + x * radius / 4, at.1 + y * radius / 4);
         let corners = match class / SERIES % 4 {
@@ -112,7 +117,7 @@ impl<B: DrawingBackend> Canvas<B> {
         color: impl Fn(f64) -> RGBColor,
         (x, y): (u32, u32),
         height: u32,
-    ) -> Drawn<B> {
+    ) -> DrawResult<B> {
         let (left, right) = (self.pixels(x), self.pixels(x + 22));
         let (top, bottom) = (self.pixels(y), self.pixels(y + height));
         for line in top..bottom {
@@ -121,8 +126,8 @@ impl<B: DrawingBackend> Canvas<B> {
         }
         let (low, high) = axis.ends();
         let style = self.style(TICK, self.theme.muted);
-        for (place, text) in axis.ticks() {
-            let at = bottom - ((place - low) / (high - low) * f64::from(bottom - top)).round() as i32;
+        for (position, text) in axis.ticks() {
+            let at = bottom - ((position - low) / (high - low) * f64::from(bottom - top)).round() as i32;
             let tick = [(right, at), (right + self.pixels(5), at)];
             self.area.draw(&PathElement::new(tick, self.theme.muted.stroke_width(self.pixels(1) as u32)))?;
             self.write_at(text, TICK, &style, (right + self.pixels(9), at))?;

@@ -6,8 +6,8 @@ use wgrad::metrics::Metric;
 use wgrad::{Epoch, Loss};
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Drawn, Picture};
-use super::chart::{Mark, Named};
+use super::canvas::{Canvas, DrawResult, Picture};
+use super::chart::{LabeledAxis, Mark};
 use crate::command::report::best_by;
 
 /// Largest number of epochs that are all marked by dots. Of more epochs, only the best one is marked.
@@ -38,7 +38,7 @@ impl Picture for Curves {
         (if self.scores().is_some() { 1160 } else { 600 }, 540)
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> DrawResult<B> {
         canvas.title(&self.title, &self.subtitle)?;
         self.legend(canvas)?;
         let (training, validation) = (self.points(|epoch| Some(epoch.loss)), self.validation_losses());
@@ -93,7 +93,7 @@ impl Curves {
         if notes.is_empty() { name } else { format!("{name} ({})", notes.join(", ")) }
     }
 
-    fn legend<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+    fn legend<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> DrawResult<B> {
         let theme = &canvas.theme;
         let mut entries = vec![(Mark::Line(theme.series(0)), "training".to_string())];
         if !self.validation_losses().is_empty() {
@@ -110,7 +110,13 @@ impl Curves {
     }
 
     /// Draws a chart, `left` units from the left edge of the picture.
-    fn panel<B: DrawingBackend>(&self, canvas: &Canvas<B>, left: u32, y: Named<'_>, curves: &[Curve]) -> Drawn<B> {
+    fn panel<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<B>,
+        left: u32,
+        y: LabeledAxis<'_>,
+        curves: &[Curve],
+    ) -> DrawResult<B> {
         let number = |epoch: Option<&Epoch>| epoch.map_or(1, |epoch| epoch.epoch);
         let x = Axis::epochs(number(self.epochs.first()), number(self.epochs.last()));
         let area = canvas.part((left, 100), (580, 430));
@@ -122,7 +128,7 @@ impl Curves {
             chart.draw_series(DashedLineSeries::new(line, dash, dash, style))?;
         }
         for (points, color) in curves {
-            let points = || points.iter().map(|(epoch, value)| (*epoch, y.0.place(*value)));
+            let points = || points.iter().map(|(epoch, value)| (*epoch, y.0.position(*value)));
             chart.draw_series(LineSeries::new(points(), color.stroke_width(canvas.pixels(2) as u32)))?;
             let seen = |at: &(f64, f64)| self.epochs.len() <= DOTS || Some(at.0 as usize) == self.best;
             let dot = |at| Circle::new(at, canvas.pixels(4), color.filled());

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Drawn, Picture};
+use super::canvas::{Canvas, DrawResult, Picture};
 use super::chart::{Chart, Mark};
 use super::theme::{STRONGEST, Theme, viridis};
 
@@ -50,7 +50,7 @@ impl Picture for Plane {
         SIZE
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> DrawResult<B> {
         let meaning = match &self.values {
             Values::Classes { .. } => "the stronger a color, the more probable its class".into(),
             Values::Probabilities { names, .. } => format!("colors show the probability of {}", names[1]),
@@ -90,7 +90,7 @@ impl Plane {
         }
     }
 
-    fn cells<B: DrawingBackend>(&self, canvas: &Canvas<B>, chart: &Chart<'_, B>, scale: &Axis) -> Drawn<B> {
+    fn cells<B: DrawingBackend>(&self, canvas: &Canvas<B>, chart: &Chart<'_, B>, scale: &Axis) -> DrawResult<B> {
         let area = chart.plotting_area().strip_coord_spec();
         let (columns, rows) = self.size;
         let (width, height) = area.dim_in_pixel();
@@ -116,7 +116,7 @@ impl Plane {
         Ok(())
     }
 
-    fn rows<B: DrawingBackend>(&self, canvas: &Canvas<B>, chart: &Chart<'_, B>, scale: &Axis) -> Drawn<B> {
+    fn rows<B: DrawingBackend>(&self, canvas: &Canvas<B>, chart: &Chart<'_, B>, scale: &Axis) -> DrawResult<B> {
         let radius = canvas.pixels(if self.points.len() > 300 { 3 } else { 5 });
         for (at, target) in self.points.iter().zip(&self.targets) {
             let (class, color) = match &self.values {
@@ -129,10 +129,10 @@ impl Plane {
         Ok(())
     }
 
-    fn legend<B: DrawingBackend>(&self, canvas: &Canvas<B>, scale: &Axis) -> Drawn<B> {
+    fn legend<B: DrawingBackend>(&self, canvas: &Canvas<B>, scale: &Axis) -> DrawResult<B> {
         let (x, y) = LEGEND;
         let room = SIZE.0 - x - 8;
-        let heading = |text: &str, y: u32| -> Drawn<B> {
+        let heading = |text: &str, y: u32| -> DrawResult<B> {
             canvas.write(&canvas.fit(text, 16, room)?, 16, canvas.theme.text, (x, y)).map(|_| ())
         };
         match &self.values {
@@ -151,7 +151,7 @@ impl Plane {
     }
 
     /// Draws an entry for each class, from y on.
-    fn names<B: DrawingBackend>(&self, canvas: &Canvas<B>, names: &[String], y: u32) -> Drawn<B> {
+    fn names<B: DrawingBackend>(&self, canvas: &Canvas<B>, names: &[String], y: u32) -> DrawResult<B> {
         let (x, room) = (LEGEND.0, SIZE.0 - LEGEND.0 - 38);
         for (class, name) in names.iter().enumerate().take(MOST_NAMES) {
             let name = canvas.fit(name, 16, room)?;

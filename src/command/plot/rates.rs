@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use wgrad::trainer::RateCurve;
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Drawn, Picture};
+use super::canvas::{Canvas, DrawResult, Picture};
 use super::chart::Mark;
 use crate::command::report::rounded;
 
@@ -29,7 +29,7 @@ impl Picture for Rates<'_> {
         (760, 540)
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> DrawResult<B> {
         let RateCurve { rates, losses, smoothed, suggestion, .. } = self.curve;
         canvas.title(&self.title, &self.subtitle)?;
         let theme = &canvas.theme;
@@ -53,14 +53,14 @@ impl Picture for Rates<'_> {
         let mut chart = canvas.chart(&area, (&x, "learning rate (logarithmic)"), (&y, &name))?;
         let points = |values: &[f64]| {
             let points = rates.iter().zip(values).filter(|(_, value)| value.is_finite());
-            points.map(|(rate, value)| (x.place(*rate), y.place(*value))).collect::<Vec<_>>()
+            points.map(|(rate, value)| (x.position(*rate), y.position(*value))).collect::<Vec<_>>()
         };
         let stroke = |units| canvas.pixels(units) as u32;
         chart.draw_series(LineSeries::new(points(losses), faint.stroke_width(stroke(1))))?;
         if let Some(rate) = suggestion {
             let (low, high) = y.ends();
             let (dash, style) = (canvas.pixels(5), theme.muted.stroke_width(stroke(1)));
-            let line = [(x.place(*rate), low), (x.place(*rate), high)];
+            let line = [(x.position(*rate), low), (x.position(*rate), high)];
             chart.draw_series(DashedLineSeries::new(line, dash, dash, style))?;
         }
         chart.draw_series(LineSeries::new(points(smoothed), theme.series(0).stroke_width(stroke(2))))?;

@@ -15,7 +15,7 @@ use super::split::Sets;
 use super::stopping::Interrupt;
 use super::watching::{HealthReport, tell_health};
 use super::{Arguments, Settings, numbered, profile, save_split, texts};
-use crate::command::autotune::Chosen;
+use crate::command::autotune::TuningSource;
 use crate::command::baseline::Baseline;
 use crate::command::data::{self, STANDARD, Source};
 use crate::command::plot::{Curves, PictureFile, theme, title};
@@ -31,7 +31,7 @@ pub struct Job<'a> {
     epochs: usize,
     warmup_steps: u64,
     trainer: Trainer,
-    tuning: Chosen,
+    tuning: TuningSource,
     trace: Option<PathBuf>,
     table: Option<TableLayout>,
     origin: Origin,
@@ -172,7 +172,7 @@ impl<'a> Job<'a> {
             seed: arguments.seed,
             device: trainer.device().to_string(),
             reason: trainer.device().reason(),
-            tuning: self.tuning.followed(trainer.device(), [tuned.matmuls, tuned.tuned], &tuned.ignored),
+            tuning: self.tuning.report(trainer.device(), [tuned.matmuls, tuned.tuned], &tuned.ignored),
             model: self.model.display().to_string(),
             warnings: &self.warnings,
             columns: sets.preparation.as_ref().map(|(_, columns)| columns.as_slice()),
