@@ -116,8 +116,8 @@ impl Tune {
     }
 }
 
-/// Plan of a training step (`real`), and the same plan for whole numbers (`whole`). In the latter, every activation
-/// except the identity is ReLU or ReLU6, and there is no dropout.
+/// Plan of a training step (`real`), and the same plan for whole numbers (`whole_numbers`). In the latter, every
+/// activation except the identity is ReLU or ReLU6, and there is no dropout.
 struct Plans {
     real: Plan,
     whole_numbers: Plan,
