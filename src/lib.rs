@@ -69,6 +69,7 @@ pub mod loss;
 #[doc(hidden)]
 pub mod lower;
 pub mod metrics;
+mod mix;
 pub mod model;
 pub mod network;
 #[doc(hidden)]
@@ -116,6 +117,7 @@ pub use error::{Error, Result};
 pub use init::Init;
 pub use loss::Loss;
 pub use lower::TrainingSpec;
+pub use mix::Mix;
 pub use model::{Evaluation, Labels, Tensor};
 pub use network::{Activation, Dense, Gate, Layer};
 pub use optim::{

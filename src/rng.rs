@@ -62,6 +62,8 @@ pub enum Stream {
     Split = 3,
     /// Generated data sets.
     Data = 4,
+    /// Mixing of rows: shares and columns.
+    Mix = 5,
 }
 
 /// Sequence of random numbers from one stream. It implements the generator trait of the crate `rand`, so all

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Modules of each layer, from the bottom. `lib`, `main` and `command` are above all.
 const LAYERS: [&[&str]; 7] = [
     &["shape", "rng", "error", "text", "numeric", "replace"],
-    &["elementwise", "activation", "layer", "network", "loss", "optim", "init", "schedule", "metrics"],
+    &["elementwise", "activation", "layer", "network", "loss", "optim", "init", "mix", "schedule", "metrics"],
     &["plan"],
     &["kernels"],
     &["lower", "fuse", "specialize"],

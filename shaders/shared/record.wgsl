@@ -15,4 +15,7 @@ struct Step {
     optimizer3: f32,
     optimizer4: f32,
     average: f32,
+    mix_own: f32,
+    mix_first: u32,
+    mix_columns: u32,
 }

@@ -225,6 +225,9 @@ pub struct Start<'a> {
     /// Average of the parameters, as text such as `ema(decay=0.999)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<&'a str>,
+    /// Mixing of rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<String>,
     /// Groups of parameters with settings of their own, as text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
@@ -364,6 +367,9 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     ));
     if let Some(average) = start.average {
         output.tell(format!("average of the parameters: {average}"));
+    }
+    if let Some(mix) = &start.mix {
+        output.tell(format!("rows of a batch are mixed: {mix}"));
     }
     if !start.groups.is_empty() {
         output.tell(format!("parameters: {}", start.groups.join("; ")));

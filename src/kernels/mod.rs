@@ -42,6 +42,7 @@ pub mod matmul;
 pub mod matmul_split;
 pub mod max_norm;
 pub mod mean_loss;
+pub mod mix_rows;
 pub mod mlp_step_fused;
 pub mod mlp_step_sum;
 pub mod norm;
@@ -78,7 +79,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
 const UPDATES: usize = update::kernels(false).len();
 
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 53] = [
+static DIFFERENT: [&Kernel; 54] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -116,6 +117,7 @@ static DIFFERENT: [&Kernel; 53] = [
     &matmul_split::TN,
     &max_norm::KERNEL,
     &mean_loss::KERNEL,
+    &mix_rows::KERNEL,
     &mlp_step_fused::KERNEL,
     &mlp_step_fused::TRACED,
     &mlp_step_sum::KERNEL,

@@ -30,7 +30,7 @@ struct Backward<'a> {
 impl Lowering<'_> {
     /// Adds the forward ops of all layers, and returns the views of the nodes.
     pub(super) fn forward(&mut self, pass: &Pass) -> Result<Vec<ViewId>> {
-        let mut nodes = vec![self.plan.named(&format!("{}input", pass.prefix))?];
+        let mut nodes = vec![self.first_input(pass)?];
         for node in self.spec.network.nodes() {
             nodes.push(self.forward_rule(pass, node, &nodes)?);
         }

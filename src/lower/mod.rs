@@ -10,9 +10,10 @@ pub use spec::{InputStorage, Reduction, TrainingSpec};
 use crate::error::{Error, Result};
 use crate::kernels::{
     accumulate, activation, argmax, average, check_finite, count_correct, gather, gather_bytes, loss, max_norm,
-    mean_loss, norm, running_update, square_sum, update, weigh_rows,
+    mean_loss, mix_rows, norm, running_update, square_sum, update, weigh_rows,
 };
 use crate::loss::{Loss, TargetKind, Task};
+use crate::mix::Mix;
 use crate::network::{Activation, LayerTensor, Network};
 use crate::optim::{Rule, Sgd, TensorSettings};
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, View, ViewId};
@@ -226,27 +227,80 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Adds the ops of the loss of a batch, and returns its gradient by the network's output.
+    /// Adds the ops of the loss of a batch, and returns its gradient by the network's output. The loss of mixed rows is
+    /// the mixture of the losses of both targets. That of the other row's target is computed in the place of this
+    /// target, from reversed outputs, and so with its weight.
     fn loss(&mut self, pass: &Pass, output: ViewId, flag: ViewId) -> Result<ViewId> {
-        let network = &self.spec.network;
-        let (last, columns) = (network.layers().len() - 1, network.outputs());
+        let (last, columns) = (self.spec.network.layers().len() - 1, self.spec.network.outputs());
         let (row_loss, _) =
             self.plan.windowed("row_loss", Dtype::F32, Shape::new(pass.rows, 1), self.spec.parts(), Contents::Computed);
         let grad = self.computed(format!("grad.layer{last}.output"), pass.rows, columns);
-        let target = self.plan.named("target")?;
-        if self.spec.reduction != Reduction::WeightedMean {
-            let op = loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
-            self.plan.push(pass.section, op)?;
+        if self.spec.mix.is_none() {
+            self.loss_of(pass, "", output, [row_loss, grad], flag)?;
             return Ok(grad);
         }
-        let own_loss = self.computed("row_loss.unweighted", pass.rows, 1);
-        let own_grad = self.computed("grad.unweighted", pass.rows, columns);
+        let reversed = self.computed("reversed.output", pass.rows, columns);
+        self.mix_among(pass, mix_rows::Kind::Reverse, output, reversed)?;
+        let [mut losses, mut grads] = [Vec::new(), Vec::new()];
+        for (of, output) in [("own.", output), ("reversed.", reversed)] {
+            losses.push(self.computed(format!("{of}row_loss"), pass.rows, 1));
+            grads.push(self.computed(format!("{of}grad"), pass.rows, columns));
+            self.loss_of(pass, of, output, [losses[losses.len() - 1], grads[grads.len() - 1]], flag)?;
+        }
+        self.mix(pass, mix_rows::Kind::Blend, [losses[0], losses[1], row_loss])?;
+        self.mix(pass, mix_rows::Kind::Blend, [grads[0], grads[1], grad])?;
+        Ok(grad)
+    }
+
+    /// Adds the ops of the losses of rows and of their gradients, for one target per row. `of` is the prefix of the
+    /// names of views between them.
+    fn loss_of(
+        &mut self,
+        pass: &Pass,
+        of: &str,
+        output: ViewId,
+        [row_loss, grad]: [ViewId; 2],
+        flag: ViewId,
+    ) -> Result<()> {
+        let (target, columns) = (self.plan.named("target")?, self.spec.network.outputs());
+        if self.spec.reduction != Reduction::WeightedMean {
+            let op = loss::op(self.spec.loss, &self.plan, output, target, row_loss, grad, flag);
+            return self.plan.push(pass.section, op);
+        }
+        let own_loss = self.computed(format!("{of}row_loss.unweighted"), pass.rows, 1);
+        let own_grad = self.computed(format!("{of}grad.unweighted"), pass.rows, columns);
         let op = loss::op(self.spec.loss, &self.plan, output, target, own_loss, own_grad, flag);
         self.plan.push(pass.section, op)?;
         let weight = self.plan.named("weight")?;
         let op = weigh_rows::op(&self.plan, weight, [own_loss, own_grad], [row_loss, grad], flag);
-        self.plan.push(pass.section, op)?;
-        Ok(grad)
+        self.plan.push(pass.section, op)
+    }
+
+    /// Adds an op that mixes the rows of two views.
+    fn mix(&mut self, pass: &Pass, kind: mix_rows::Kind, views: [ViewId; 3]) -> Result<()> {
+        self.plan.push(pass.section, mix_rows::op(&self.plan, kind, views))
+    }
+
+    /// Adds an op that mixes the rows of one view among themselves. An op has no view twice, so there is a second one
+    /// of the same memory.
+    fn mix_among(&mut self, pass: &Pass, kind: mix_rows::Kind, own: ViewId, output: ViewId) -> Result<()> {
+        let view = self.plan.get(own);
+        let other = View { name: format!("{}.other", view.name), ..view.clone() };
+        let other = self.plan.add_view(other);
+        self.mix(pass, kind, [own, other, output])
+    }
+
+    /// Returns the view that the first layer reads: the input, or in training the mixed input.
+    fn first_input(&mut self, pass: &Pass) -> Result<ViewId> {
+        let input = self.plan.named(&format!("{}input", pass.prefix))?;
+        let kind = match self.spec.mix.filter(|_| pass.training) {
+            None => return Ok(input),
+            Some(Mix::Mixup { .. }) => mix_rows::Kind::Blend,
+            Some(Mix::Cutmix { .. }) => mix_rows::Kind::Cut,
+        };
+        let mixed = self.computed("mixed.input", pass.rows, self.spec.network.inputs());
+        self.mix_among(pass, kind, input, mixed)?;
+        Ok(mixed)
     }
 
     fn update(&mut self) -> Result<()> {

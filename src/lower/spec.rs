@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::loss::Loss;
+use crate::mix::{Mix, Shares};
 use crate::network::Network;
 use crate::optim::{Average, Optimizer, ParameterGroup, TensorSettings};
 use crate::plan::Step;
@@ -48,6 +49,8 @@ pub struct TrainingSpec {
     pub groups: Vec<ParameterGroup>,
     /// Average of the parameters, which evaluations use; `None` if they use the parameters themselves.
     pub average: Option<Average>,
+    /// Mixing of the rows of a batch in training; `None` if rows stay as they are.
+    pub mix: Option<Mix>,
     /// Largest global norm of the gradients, for clipping by norm; `None` for no such clipping.
     pub clip_norm: Option<f64>,
     /// Largest absolute value of each gradient element, for clipping by value; `None` for no such clipping.
@@ -80,6 +83,7 @@ impl TrainingSpec {
             optimizer,
             groups: Vec::new(),
             average: None,
+            mix: None,
             clip_norm: None,
             clip_value: None,
             micro_batch,
@@ -127,6 +131,7 @@ impl TrainingSpec {
     pub fn record(&self, schedule: &Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
         let [optimizer1, optimizer2, optimizer3, optimizer4] = self.optimizer.scalars(index).map(|value| value as f32);
+        let mixing = self.mix.map_or(Shares::UNMIXED, |mix| mix.draw(seed, index, self.network.inputs()));
         Step {
             index: index as u32,
             batch_index: batch_index as u32,
@@ -142,6 +147,9 @@ impl TrainingSpec {
             optimizer3,
             optimizer4,
             average: self.average.map_or(0.0, |average| average.weight(index)) as f32,
+            mix_own: mixing.own as f32,
+            mix_first: mixing.first as u32,
+            mix_columns: mixing.columns as u32,
         }
     }
 
@@ -155,6 +163,7 @@ impl TrainingSpec {
         self.optimizer.check()?;
         TensorSettings::of(&self.network, &self.groups)?;
         self.average.map_or(Ok(()), |average| average.check())?;
+        self.mix.map_or(Ok(()), |mix| mix.check())?;
         for (name, value) in
             [("batch", self.micro_batch), ("steps of a submission", self.steps), ("evaluate_rows", self.evaluate_rows)]
         {

@@ -40,6 +40,12 @@ words! {
         optimizer4: f32,
         /// Weight of the step's parameters in the average of the parameters; see `kernels::average`.
         average: f32,
+        /// Share λ of a row's own target in mixed rows; see `kernels::mix_rows`.
+        mix_own: f32,
+        /// First column that a cut takes from the other row.
+        mix_first: u32,
+        /// Number of columns that a cut takes from the other row.
+        mix_columns: u32,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::device::Device;
 use crate::error::{Error, Result, collected};
 use crate::loss::Loss;
 use crate::lower::{InputStorage, TrainingSpec};
+use crate::mix::Mix;
 use crate::model::{Tensor, evaluate_rows};
 use crate::network::{Initial, Network};
 use crate::optim::{Adam, Average, Optimizer, ParameterGroup};
@@ -37,6 +38,7 @@ pub struct Builder {
     schedule: Schedule,
     groups: Vec<ParameterGroup>,
     average: Option<Average>,
+    mix: Option<Mix>,
     clip_norm: Option<f64>,
     clip_value: Option<f64>,
     batch: usize,
@@ -76,6 +78,7 @@ impl Builder {
             schedule: Schedule::Constant,
             groups: Vec::new(),
             average: None,
+            mix: None,
             clip_norm: None,
             clip_value: None,
             batch: 64,
@@ -175,6 +178,21 @@ impl Builder {
         self
     }
 
+    /// Mixes the rows of each batch in training: [mixup or CutMix](Mix). Off by default.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// let mut trainer = builder.mix(wgrad::Mix::mixup(0.2)).build(&Device::cpu())?;
+    /// trainer.fit(&data::xor(), wgrad::Fit::epochs(3))?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn mix(mut self, mix: Mix) -> Self {
+        self.mix = Some(mix);
+        self
+    }
+
     /// Clips the gradients: if their global norm exceeds `norm`, all gradients are scaled so that the norm equals
     /// `norm`, as in PyTorch's `clip_grad_norm_`. Off by default. Cannot be combined with [`Builder::clip_value`].
     ///
@@ -230,7 +248,8 @@ impl Builder {
     ///
     /// Except for rounding, a step with n batches gives the same result as a step with one n times larger batch,
     /// including dropout. [Batch normalization](crate::Layer::BatchNorm) is an exception: it uses the statistics of
-    /// each batch. A step needs memory for the activations of one batch only. The last step of an epoch may have fewer
+    /// each batch. So are [mixed rows](Builder::mix), whose pairs are of one batch. A step needs memory for the
+    /// activations of one batch only. The last step of an epoch may have fewer
     /// batches.
     ///
     /// # Examples
@@ -247,7 +266,7 @@ impl Builder {
         self
     }
 
-    /// Sets the seed of initialization, shuffling and dropout, default 0.
+    /// Sets the seed of initialization, shuffling, dropout and mixing, default 0.
     ///
     /// # Examples
     /// ```
@@ -447,6 +466,7 @@ impl Builder {
         let spec = TrainingSpec {
             groups: self.groups,
             average: self.average,
+            mix: self.mix,
             clip_norm: self.clip_norm,
             clip_value: self.clip_value,
             accumulate: self.accumulate,

@@ -186,6 +186,10 @@ impl Trainer {
             let problem = format!("a step has {} batches", self.accumulate);
             return Err(Error::conflict("step_with", problem, "build the trainer without `accumulate`"));
         }
+        if let Some(mix) = self.spec.mix {
+            let problem = format!("rows are mixed by {mix}, and the targets are not known here");
+            return Err(Error::conflict("step_with", problem, "build the trainer without `mix`"));
+        }
         let (input, rows) = self.step_input(features)?;
         self.unload(Reduction::Host)?;
         self.settle(0)?;

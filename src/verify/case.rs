@@ -123,11 +123,14 @@ impl fmt::Display for Case {
     /// Writes `64 → dense(128) relu dense(10), softmax_cross_entropy, adam, batch size 64`; with gradient accumulation,
     /// `batch size 3 × 64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TrainingSpec { network, loss, optimizer, groups, micro_batch: batch, accumulate, .. } = &self.spec;
+        let TrainingSpec { network, loss, optimizer, groups, mix, micro_batch: batch, accumulate, .. } = &self.spec;
         write!(f, "{network}, {loss}, {}, ", optimizer.name())?;
         match accumulate {
             1 => write!(f, "batch size {batch}")?,
             _ => write!(f, "batch size {accumulate} × {batch}")?,
+        }
+        if let Some(mix) = mix {
+            write!(f, ", {mix}")?;
         }
         if !groups.is_empty() {
             f.write_str(", groups of parameters")?;

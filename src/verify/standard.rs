@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::loss::Loss;
 use crate::lower::{InputStorage, Reduction, TrainingSpec};
+use crate::mix::Mix;
 use crate::network::{Activation, Network};
 use crate::optim::{Adam, AdamW, Average, Optimizer, ParameterGroup, RmsProp, Sgd};
 use crate::plan::{Op, Plan, Section};
@@ -97,6 +98,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         .chain([activations()])
         .chain(BLOCKS.map(blocks))
         .chain(losses())
+        .chain([Mix::mixup(0.4), Mix::cutmix(1.0)].map(mixed))
         .chain(more)
         .chain(Optimizer::one_per_update().into_iter().map(grouped))
         .collect()
@@ -126,6 +128,13 @@ fn grouped(optimizer: Optimizer) -> Result<Case> {
         ParameterGroup::of("2.bias").frozen(),
     ];
     Ok(Case { spec: TrainingSpec { groups, average: Some(Average::ema(0.75)), ..case.spec }, ..case })
+}
+
+/// Returns the case of a network whose rows are mixed, and have weights.
+fn mixed(mix: Mix) -> Result<Case> {
+    let (network, reduction) = (Network::parse(70, "9 tanh 3")?, Reduction::WeightedMean);
+    let spec = TrainingSpec::new(network, Loss::softmax_cross_entropy(), Sgd::new(0.1), 13);
+    Case::new(TrainingSpec { mix: Some(mix), reduction, ..spec })
 }
 
 /// Networks whose rows have weights. They have gated layers and PReLU, normalizations of narrow and of wide rows,

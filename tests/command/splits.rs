@@ -197,6 +197,8 @@ fn settings_of_the_optimizer_are_used_and_recorded() {
         (["--freeze", "0"], "groups", "0: frozen"),
         (["--rate-factor", "bias=0.5"], "groups", "bias: learning rate × 0.5"),
         (["--average", "ema(decay=0.5)"], "average", "ema(decay=0.5)"),
+        (["--mixup", "0.2"], "mix", "mixup(0.2)"),
+        (["--cutmix", "1"], "mix", "cutmix(1)"),
         (["--l1", "0.01"], "groups", "matrices: L1 0.01"),
         (["--l2", "0,2.bias=0.25"], "groups", "0,2.bias: L2 0.25"),
         (["--max-norm", "0=0.5"], "groups", "0: norm of a row at most 0.5"),
@@ -213,6 +215,9 @@ fn settings_of_the_optimizer_are_used_and_recorded() {
     let (told, _, _) = train(&["--no-decay", "vectors", "--average", "swa(start_epoch=1)"]);
     assert!(told.contains("parameters: vectors: no weight decay\n"), "{told}");
     assert!(told.contains("average of the parameters: swa(start_epoch=1)\n"), "{told}");
+    assert!(train(&["--mixup", "0.5"]).0.contains("rows of a batch are mixed: mixup(0.5)\n"));
+    let error = folder.fail(&["train", "iris", "--cutmix", "0"]);
+    assert!(error.contains("cutmix: alpha is 0, but must be from 0.001 to 1000"), "{error}");
     let error = folder.fail(&["train", "iris", "--freeze", "wieght"]);
     assert!(error.contains("`wieght`") && error.contains("weight"), "{error}");
     let plan = folder.succeed(&["plan", "iris", "--freeze", "0.bias"]);

@@ -252,6 +252,9 @@ fn step(seed: usize, batch_index: usize, rows: usize) -> Step {
         optimizer3: 0.7,
         optimizer4: 0.85,
         average: 0.0625,
+        mix_own: 0.375,
+        mix_first: 0,
+        mix_columns: 1,
     }
 }
 

@@ -43,6 +43,7 @@ mod matmul;
 mod matmul_split;
 mod max_norm;
 mod mean_loss;
+mod mix_rows;
 mod mlp_step_fused;
 mod mlp_step_sum;
 mod norm;
@@ -67,7 +68,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 44] = [
+pub const STEMS: [Stem; 45] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -97,6 +98,7 @@ pub const STEMS: [Stem; 44] = [
     ("matmul_split", matmul_split::cases),
     ("max_norm", max_norm::cases),
     ("mean_loss", mean_loss::cases),
+    ("mix_rows", mix_rows::cases),
     ("mlp_step_fused", mlp_step_fused::cases),
     ("mlp_step_sum", mlp_step_sum::cases),
     ("norm", norm::cases),

@@ -96,6 +96,9 @@ impl<'a> Job<'a> {
         if let Some(average) = &arguments.average {
             builder = builder.average(Average::parse(&average.0, epoch_steps)?);
         }
+        if let Some(mix) = arguments.mix() {
+            builder = builder.mix(mix);
+        }
         let trainer = tuning.train(builder).build(&device)?;
         let wanted = arguments.wanted_path(train)?;
         let origin = arguments.origin(&Settings { sets: &sets, recipe: &recipe, epochs, warmup_steps }, contents)?;
@@ -165,6 +168,7 @@ impl<'a> Job<'a> {
             clip_norm: recipe.clip_norm,
             clip_value: recipe.clip_value,
             average: arguments.average.as_ref().map(|average| &average.0[..]),
+            mix: arguments.mix().map(|mix| mix.to_string()),
             groups: texts(&arguments.groups.groups()),
             batch: recipe.batch,
             accumulate: arguments.accumulate,

@@ -15,7 +15,7 @@ use clap::ValueHint;
 use wgrad::data::ClassWeights;
 use wgrad::metrics::Metric;
 use wgrad::model::{Origin, check_replaceable};
-use wgrad::{Average, Dataset, Error, Model, ParameterGroup, Result, Schedule};
+use wgrad::{Average, Dataset, Error, Mix, Model, ParameterGroup, Result, Schedule};
 
 use super::autotune::TuningOptions;
 use super::columns::Columns;
@@ -24,7 +24,7 @@ use super::device::DeviceOptions;
 use super::fused_step::FusedStepOption;
 use super::groups::GroupOptions;
 use super::names::names;
-use super::numbers::{Amount, count, seed};
+use super::numbers::{Amount, count, number, seed};
 use super::plot::{PictureFile, same_file};
 use super::rates::{self, RateOptions};
 use super::recipe::{self, Options, Preset, Recipe};
@@ -151,6 +151,21 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", value_parser = names::<AverageText>(&Average::NAMES))]
     #[arg(hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
     average: Option<AverageText>,
+    /// Mixup: mixes rows by Beta(ALPHA, ALPHA), as 0.2 [default: none]
+    ///
+    /// In training, each row of a batch is mixed with another one: λ times its inputs, and 1 − λ times those of the
+    /// other. The loss is λ times that of its own target, and 1 − λ times that of the other's. λ is drawn from the
+    /// distribution Beta(ALPHA, ALPHA) in each step; a small ALPHA mixes most batches only a little.
+    #[arg(long, value_name = "ALPHA", value_parser = number, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    mixup: Option<f64>,
+    /// CutMix: takes columns from other rows, as 0.2 [default: none]
+    ///
+    /// As --mixup, but each row has a run of neighboring columns of the other row. λ is the share of its own columns.
+    /// It cannot be used with --mixup.
+    #[arg(long, value_name = "ALPHA", value_parser = number, allow_negative_numbers = true, conflicts_with = "mixup")]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    cutmix: Option<f64>,
     /// Number of epochs [default: by data set, 5 to 100]
     ///
     /// An epoch is a pass over the training set.
@@ -178,7 +193,7 @@ pub struct Arguments {
     class_weight: Option<ClassWeights>,
     /// Random seed
     ///
-    /// The seed determines the split, the initial weights, the order of rows and dropout. It does not change generated
+    /// The seed determines the split, the initial weights, the order of rows, dropout and mixing. It does not change generated
     /// data sets such as moons.
     #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
     #[arg(help_heading = "Training")]
@@ -311,6 +326,11 @@ impl Arguments {
         Ok(path)
     }
 
+    /// Returns the mixing of rows.
+    fn mix(&self) -> Option<Mix> {
+        self.mixup.map(Mix::mixup).or(self.cutmix.map(Mix::cutmix))
+    }
+
     /// Returns the origin of the model: data, number of rows, checksum, and settings.
     fn origin(&self, settings: &Settings<'_>, (rows, checksum): (usize, u32)) -> Result<Origin> {
         let Settings { sets, recipe, epochs, warmup_steps } = settings;
@@ -335,6 +355,7 @@ impl Arguments {
             ("clip_norm", given(recipe.clip_norm.map(|norm| norm.to_string()))),
             ("clip_value", given(recipe.clip_value.map(|value| value.to_string()))),
             ("average", given(self.average.as_ref().map(|average| average.0.clone()))),
+            ("mix", given(self.mix().map(|mix| mix.to_string()))),
             ("groups", texts(&self.groups.groups()).join("; ")),
             ("batch", recipe.batch.to_string()),
             ("accumulate", self.accumulate.to_string()),

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::lower::TrainingSpec;
 use crate::metrics::Metric;
+use crate::mix::Mix;
 use crate::network::Network;
 use crate::optim::{Average, Optimizer, ParameterGroup};
 use crate::plan::{Plan, Section};
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     groups: Vec<ParameterGroup>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     average: Option<Average>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mix: Option<Mix>,
     clip_norm: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clip_value: Option<f64>,
@@ -94,6 +97,7 @@ impl Settings {
             schedule: trainer.schedule.clone(),
             groups: spec.groups.clone(),
             average: spec.average,
+            mix: spec.mix,
             clip_norm: spec.clip_norm,
             clip_value: spec.clip_value,
             batch: trainer.batch,
@@ -115,6 +119,7 @@ impl Settings {
         let spec = TrainingSpec {
             groups: self.groups.clone(),
             average: self.average,
+            mix: self.mix,
             clip_norm: self.clip_norm,
             clip_value: self.clip_value,
             accumulate: self.accumulate,

@@ -6,12 +6,13 @@ use wgrad::elementwise::Function;
 use wgrad::kernels::dropout::Mask;
 use wgrad::kernels::{
     accumulate, activation, activation_grad, add, argmax, bias_add, check_finite, column_sum, count_correct, dropout,
-    gather, gather_bytes,
+    gather, gather_bytes, mix_rows,
 };
 use wgrad::plan::{Call, Kernel, Step};
 
 const ACCUMULATE: &Kernel = &accumulate::KERNEL;
 const ACTIVATION: &Kernel = &activation::KERNEL;
+const MIX_ROWS: &Kernel = &mix_rows::KERNEL;
 const ACTIVATION_GRAD: &Kernel = &activation_grad::KERNEL;
 
 pub(super) const TABLE: &[Sabotage] = &[
@@ -239,6 +240,17 @@ pub(super) const TABLE: &[Sabotage] = &[
     ("gather_bytes", "steps without the padding between", |call| {
         changed(call, &gather_bytes::KERNEL, |p: &mut gather_bytes::Params, _| p.stride = p.batch * p.width);
     }),
+    ("mix_rows", "the other row's share", |call| at_step(call, MIX_ROWS, |step| step.mix_own = 1.0 - step.mix_own)),
+    ("mix_rows", "the share forgotten", |call| at_step(call, MIX_ROWS, |step| step.mix_own = 0.5)),
+    ("mix_rows", "a run from the first column on", |call| at_step(call, MIX_ROWS, |step| step.mix_first = 0)),
+    ("mix_rows", "one column more", |call| at_step(call, MIX_ROWS, |step| step.mix_columns += 1)),
+    ("mix_rows", "the same row", |call| {
+        let columns = call.params::<mix_rows::Params>().columns as usize;
+        let rows = call.step.rows as usize;
+        reading(call, MIX_ROWS, 1, |other| other[..rows * columns].rotate_left(columns));
+    }),
+    ("mix_rows", "cuts are blends", |call| changed(call, MIX_ROWS, |p: &mut mix_rows::Params, _| p.kind /= 2)),
+    ("mix_rows", "rows are not reversed", |call| changed(call, MIX_ROWS, |p: &mut mix_rows::Params, _| p.kind %= 2)),
     ("check_finite", "infinities pass", |call| {
         reading(call, &check_finite::KERNEL, 0, |gradient| each(gradient, |g| if g.is_nan() { g } else { 0.0 }));
     }),
