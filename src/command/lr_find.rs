@@ -16,7 +16,7 @@ use super::names::names;
 use super::numbers::{count, number, seed};
 use super::paths::on_disk;
 use super::plot::{PictureFile, Rates, same_file, theme, title};
-use super::recipe::{Options, Recipe};
+use super::recipe::{Options, Preset, Recipe};
 use super::report::{Output, batch_size, number as loss_text, rounded};
 use super::train::builder::builder;
 use super::train::split::{Sets, SplitOptions};
@@ -55,6 +55,9 @@ pub struct Arguments {
     recipe: Options,
     #[command(flatten)]
     groups: GroupOptions,
+    /// Preset of `train`: fast, or best [default: neither]
+    #[arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
+    preset: Option<Preset>,
     /// Gradient accumulation: batches per step [default: 1]
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true)]
     #[arg(allow_negative_numbers = true, help_heading = "Training", hide_short_help = true)]
@@ -101,7 +104,7 @@ struct Found<'a> {
 
 /// Runs the test, draws its picture, and prints the suggestion.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
-    let Arguments { data: name, columns, recipe: options, seed, accumulate, .. } = arguments;
+    let Arguments { data: name, columns, recipe: options, preset, seed, accumulate, .. } = arguments;
     if options.learning_rate.is_some() {
         let problem = "the test itself chooses learning rates";
         return Err(Error::conflict("`--learning-rate`", problem, "use `--from` and `--to`"));
@@ -117,7 +120,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     let sets = Sets::of(source, &arguments.split, columns, *seed)?;
     let train = &sets.train.rows;
-    let recipe = options.for_data(name, train, sets.len(), None)?;
+    let recipe = options.for_data(name, train, sets.len(), *preset)?;
     let builder = builder(&recipe, &arguments.groups, *accumulate, *seed, &sets)?;
     let mut trainer = builder.build(&arguments.device.open()?)?;
     let test = RateTest::new().from(arguments.from).to(arguments.to).steps(arguments.steps);

@@ -12,6 +12,7 @@ use wgrad::{Epoch, Evaluation, History, Progress};
 
 use super::lines::{WIDTH, sparkline, wrapped};
 use super::report::{Output, number, score};
+use super::train::networks::Member;
 
 const TEMPLATE: &str = "{bar:14} {eta:>4}  {wide_msg}";
 
@@ -29,6 +30,8 @@ pub struct Reporter<'a> {
     output: &'a mut Output,
     bar: Option<ProgressBar>,
     json: bool,
+    /// Number of the network, if there are several.
+    network: Option<usize>,
     epochs: usize,
     /// Number of rows per epoch, and per step (`batch_size`).
     rows: usize,
@@ -55,6 +58,8 @@ struct Throughput(VecDeque<(Instant, u64)>);
 #[derive(Serialize)]
 struct Event<'a> {
     event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<usize>,
     epochs: usize,
     #[serde(flatten)]
     epoch: &'a Epoch,
@@ -64,6 +69,8 @@ struct Event<'a> {
 #[derive(Serialize)]
 struct Resumed<'a> {
     event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<usize>,
     step: u64,
     epochs: usize,
     /// Number of matrix multiplications whose tile sizes were changed to those in the checkpoint.
@@ -136,12 +143,26 @@ impl Throughput {
 }
 
 impl<'a> Reporter<'a> {
-    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `batch_size` rows.
-    pub fn new(output: &'a mut Output, json: bool, epochs: usize, rows: usize, batch_size: usize) -> Self {
+    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `batch_size` rows. `member` is the network, if
+    /// there are several.
+    pub fn new(
+        output: &'a mut Output,
+        json: bool,
+        member: Option<Member>,
+        epochs: usize,
+        rows: usize,
+        batch_size: usize,
+    ) -> Self {
         let length = (epochs as u64).saturating_mul(rows as u64);
         let bar = if json { None } else { bar(TEMPLATE, length, output) };
         let throughput = Throughput::new(Instant::now());
-        Self { output, bar, json, epochs, rows, batch_size, throughput, message: String::new(), resumed: None }
+        let (message, network) = (String::new(), member.map(|member| member.number));
+        let mut reporter =
+            Self { output, bar, json, network, epochs, rows, batch_size, throughput, message, resumed: None };
+        if let Some(Member { number, count }) = member.filter(|_| !json) {
+            reporter.tell(&format!("network {number} of {count}"));
+        }
+        reporter
     }
 
     /// Reports progress within an epoch, after a group of steps was submitted to the device.
@@ -169,6 +190,7 @@ impl<'a> Reporter<'a> {
         if self.json {
             return self.output.json(&Resumed {
                 event: "resumed",
+                network: self.network,
                 step: *step,
                 epochs: *epochs,
                 restored_tiles: *restored_tiles,
@@ -240,7 +262,8 @@ impl<'a> Reporter<'a> {
             Some(bar) => bar.set_message(short(&text)),
             None if self.json => {
                 let samples_per_second = self.throughput.rows_per_second();
-                self.output.json(&Event { event: "epoch", epochs: self.epochs, epoch, samples_per_second });
+                let Self { network, epochs, .. } = *self;
+                self.output.json(&Event { event: "epoch", network, epochs, epoch, samples_per_second });
             }
             None => self.output.tell_whole(fitting(&text)),
         }

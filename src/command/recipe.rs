@@ -54,7 +54,8 @@ pub struct Options {
     /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its
     /// gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
     /// `wgrad train` excludes some.
-    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "Training")]
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
+    #[arg(help_heading = "Training", hide_short_help = true)]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd or rmsprop [default: 0; sgd_momentum: 0.9]
     ///
@@ -145,6 +146,13 @@ impl Defaults {
 pub enum Preset {
     /// Small network, in a quarter to a half of the default's time.
     Fast,
+    /// Mean of several networks of the default recipe, which differ in their seeds.
+    Best,
+}
+
+impl Preset {
+    /// Number of networks of [`Preset::Best`].
+    pub const NETWORKS: usize = 4;
 }
 
 /// Defaults of a data set.

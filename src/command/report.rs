@@ -233,6 +233,9 @@ pub struct Start<'a> {
     pub groups: Vec<String>,
     pub batch: usize,
     pub accumulate: usize,
+    /// Number of networks; each is trained for `epochs`.
+    #[serde(skip_serializing_if = "is_one")]
+    pub networks: usize,
     pub epochs: usize,
     pub seed: u64,
     pub device: String,
@@ -251,6 +254,10 @@ pub struct Start<'a> {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 /// Number of rows of each set.
@@ -274,6 +281,13 @@ pub struct Summary {
     pub baseline: Option<Baseline>,
     #[serde(flatten)]
     pub confusion: Option<Confusion>,
+    /// Number of networks whose mean is the model.
+    #[serde(skip_serializing_if = "is_one")]
+    pub networks: usize,
+    /// Temperature of the probabilities, chosen on the validation set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Number of epochs and of steps, of all networks together.
     pub epochs: usize,
     pub steps: u64,
     /// Epoch whose parameters were kept.
@@ -300,6 +314,9 @@ pub struct Summary {
 #[derive(Serialize)]
 pub struct Stopped<'a> {
     pub event: &'static str,
+    /// Number of the network, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<usize>,
     pub step: u64,
     pub checkpoint: &'a str,
     /// Command that resumes training.
@@ -365,6 +382,9 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         "{loss}, {optimizer} at {rate} ({schedule}{warmup}{plateau}){clip}, {batch}, {}, seed {seed}",
         counted(epochs, "epoch")
     ));
+    if start.networks > 1 {
+        output.tell(format!("{} networks with different seeds; the model is their mean", start.networks));
+    }
     if let Some(average) = start.average {
         output.tell(format!("average of the parameters: {average}"));
     }
@@ -400,7 +420,12 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let by = best_by(summary.metric);
     let best = summary.best_epoch.map(|epoch| format!("; kept epoch {epoch}, with {by}"));
     let s = if *epochs == 1 { "" } else { "s" };
-    output.tell(format!("{epochs} epoch{s}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
+    let networks = if summary.networks > 1 { format!("{} networks, ", summary.networks) } else { String::new() };
+    let epochs = format!("{networks}{epochs} epoch{s}");
+    output.tell(format!("{epochs}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
+    if let Some(temperature) = summary.temperature {
+        output.tell(format!("probabilities calibrated on the validation set: temperature {}", number(temperature)));
+    }
     if let Some(confusion) = &summary.confusion {
         output.tell_whole(format!("\n{}", confusion));
     }

@@ -11,7 +11,7 @@ use wgrad::{Model, Network, Result};
 
 use super::lines::{table, wrapped};
 use super::paths::on_disk;
-use super::report::{Output, score_with};
+use super::report::{Output, number, score_with};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -107,10 +107,10 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
             add("rows", sets.join(", "));
         }
         let best = record.best_epoch.map_or(String::new(), |best| format!("; epoch {best} was the best"));
-        add(
-            "training",
-            format!("{}, {} steps{best}; wgrad {}", counted(record.epochs, "epoch"), record.steps, record.version),
-        );
+        let networks = if record.networks > 1 { format!("{} networks, ", record.networks) } else { String::new() };
+        let temperature = record.temperature.map(|found| format!("; calibrated with temperature {}", number(found)));
+        let steps = format!("{networks}{}, {} steps{best}", counted(record.epochs, "epoch"), record.steps);
+        add("training", format!("{steps}{}; wgrad {}", temperature.unwrap_or_default(), record.version));
         let metric = metadata.origin.as_ref().and_then(|origin| origin.settings.get("metric"));
         let score = score_with(&record.evaluation, metric.map(String::as_str));
         add("score", format!("{score}, on {}", of_set(record.evaluation.rows, &record.evaluated_on)));

@@ -6,11 +6,13 @@ pub(crate) mod container;
 mod evaluate;
 mod evaluation;
 mod file;
+mod merge;
 mod origin;
 mod output;
 mod predictor;
 mod rows;
 mod scores;
+mod temperature;
 
 pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};

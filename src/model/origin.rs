@@ -117,9 +117,15 @@ pub struct Origin {
 pub struct Record {
     /// Version of wgrad.
     pub version: String,
-    /// Number of epochs.
+    /// Number of networks whose mean the model is.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub networks: usize,
+    /// Temperature by which the outputs were divided after training, so that probabilities are calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Number of epochs, of all networks together.
     pub epochs: usize,
-    /// Number of steps since training began.
+    /// Number of steps since training began, of all networks together.
     pub steps: u64,
     /// Epoch (from 1) with the best parameters, if these were kept instead of the last ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,7 +141,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Creates the record of a training run with this version of wgrad, without a best epoch.
+    /// Creates the record of a training run of one network with this version of wgrad, without a best epoch.
     pub fn new(
         sets: BTreeMap<String, usize>,
         [epochs, steps]: [u64; 2],
@@ -143,8 +149,27 @@ impl Record {
         evaluation: Evaluation,
     ) -> Self {
         let (version, evaluated_on) = (env!("CARGO_PKG_VERSION").into(), evaluated_on.into());
-        Self { version, epochs: epochs as usize, steps, best_epoch: None, sets, evaluated_on, evaluation }
+        let (networks, temperature, best_epoch) = (1, None, None);
+        Self {
+            version,
+            networks,
+            temperature,
+            epochs: epochs as usize,
+            steps,
+            best_epoch,
+            sets,
+            evaluated_on,
+            evaluation,
+        }
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl Origin {

@@ -64,10 +64,10 @@ impl Trainer {
             let best = if whole || writer.is_none() { self.end_epoch(&mut state, &mut fit, &mut flow)? } else { false };
             let over = state.epochs.len() == fit.epochs || state.is_out_of(fit.patience);
             stopped = flow == ControlFlow::Break(()) && !over;
-            if let Some(writer) = writer.as_mut().filter(|_| whole)
+            if let Some(writer) = writer.as_mut().filter(|writer| whole && writer.is_moment(over, stopped))
                 && (stopped || over || best || writer.is_due(self.step))
             {
-                writer.write(self, &state, stopped)?;
+                writer.write(self, &state)?;
             }
         }
         self.checkpoint_folder = writer.as_ref().and_then(CheckpointWriter::folder).map(Path::to_path_buf);
@@ -150,8 +150,8 @@ impl Trainer {
             if advance.epoch_done {
                 return Ok((true, flow));
             }
-            if let Some(writer) = &mut writer {
-                writer.write(self, state, flow == ControlFlow::Break(()))?;
+            if let Some(writer) = writer.as_mut().filter(|writer| writer.is_moment(false, flow.is_break())) {
+                writer.write(self, state)?;
             }
             if flow == ControlFlow::Break(()) {
                 return Ok((false, flow));

@@ -52,3 +52,14 @@ fn tests_that_cannot_be_are_refused() {
         assert!(message.contains(part), "{part}: {message}");
     }
 }
+
+#[test]
+fn a_preset_chooses_the_network() {
+    let folder = Folder::new();
+    let row = |row: usize| format!("{},{}\n", row % 17, row % 5);
+    folder.write("t.csv", format!("a,b\n{}", (0..100).map(row).collect::<String>()));
+    for (preset, network) in [("fast", "dense(64) tanh"), ("best", "scaling dense(128) mish")] {
+        let output = folder.succeed(&["lr-find", "t.csv", "--preset", preset, "--steps", "20"]);
+        assert!(output.contains(network), "{output}");
+    }
+}

@@ -125,6 +125,11 @@ fn assert_narrow(text: &str) {
     assert_eq!(text.lines().find(is_wide), None, "a line is wider than 80 columns: {text}");
 }
 
+/// Checks that a text has all these parts.
+fn says(text: &str, parts: &[&str]) {
+    parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in: {text}"));
+}
+
 /// A text whose continuation lines are joined again.
 fn unwrapped(text: &str) -> String {
     text.replace("\n  ", " ")

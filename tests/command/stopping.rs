@@ -127,10 +127,8 @@ fn ctrl_c_leaves_a_checkpoint_and_prints_how_to_resume() {
             "{message}"
         );
         let resume = stopped["resume"].as_str().expect("a command");
-        assert!(
-            resume.ends_with(&format!("--checkpoint {checkpoint} --resume")) && message.contains(resume),
-            "{resume}"
-        );
+        let given = if options.is_empty() { "--json --resume" } else { "--json --checkpoint run --resume" };
+        assert!(resume.ends_with(given) && message.contains(resume), "{resume}");
         assert!(!folder.files().contains(&"moons.safetensors".into()), "{:?}", folder.files());
         // The printed command resumes the training.
         let words =
@@ -150,15 +148,15 @@ fn trainings_side_by_side_do_not_share_a_folder_of_checkpoints() {
     let folder = Folder::new();
     // Stopped one behind the other, and begun side by side, from the first's point of view.
     let (_, code, message) = interrupted(&folder, &[]);
-    assert!(code == Some(130) && message.contains("--checkpoint moons.checkpoints --resume"), "{message}");
+    assert!(code == Some(130) && message.contains("a checkpoint in moons.checkpoints;"), "{message}");
     let (_, code, message) = interrupted(&folder, &["--optimizer", "sgd"]);
-    assert!(code == Some(130) && message.contains("--checkpoint moons.checkpoints-2 --resume"), "{message}");
+    assert!(code == Some(130) && message.contains("a checkpoint in moons.checkpoints-2;"), "{message}");
     // Without a folder each finds its own.
     let (events, code, message) = interrupted(&folder, &["--optimizer", "sgd", "--resume"]);
-    assert!(code == Some(130) && message.contains("--resume --checkpoint moons.checkpoints-2"), "{message}");
+    assert!(code == Some(130) && message.contains("a checkpoint in moons.checkpoints-2;"), "{message}");
     assert_eq!(events[1]["event"], "resumed", "{events:?}");
     let (events, _, message) = interrupted(&folder, &["--resume"]);
-    assert!(message.contains("--resume --checkpoint moons.checkpoints\n"), "{message}");
+    assert!(message.contains("a checkpoint in moons.checkpoints;"), "{message}");
     assert_eq!(events[1]["event"], "resumed", "{events:?}");
     // Without a checkpoint, a training begins.
     let told = Folder::new().succeed(&["train", "moons", "--epochs", "2", "--resume"]);
@@ -250,6 +248,53 @@ fn a_continued_run_replaces_no_model_but_its_own() {
     assert!(told.contains(&format!("resumed after step {step}")), "{told}");
     assert!(told.contains("model: moons-2.safetensors"), "{told}");
     assert!(folder.read("moons.safetensors") == first, "the model was replaced");
+    assert_eq!(folder.files(), ["moons-2.safetensors", "moons.safetensors"], "the checkpoint is no longer needed");
+}
+
+/// Sends Ctrl-C to a training of several networks, after the second epoch of its second network.
+#[cfg(unix)]
+fn interrupted_in_the_second_network(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = folder.command(&[arguments, &["--json"]].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+        let event = serde_json::from_str::<serde_json::Value>(&line.expect("a line")).expect("JSON");
+        if event["network"] == 2 && event["epoch"] == 2 {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill starts").success());
+        }
+    }
+    let output = child.wait_with_output().expect("it ends");
+    (output.status.code(), stderr(&output))
+}
+
+/// Finished networks are not trained again, the stopped one continues, and the others begin.
+#[test]
+#[cfg(unix)]
+fn stopped_ensembles_resume_to_the_uninterrupted_model() {
+    let train = ["train", "moons", "--preset", "best", "--epochs", "400", "--hidden", "8 tanh dropout(0.1)"];
+    let whole = Folder::new();
+    whole.succeed(&train);
+    assert_eq!(whole.files(), ["moons.safetensors"]);
+    for (options, left) in
+        [(&[][..], &["moons.safetensors"][..]), (&["--checkpoint", "run"], &["moons.safetensors", "run"])]
+    {
+        let (folder, arguments) = (Folder::new(), [&train[..], options].concat());
+        let (code, message) = interrupted_in_the_second_network(&folder, &arguments);
+        assert_eq!(code, Some(130), "{message}");
+        assert!(message.contains(" of network 2, with a checkpoint in "), "{message}");
+        let events = folder.events(&[&arguments[..], &["--resume"]].concat());
+        let networks = |name: &str| -> Vec<u64> {
+            let named = events.iter().filter(|event| event["event"] == name);
+            let mut networks: Vec<u64> = named.filter_map(|event| event["network"].as_u64()).collect();
+            networks.dedup();
+            networks
+        };
+        assert_eq!((networks("resumed"), networks("epoch")), (vec![1, 2], vec![2, 3, 4]));
+        let epochs = |network: u64| events.iter().filter(|event| event["network"] == network).count();
+        assert!(epochs(2) < 400 && epochs(3) == 400, "{} and {}", epochs(2), epochs(3));
+        assert!(folder.read("moons.safetensors") == whole.read("moons.safetensors"), "other bits with {options:?}");
+        assert_eq!(folder.files(), left);
+    }
 }
 
 /// A model whose settings changed while it was trained is not that of an uninterrupted run with the last settings.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use wgrad::{Dataset, Model, Split};
 
 use super::bad_usage::expect;
-use super::{Folder, stderr, text, unwrapped};
+use super::{Folder, says, stderr, text, unwrapped};
 
 /// All but the time that it took.
 fn settled(mut summary: serde_json::Value) -> serde_json::Value {
@@ -333,4 +333,67 @@ fn tables_are_trained_by_their_number_of_rows_and_the_preset() {
         let start = folder.events(&[&["train", data, "--epochs", "1", "--force"], &preset[..]].concat())[0].clone();
         assert_eq!(start["network"], network, "{data} {preset:?}");
     }
+}
+
+/// Networks of `best` are those of runs with other seeds, and the model is their mean, divided by the temperature.
+#[test]
+fn best_stores_the_calibrated_mean_of_four_networks() {
+    let folder = Folder::new();
+    let train = ["train", "iris", "--epochs", "2", "--hidden", "3 tanh"];
+    let told = unwrapped(&folder.succeed(&[&train[..], &["--preset", "best", "--seed", "3"]].concat()));
+    says(&told, &["4 networks with different seeds; the model is their mean", "\nnetwork 4 of 4\n"]);
+    // 105 rows in batches of 16: 7 steps per epoch.
+    says(&told, &["\n4 networks, 8 epochs, 56 steps in ", "on the validation set: temperature "]);
+    let load = |name: &str| Model::load(folder.path().join(name)).expect("a model");
+    let best = load("iris.safetensors");
+    assert_eq!(best.metadata.network.to_string(), "4 → dense(12) tanh dense(3)");
+    let mut models = Vec::new();
+    // Seeds are 2³² apart. The split would follow them, so each network trains on files.
+    folder.succeed(&[&train[..], &["--seed", "3", "--save-split", "split", "--out", "m.safetensors"]].concat());
+    let (training, validation) = ("split/train.csv", "split/validation.csv");
+    let own = ["train", training, "--epochs", "2", "--hidden", "3 tanh", "--batch", "16", "--learning-rate", "0.01"];
+    let own = [&own[..], &["--validation", validation, "--test", "0", "--weight-decay", "0.01"]].concat();
+    let events = folder.events(&[&own[..], &["--preset", "best", "--seed", "3", "--out", "best.safetensors"]].concat());
+    let summary = &events[events.len() - 1];
+    for (field, number) in [("networks", 4), ("epochs", 8), ("steps", 56)] {
+        assert_eq!(summary[field], number, "{field} of {summary}");
+    }
+    for number in 0..4_u64 {
+        let (seed, out) = ((3 + (number << 32)).to_string(), format!("{number}.safetensors"));
+        folder.succeed(&[&own[..], &["--seed", &seed, "--out", &out]].concat());
+        models.push(load(&out));
+    }
+    let found = load("best.safetensors");
+    let temperature = summary["temperature"].as_f64().expect("a temperature");
+    let wanted = Model::merged(&models).and_then(|mean| mean.with_temperature(temperature)).expect("a model");
+    assert_eq!(found.parameters, wanted.parameters);
+    assert_eq!(
+        found.metadata.record.as_ref().map(|record| (record.networks, record.temperature)),
+        Some((4, Some(temperature)))
+    );
+    says(
+        &unwrapped(&folder.succeed(&["show", "best.safetensors"])),
+        &["4 networks, 8 epochs, 56 steps; calibrated with temperature "],
+    );
+    let verified = folder.succeed(&["verify", "--model", "best.safetensors", "--device", "cpu"]);
+    assert!(!verified.contains("wrong"), "{verified}");
+    let message = folder.fail(&["train", "iris", "--preset", "best", "--hidden", "8 layer_norm", "--force"]);
+    says(&message, &["layer_norm", "cannot be merged"]);
+}
+
+/// Each network has its part of the logs and of the time limit, and regressions have no temperature.
+#[test]
+fn best_trains_regressions_with_logs_and_a_time_limit() {
+    let folder = Folder::new();
+    let train = ["train", "sine", "--preset", "best", "--hidden", "4 tanh", "--epochs", "3000", "--time-limit", "1ms"];
+    let events = folder.events(&[&train[..], &["--log-dir", "logs"]].concat());
+    let summary = &events[events.len() - 1];
+    assert_eq!((&summary["time_limit_reached"], &summary["epochs"]), (&true.into(), &4.into()), "{summary}");
+    assert!(summary.get("temperature").is_none(), "{summary}");
+    for network in 1..=4 {
+        assert_eq!(text(&folder.read(&format!("logs/network-{network}/epochs.csv"))).lines().count(), 2);
+    }
+    let events = folder.events(&[&train[..], &["--resume"]].concat());
+    let resumed: Vec<_> = events.iter().filter(|event| event["event"] == "resumed").collect();
+    assert_eq!(resumed.iter().map(|event| event["epochs"].as_u64()).collect::<Vec<_>>(), [Some(1); 4]);
 }

@@ -12,6 +12,7 @@ use clap::{Args, ValueHint};
 use wgrad::data::quoted;
 use wgrad::{Checkpoints, Error, Result};
 
+use super::networks::Member;
 use crate::command::numbers::{count, within};
 use crate::command::paths::on_disk;
 
@@ -63,19 +64,26 @@ impl Stopping {
         self.resume
     }
 
-    /// Returns the folder of the checkpoints, and the time between them. Without `--checkpoint`, only a stopped
-    /// training run writes a checkpoint, to a folder beside the model.
-    pub fn checkpoints(&self, model: &Path) -> Result<Checkpoints> {
+    /// Returns `true` if checkpoints are only for Ctrl-C, and are not needed once the model is saved.
+    pub fn is_own(&self) -> bool {
+        self.checkpoint.is_none()
+    }
+
+    /// Returns the folder of a network's checkpoints, and the time between them. Without `--checkpoint`, only a stopped
+    /// training run writes a checkpoint, to a folder beside the model. Of several networks, each finished one has a
+    /// checkpoint, too.
+    pub fn checkpoints(&self, model: &Path, member: Option<Member>) -> Result<Checkpoints> {
         let Some(folder) = &self.checkpoint else {
             self.check_alone()?;
-            let own = Checkpoints::in_numbered_folder(model.with_extension("checkpoints")).only_when_stopped();
-            return Ok(self.resumed(own));
+            let own = Checkpoints::in_numbered_folder(model.with_extension("checkpoints"));
+            return Ok(self.resumed(if member.is_some() { own.only_at_end() } else { own.only_when_stopped() }));
         };
         if folder == model {
             let problem = "the model and the folder of checkpoints have the same name";
             return Err(Error::conflict(folder.display().to_string(), problem, "name another folder"));
         }
-        let mut checkpoints = Checkpoints::in_folder(folder);
+        let own = member.map(|member| folder.join(member.folder()));
+        let mut checkpoints = Checkpoints::in_folder(own.as_ref().unwrap_or(folder));
         if let Some(steps) = self.checkpoint_steps {
             checkpoints = checkpoints.every_steps(steps as u64);
         }
@@ -116,15 +124,12 @@ impl Stopping {
         Err(Error::conflict(format!("`{option}`"), problem, "name one with `--checkpoint`"))
     }
 
-    /// Returns the command that resumes from the checkpoints in `folder`. It is the typed command, with `--checkpoint`
-    /// and `--resume` added if they are missing.
-    pub fn command(&self, folder: &Path) -> String {
+    /// Returns the command that resumes training: the typed command with `--resume`. Without `--checkpoint`, training
+    /// finds its checkpoint by the settings.
+    pub fn command(&self) -> String {
         let mut words: Vec<OsString> = std::env::args_os().collect();
         if let Some(program) = words.first_mut() {
             *program = Path::new(program).file_name().unwrap_or("wgrad".as_ref()).into();
-        }
-        if self.checkpoint.is_none() {
-            words.extend(["--checkpoint".into(), folder.into()]);
         }
         if !self.resume {
             words.push("--resume".into());

@@ -14,6 +14,7 @@ use wgrad::trainer::{
 use wgrad::{Dataset, Epoch, Error, Fit, Result, Trainer};
 
 use super::job::lock;
+use super::networks::Member;
 use crate::command::lines::table;
 use crate::command::numbers::duration;
 use crate::command::paths::on_disk;
@@ -87,9 +88,10 @@ impl Watching {
         self.plateau.as_ref().map(Plateau::to_string)
     }
 
-    /// Returns the callback for `--time-limit`.
-    pub fn time_limit(&self) -> Option<TimeLimit> {
-        self.time_limit.map(TimeLimit::new)
+    /// Returns the time limit. Of several networks, each has an equal part of it.
+    pub fn time_limit(&self, member: Option<Member>) -> Option<TimeLimit> {
+        let networks = member.map_or(1, |member| member.count as u32);
+        self.time_limit.map(|limit| TimeLimit::new(limit / networks))
     }
 
     /// Checks that logs replace no file that the run reads or writes.
@@ -109,13 +111,14 @@ impl Watching {
         self.health.then(|| HealthReport { health: Health::new(data), reporter, reported: Vec::new() })
     }
 
-    /// Adds the callbacks for `--plateau` and `--log-dir` to a fit. The logs contain the scalars of callbacks that were
-    /// added before.
-    pub fn add<'a>(&self, mut fit: Fit<'a>, metric: Option<Metric>) -> Fit<'a> {
+    /// Adds plateau and logs to a fit. The logs contain the numbers of callbacks that were added before. Of several
+    /// networks, each has a folder of logs.
+    pub fn add<'a>(&self, mut fit: Fit<'a>, metric: Option<Metric>, member: Option<Member>) -> Fit<'a> {
         if let Some(plateau) = &self.plateau {
             fit = fit.callback(metric.map_or(plateau.clone(), |metric| plateau.clone().metric(metric)));
         }
         if let Some(folder) = &self.log_dir {
+            let folder = member.map_or(folder.clone(), |member| folder.join(member.folder()));
             let [csv, json] = [CSV, JSON].map(|name| folder.join(name));
             fit = fit.callback(CsvLog::new(csv)).callback(JsonLog::new(json)).callback(TensorBoardLog::new(folder));
         }

@@ -16,6 +16,9 @@ use crate::trainer::fit_state::FitState;
 /// Number of newest checkpoints that are kept.
 const NEWEST: usize = 3;
 
+/// File that a training run locks.
+pub(super) const LOCK: &str = "lock";
+
 /// Largest number of a numbered folder.
 const NUMBERED: u32 = 999;
 
@@ -39,7 +42,18 @@ pub struct Checkpoints {
     interval: Option<Duration>,
     resume: bool,
     accepts_rate: bool,
-    when_stopped: bool,
+    moments: Moments,
+}
+
+/// Moments at which checkpoints are written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Moments {
+    /// At the end of each interval, after the best epoch so far, and when training ends or is stopped.
+    All,
+    /// When training ends or is stopped.
+    End,
+    /// When training is stopped.
+    Stop,
 }
 
 impl Checkpoints {
@@ -60,7 +74,7 @@ impl Checkpoints {
             interval: None,
             resume: false,
             accepts_rate: false,
-            when_stopped: false,
+            moments: Moments::All,
         }
     }
 
@@ -144,7 +158,18 @@ impl Checkpoints {
     /// let checkpoints = Checkpoints::in_folder("runs/a").only_when_stopped();
     /// ```
     pub fn only_when_stopped(self) -> Self {
-        Self { when_stopped: true, ..self }
+        Self { moments: Moments::Stop, ..self }
+    }
+
+    /// Writes a checkpoint only when training ends, or a callback stops it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::Checkpoints;
+    /// let checkpoints = Checkpoints::in_folder("runs/a").only_at_end();
+    /// ```
+    pub fn only_at_end(self) -> Self {
+        Self { moments: Moments::End, ..self }
     }
 
     /// Returns the folder as given, even if training writes to a numbered folder, such as `folder-2`.
@@ -261,7 +286,7 @@ impl LockedFolder {
     /// Locks an existing folder, and deletes partial files of killed processes. It is an error if another training run
     /// has locked the folder.
     fn new(folder: PathBuf) -> Result<Self> {
-        let path = folder.join("lock");
+        let path = folder.join(LOCK);
         // The file is not truncated, since a file of that name may belong to the user.
         let file = File::options().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| Error::file(&path, "creating", error))?;
@@ -287,7 +312,7 @@ fn step_of(file: &str) -> Option<u64> {
 }
 
 /// Returns the checkpoints of a folder with their steps, oldest first.
-fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+pub(super) fn written(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let failed = |error| Error::file(folder, "reading the folder", error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -321,7 +346,7 @@ impl CheckpointWriter {
         let (checkpoints, last) = (checkpoints.clone(), Instant::now());
         let mut writer = Self { checkpoints, validation, last, locked: None, skipped_checkpoints: Vec::new() };
         let start = if writer.checkpoints.resume { writer.resume(trainer)? } else { RunStart::New(Vec::new()) };
-        if !writer.checkpoints.when_stopped {
+        if writer.checkpoints.moments == Moments::All {
             writer.lock_folder()?;
         }
         if !writer.checkpoints.resume {
@@ -428,12 +453,17 @@ impl CheckpointWriter {
             || interval.is_some_and(|interval| self.last.elapsed() >= interval)
     }
 
-    /// Writes a checkpoint and deletes old checkpoints. With [`Checkpoints::only_when_stopped`], it does nothing unless
-    /// a callback has `stopped` training.
-    pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, state: &FitState, stopped: bool) -> Result<()> {
-        if self.checkpoints.when_stopped && !stopped {
-            return Ok(());
+    /// Returns `true` if a checkpoint is written now: training ends, or a callback has stopped it, or neither.
+    pub(in crate::trainer) fn is_moment(&self, ends: bool, stopped: bool) -> bool {
+        match self.checkpoints.moments {
+            Moments::All => true,
+            Moments::End => ends || stopped,
+            Moments::Stop => stopped,
         }
+    }
+
+    /// Writes a checkpoint and deletes old checkpoints.
+    pub(in crate::trainer) fn write(&mut self, trainer: &mut Trainer, state: &FitState) -> Result<()> {
         let folder = &self.lock_folder()?;
         let newest = folder.join(name(trainer.steps()));
         trainer.checkpoint_of(Some(state), self.validation)?.save(&newest)?;

@@ -8,6 +8,7 @@
 mod check;
 mod file;
 mod folder;
+mod removal;
 mod settings;
 
 pub use folder::Checkpoints;
