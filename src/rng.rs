@@ -64,6 +64,8 @@ pub enum Stream {
     Data = 4,
     /// Mixing of rows: shares and columns.
     Mix = 5,
+    /// Permutations of columns.
+    Permute = 6,
 }
 
 /// Sequence of random numbers from one stream. It implements the generator trait of the crate `rand`, so all

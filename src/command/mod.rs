@@ -10,6 +10,7 @@ mod data;
 mod device;
 mod devices;
 mod evaluate;
+mod explain;
 mod fused_step;
 mod groups;
 mod help;
@@ -59,6 +60,7 @@ EXAMPLES
   wgrad init                                  all options of train, in run.toml
   wgrad train run.toml --seed 3
   wgrad evaluate iris.safetensors iris        loss and accuracy on all rows
+  wgrad explain iris.safetensors iris         importance of each column
   wgrad predict iris.safetensors flowers.csv  a line of CSV per row
   wgrad show iris.safetensors                 layers and training of a model
   wgrad plot boundary moons.safetensors moons decision regions, as boundary.svg
@@ -105,6 +107,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Evaluates a model: loss, accuracy or R², confusion matrix
     Evaluate(evaluate::Arguments),
+    /// Shows how much a model's score depends on each column
+    Explain(explain::Arguments),
     /// Writes a model's predictions as CSV
     Predict(predict::Arguments),
     /// Shows a model's layers, columns and training
@@ -164,11 +168,15 @@ pub fn parsed(typed: &[OsString]) -> Result<Arguments, Refusal> {
 }
 
 /// Returns clap's definition of the command, in which each subcommand has the global options. To keep `-h` on one
-/// screen, the subcommand `help`, which does the same as `--help`, is hidden, and `-h` does not show `--version`.
+/// screen, it does not show `--version`, and two subcommands are hidden: `help`, which does the same as `--help`, and
+/// `completions`, which is needed once.
 fn built() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
-    command.mut_subcommand("help", |help| help.hide(true)).mut_arg("version", |version| version.hide_short_help(true))
+    let command = ["help", "completions"]
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, |hidden| hidden.hide(true)));
+    command.mut_arg("version", |version| version.hide_short_help(true))
 }
 
 /// Returns the error for wrong options, some of which come from a run file.
@@ -183,6 +191,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Init(arguments) => init::run(&arguments, &built(), &mut output).map(|()| 0),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output).map(|()| 0),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &mut output).map(|()| 0),
+        Command::Explain(arguments) => explain::run(&arguments, &mut output).map(|()| 0),
         Command::Predict(arguments) => predict::run(&arguments, &mut output).map(|()| 0),
         Command::Show(arguments) => show::run(&arguments, &mut output).map(|()| 0),
         Command::Plot(arguments) => plot::run(&arguments, &mut output).map(|()| 0),

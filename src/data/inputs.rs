@@ -47,6 +47,15 @@ impl Inputs {
         }
     }
 
+    /// Takes the values of some columns from other rows: row n gets those of row `order[n]`.
+    fn permuted(&self, width: usize, columns: Range<usize>, order: &[usize]) -> Self {
+        match self {
+            Self::Numbers(values) => Self::Numbers(permuted(values, width, columns, order)),
+            Self::Doubles(values) => Self::Doubles(permuted(values, width, columns, order)),
+            Self::Bytes(values) => Self::Bytes(permuted(values, width, columns, order)),
+        }
+    }
+
     /// Returns a range of the values as f32.
     fn range(&self, range: Range<usize>) -> Cow<'_, [f32]> {
         match self {
@@ -80,7 +89,27 @@ impl Inputs {
     }
 }
 
+fn permuted<T: Copy>(values: &[T], width: usize, columns: Range<usize>, order: &[usize]) -> Vec<T> {
+    let mut result = values.to_vec();
+    for (row, from) in result.chunks_exact_mut(width).zip(order) {
+        row[columns.clone()].copy_from_slice(&values[from * width..][columns.clone()]);
+    }
+    result
+}
+
 impl Dataset {
+    /// Returns the data set with the inputs of some columns from other rows: row n gets those of row `order[n]`.
+    pub(crate) fn permuted(&self, columns: Range<usize>, order: &[usize]) -> Self {
+        Self {
+            name: self.name.clone(),
+            columns: self.columns.clone(),
+            input: self.input.permuted(self.inputs(), columns, order),
+            targets: self.targets.clone(),
+            class_column: self.class_column.clone(),
+            weights: self.weights.clone(),
+        }
+    }
+
     /// Inputs of all rows as f32, with the shape \[rows, inputs\], row-major.
     ///
     /// Pixels are converted, which takes four times their memory. Numbers that are not exact as f32 are rounded;

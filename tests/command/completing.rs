@@ -33,9 +33,20 @@ fn bash_completes_commands_options_and_names() {
     folder.write("wgrad.bash", folder.succeed(&["completions", "bash"]));
     assert_eq!(offered(&folder, &["wgrad", "tr"]), ["train"]);
     let commands = offered(&folder, &["wgrad", "''"]);
-    for command in
-        ["train", "init", "evaluate", "predict", "show", "plan", "devices", "verify", "bench", "tune", "completions"]
-    {
+    for command in [
+        "train",
+        "init",
+        "evaluate",
+        "explain",
+        "predict",
+        "show",
+        "plan",
+        "devices",
+        "verify",
+        "bench",
+        "tune",
+        "completions",
+    ] {
         assert!(commands.iter().any(|word| word == command), "{command}: {commands:?}");
     }
     let cases: [(&[&str], &[&str]); 7] = [
@@ -79,5 +90,5 @@ fn scripts_are_what_their_shells_read() {
     }
     let zsh = folder.succeed(&["completions", "zsh"]);
     let data: Vec<&str> = zsh.lines().filter(|line| line.contains(":data -- ")).collect();
-    assert!(data.len() == 8 && data.iter().all(|line| line.contains(":_files'")), "zsh offers files: {data:?}");
+    assert!(data.len() == 9 && data.iter().all(|line| line.contains(":_files'")), "zsh offers files: {data:?}");
 }

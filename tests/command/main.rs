@@ -2,6 +2,7 @@
 
 mod bad_usage;
 mod completing;
+mod explaining;
 mod images;
 mod lr_find;
 mod plot;

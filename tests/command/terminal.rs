@@ -8,12 +8,13 @@ use wgrad::{Optimizer, Schedule};
 
 use super::{Folder, assert_narrow, stderr, text, unwrapped};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "train",
     "init",
     "inspect",
     "evaluate",
+    "explain",
     "predict",
     "show",
     "lr-find",

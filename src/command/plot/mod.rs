@@ -1,7 +1,9 @@
 //! Pictures: `wgrad train --plot` draws learning curves, `wgrad lr-find` losses by learning rate, `wgrad plot boundary`
-//! decision regions. A [`Picture`](canvas::Picture) is drawn as SVG or PNG. The same inputs give the same bytes.
+//! decision regions, `wgrad explain` the importance of columns. A [`Picture`](canvas::Picture) is drawn as SVG or PNG.
+//! The same inputs give the same bytes.
 
 mod axis;
+mod bars;
 mod boundary;
 mod canvas;
 mod chart;
@@ -14,6 +16,7 @@ use clap::Subcommand;
 use wgrad::{Network, Result};
 
 pub use super::data::same_file;
+pub use bars::{Bar, Bars};
 pub use canvas::PictureFile;
 pub use curves::Curves;
 pub use rates::Rates;
