@@ -13,7 +13,7 @@ use super::data;
 use super::device::DeviceOptions;
 use super::lines::wrapped;
 use super::paths::on_disk;
-use super::report::{Output, confusion, further_metrics, score_and_loss};
+use super::report::{Decision, Output, confusion, decision, further_metrics, score_and_loss};
 use super::trained_on::trained_on;
 
 const EXAMPLES: &str = "\
@@ -87,6 +87,8 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline: &'a Option<Baseline>,
     #[serde(flatten)]
+    threshold: Option<Decision>,
+    #[serde(flatten)]
     confusion: Option<Confusion>,
 }
 
@@ -100,10 +102,20 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     let confusion = confusion(&model, &device, &data, evaluation)?;
     let trained_on = trained_on(&model, &arguments.data, &data, &arguments.reading);
     let baseline = &Baseline::of(&data, evaluation);
+    let threshold = decision(&model.metadata);
     if arguments.json {
         let model = arguments.model.display().to_string();
         let data = &arguments.data;
-        output.json(&Event { event: "evaluation", model, data, evaluation, trained_on, baseline, confusion });
+        output.json(&Event {
+            event: "evaluation",
+            model,
+            data,
+            evaluation,
+            trained_on,
+            baseline,
+            threshold,
+            confusion,
+        });
     } else {
         let found = score_and_loss(evaluation);
         let rows = if arguments.data == data::MNIST { "test rows" } else { "rows" };
@@ -121,6 +133,9 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         if let Some(baseline) = baseline {
             output.line(wrapped("", "  ", &baseline.line()));
             baseline.warn(evaluation, output);
+        }
+        if let Some(threshold) = threshold {
+            output.line(wrapped("", "  ", &shown(&threshold.to_string())));
         }
         if let Some(confusion) = confusion {
             output.text(&format!("\n{confusion}"));

@@ -1,5 +1,6 @@
 //! Output of the command: human-readable lines, or one JSON object per line.
 
+use std::fmt;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use wgrad::data::{
     PreparedColumn, Warning, counted, preparation_table, quoted, shown, shown_json, shown_lines, warning_lines,
 };
 use wgrad::metrics::Metric;
-use wgrad::model::Confusion;
+use wgrad::model::{Confusion, Metadata};
 use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 
 use super::autotune::TuningReport;
@@ -268,6 +269,27 @@ pub struct Rows {
     pub test: usize,
 }
 
+/// Threshold of two classes.
+#[derive(Serialize)]
+pub struct Decision {
+    threshold: f64,
+    /// Class that is predicted above the threshold.
+    #[serde(rename = "class_above_threshold")]
+    class: String,
+}
+
+/// Returns the threshold of a model, if it has one.
+pub fn decision(metadata: &Metadata) -> Option<Decision> {
+    let class = metadata.classes.as_ref().and_then(|classes| classes.last().cloned());
+    Some(Decision { threshold: metadata.threshold?, class: class.unwrap_or_else(|| "1".into()) })
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "threshold {}: `{}` is predicted above this probability", number(self.threshold), self.class)
+    }
+}
+
 /// Result of a training run.
 #[derive(Serialize)]
 pub struct Summary {
@@ -287,6 +309,9 @@ pub struct Summary {
     /// Temperature of the probabilities, chosen on the validation set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// Threshold of two classes.
+    #[serde(flatten)]
+    pub threshold: Option<Decision>,
     /// Number of epochs and of steps, of all networks together.
     pub epochs: usize,
     pub steps: u64,
@@ -425,6 +450,9 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     output.tell(format!("{epochs}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(temperature) = summary.temperature {
         output.tell(format!("probabilities calibrated on the validation set: temperature {}", number(temperature)));
+    }
+    if let Some(threshold) = &summary.threshold {
+        output.tell(threshold.to_string());
     }
     if let Some(confusion) = &summary.confusion {
         output.tell_whole(format!("\n{}", confusion));

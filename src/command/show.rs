@@ -11,7 +11,7 @@ use wgrad::{Model, Network, Result};
 
 use super::lines::{table, wrapped};
 use super::paths::on_disk;
-use super::report::{Output, number, score_with};
+use super::report::{Output, decision, number, score_with};
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -90,6 +90,9 @@ fn facts(model: &str, metadata: &Metadata) -> Vec<(String, String)> {
     }
     if let Some(classes) = &metadata.classes {
         add("classes", format!("{}: {}", classes.len(), named(classes)));
+    }
+    if let Some(threshold) = decision(metadata) {
+        add("decision", threshold.to_string());
     }
     let scaled = [("inputs", metadata.preprocessing.is_some()), ("target", metadata.target_scaling.is_some())];
     let scaled: Vec<&str> = scaled.into_iter().filter(|(_, scaled)| *scaled).map(|(name, _)| name).collect();

@@ -200,10 +200,11 @@ impl<'a> Predictions<'a> {
                     match *scores {
                         [one] => scorer.add(
                             actual[row],
+                            None,
                             &[if are_probabilities { 1.0 - one } else { -one }, one],
                             weight(row),
                         ),
-                        _ => scorer.add(actual[row], scores, weight(row)),
+                        _ => scorer.add(actual[row], None, scores, weight(row)),
                     }
                 }
             }

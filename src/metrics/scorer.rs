@@ -58,14 +58,16 @@ impl Scorer {
         self.add_row(&Row { actual, predicted, scores: &[] }, weight);
     }
 
-    /// Adds a row with one score per class. There are at least two classes.
-    pub(crate) fn add(&mut self, actual: u32, scores: &[f64], weight: f64) {
+    /// Adds a row with one score per class. There are at least two classes. Without a predicted class, it is that of the
+    /// highest score.
+    pub(crate) fn add(&mut self, actual: u32, predicted: Option<u32>, scores: &[f64], weight: f64) {
         if let Some(kept) = &mut self.kept {
             kept.actual.push(actual);
             kept.weights.push(weight);
             kept.scores.extend_from_slice(if scores.len() == 2 { &scores[1..] } else { scores });
         }
-        self.add_row(&Row { actual, predicted: highest(scores), scores }, weight);
+        let predicted = predicted.unwrap_or_else(|| highest(scores));
+        self.add_row(&Row { actual, predicted, scores }, weight);
     }
 
     fn add_row(&mut self, row: &Row<'_>, weight: f64) {

@@ -12,7 +12,8 @@ use crate::metrics::{LabelScores, Metric, Needs, Scorer, of_numbers};
 use crate::model::batches::{Batch, Receiver, Totals, run};
 use crate::model::scores::ClassScores;
 use crate::model::{
-    Evaluation, InputRows, Model, check_finite, class_of, numbers, points, rows_at_once, target_of, write_parameters,
+    Evaluation, InputRows, Model, Rule, check_finite, class_of, numbers, points, rows_at_once, target_of,
+    write_parameters,
 };
 use crate::plan::Plan;
 
@@ -118,7 +119,7 @@ impl Model {
         let plan = Plan::for_evaluation(network, loss, rows_at_once(network, device, data.len()))?;
         let mut executor = device.executor(plan)?;
         write_parameters(executor.as_mut(), &self.parameters)?;
-        evaluate(executor.as_mut(), loss, scaling, &input, &target, wanted)
+        evaluate(executor.as_mut(), loss, scaling, self.metadata.threshold_rule(), &input, &target, wanted)
     }
 }
 
@@ -169,17 +170,18 @@ impl Wanted<'_> {
 
 /// Evaluates a data set. `input` and `target` are in the format that kernels read. If targets are scaled, loss and
 /// metrics are computed in f64 in the units of the targets: squares in these units can overflow f32, and targets can
-/// have more digits than f32.
+/// have more digits than f32. `rule` is that of a threshold, if there is one.
 pub(crate) fn evaluate(
     executor: &mut dyn Executor,
     loss: Loss,
     scaling: Option<&Standardization>,
+    rule: Option<Rule>,
     input: &InputRows<'_>,
     target: &[u32],
     wanted: Wanted<'_>,
 ) -> Result<Evaluation> {
     let (data, columns) = (input.data, executor.plan().shape(executor.plan().named("evaluate.output")?).columns);
-    let subject = Subject { data, loss, scaling, target, columns };
+    let subject = Subject { data, loss, scaling, rule, target, columns };
     let (kind, class_scores) = subject.kind();
     let metrics =
         wanted.metrics(kind, class_scores.map_or(0, |scores| scores.class_count(columns)), !subject.is_counted())?;
@@ -198,6 +200,8 @@ struct Subject<'a> {
     data: &'a Dataset,
     loss: Loss,
     scaling: Option<&'a Standardization>,
+    /// Rule of a threshold, if there is one.
+    rule: Option<Rule>,
     /// Targets in the format that kernels read.
     target: &'a [u32],
     /// Number of outputs.
@@ -205,10 +209,10 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Returns `true` if the device counts correct predictions. It does not if rows have weights, or if each target is
-    /// a row of probabilities.
+    /// Returns `true` if the device counts correct predictions. It does not if rows have weights, if each target is a
+    /// row of probabilities, or with a threshold.
     fn is_counted(&self) -> bool {
-        self.data.weights().is_none() && self.loss.function().range != Range::Distribution
+        self.data.weights().is_none() && self.rule.is_none() && self.loss.function().range != Range::Distribution
     }
 
     /// Returns the kind of predictions, and the meaning of outputs as class scores if each row belongs to one class.
@@ -228,7 +232,7 @@ impl Subject<'_> {
     fn scorer(&self, kind: Option<Needs>, scores: Option<ClassScores>, metrics: &[Metric]) -> Result<OutputScorer> {
         Ok(match scores {
             Some(scores) => {
-                let scorer = ClassScorer::new(self.loss, scores, metrics, self.columns, self.data.len())?;
+                let scorer = ClassScorer::new(self, scores, metrics)?;
                 OutputScorer::Classes(Box::new(scorer))
             }
             None => OutputScorer::Kept { are_labels: kind == Some(Needs::Labels), outputs: Vec::new() },
@@ -335,6 +339,7 @@ fn raw_quantile_loss(
 /// Running computation of the metrics of a classification, from outputs of a network.
 struct ClassScorer {
     loss: Loss,
+    rule: Option<Rule>,
     scores: ClassScores,
     scorer: Scorer,
     columns: usize,
@@ -342,10 +347,11 @@ struct ClassScorer {
 }
 
 impl ClassScorer {
-    fn new(loss: Loss, scores: ClassScores, metrics: &[Metric], columns: usize, rows: usize) -> Result<Self> {
+    fn new(subject: &Subject<'_>, scores: ClassScores, metrics: &[Metric]) -> Result<Self> {
+        let Subject { data, loss, rule, columns, .. } = *subject;
         let class_count = scores.class_count(columns);
-        let scorer = Scorer::new(metrics, class_count, rows)?;
-        Ok(Self { loss, scores, scorer, columns, row: room("scores", class_count)? })
+        let scorer = Scorer::new(metrics, class_count, data.len())?;
+        Ok(Self { loss, rule, scores, scorer, columns, row: room("scores", class_count)? })
     }
 
     /// Adds the outputs of a batch.
@@ -361,7 +367,8 @@ impl ClassScorer {
             let class = class_of(self.loss, words).unwrap_or_default();
             self.scores.replace(&mut self.row, outputs);
             let weight = data.weights().map_or(1.0, |weights| weights[row].into());
-            self.scorer.add(class, &self.row, weight);
+            let predicted = self.rule.map(|rule| rule.class(outputs));
+            self.scorer.add(class, predicted, &self.row, weight);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ mod predictor;
 mod rows;
 mod scores;
 mod temperature;
+mod threshold;
 
 pub use crate::replace::{check_replaceable, replace};
 pub use confusion::{ClassMetrics, Confusion};
@@ -26,7 +27,7 @@ pub use rows::Labels;
 
 pub(crate) use evaluate::{Wanted, evaluate};
 pub(crate) use file::version;
-pub(crate) use output::{check_finite, classes, numbers, points, probabilities};
+pub(crate) use output::{Rule, check_finite, classes, numbers, points, probabilities};
 pub(crate) use rows::{InputRows, class_of, target_of, target_words};
 
 use std::borrow::Cow;
@@ -35,7 +36,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Preparation, Standardization};
+use crate::data::{Dataset, Preparation, Standardization};
 use crate::device::Device;
 use crate::error::{Error, Result, collected, room};
 use crate::exec::{Executor, Run, Ticket};
@@ -119,6 +120,9 @@ pub struct Metadata {
     /// Standardization of the target columns, if they were scaled for training. Predictions are scaled back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_scaling: Option<Standardization>,
+    /// Probability above which the second of two classes is predicted; 0.5 if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     /// Layout of the table that the model was trained on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableLayout>,
@@ -134,6 +138,7 @@ impl Metadata {
     fn check(&self) -> Result<()> {
         self.network.check()?;
         self.loss.check(&self.network)?;
+        self.check_threshold()?;
         if !(1..=FORMAT_VERSION).contains(&self.format) {
             return Err(Error::value("model", "format", self.format, &format!("from 1 to {FORMAT_VERSION}")));
         }
@@ -283,7 +288,7 @@ impl Model {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn predict_classes(&self, input: &[f32]) -> Result<Vec<u32>> {
-        classes(self.metadata.loss, self.metadata.network.outputs(), &self.outputs(input)?)
+        self.metadata.classes_of(&self.outputs(input)?)
     }
 
     /// Checks that metadata and parameters fit each other. They always do, unless the program changed the model after
@@ -399,6 +404,25 @@ impl Model {
 
     /// Creates an executor for [`forward`], with a batch size that suits `rows` rows. The caller must have checked the
     /// model.
+    /// Computes the outputs of all rows of a data set. `what` names the computation in error messages.
+    ///
+    /// # Errors
+    /// The data set does not fit the model; an output is not finite; a device that fails.
+    fn outputs_of(&self, device: &Device, data: &Dataset, what: &str) -> Result<Vec<f32>> {
+        self.check()?;
+        let input = InputRows::of(&self.metadata.network, self.metadata.preprocessing.as_ref(), data)?;
+        let mut outputs = room("outputs", data.len().saturating_mul(self.metadata.network.outputs()))?;
+        let place = format!("{what} on data set `{}`", data.name());
+        let mut executor = self.forward_executor(device, data.len())?;
+        // Batch by batch: all inputs of an image set would take gigabytes.
+        let get = |rows| input.get(rows).map(Cow::Owned);
+        forward_batches(executor.as_mut(), &place, data.len(), get, |found| {
+            outputs.extend_from_slice(found);
+            Ok(())
+        })?;
+        Ok(outputs)
+    }
+
     fn forward_executor(&self, device: &Device, rows: usize) -> Result<Box<dyn Executor>> {
         let plan = Plan::for_inference(&self.metadata.network, rows_at_once(&self.metadata.network, device, rows))?;
         let mut executor = device.executor(plan)?;

@@ -5,6 +5,7 @@ use crate::elementwise::Meaning;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Task};
 use crate::model::Metadata;
+use crate::model::threshold::margin;
 use crate::network::Activation;
 
 /// Checks that outputs of shape [rows, columns] are finite. `first` is the index of the first row in error messages.
@@ -62,34 +63,35 @@ fn activate(loss: Loss, columns: usize, outputs: &mut [f32]) {
 /// Rule that derives the class of a row from its outputs. It depends on the loss function: a softmax with one output
 /// differs from a binary loss with one output.
 #[derive(Clone, Copy, PartialEq)]
-enum Rule {
+pub(crate) enum Rule {
     /// Class of the largest output, or of the first of several equal ones.
     Largest,
-    /// Class 1 if the single output is above 0, else class 0.
-    AboveZero,
+    /// Class 1 if its logit is above this number, else class 0.
+    Above(f64),
 }
 
 impl Rule {
     /// Returns the rule; `None` for a loss that does not predict one class per row.
-    fn of(loss: Loss, columns: usize) -> Option<Self> {
+    fn of(loss: Loss, columns: usize, threshold: Option<f64>) -> Option<Self> {
+        let above = threshold.map(|threshold| Self::Above((threshold / (1.0 - threshold)).ln()));
         match loss.task(columns) {
-            Task::MultiClass => Some(Self::Largest),
-            Task::Binary => Some(Self::AboveZero),
+            Task::MultiClass => Some(above.unwrap_or(Self::Largest)),
+            Task::Binary => Some(above.unwrap_or(Self::Above(0.0))),
             Task::MultiLabel | Task::Regression => None,
         }
     }
 
-    fn class(self, row: &[f32]) -> u32 {
+    pub(crate) fn class(self, row: &[f32]) -> u32 {
         match self {
             Self::Largest => (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }) as u32,
-            Self::AboveZero => u32::from(row[0] > 0.0),
+            Self::Above(logit) => u32::from(margin(row) > logit),
         }
     }
 }
 
 /// Returns the class of each row of finite outputs of shape [rows, columns].
-pub(crate) fn classes(loss: Loss, columns: usize, outputs: &[f32]) -> Result<Vec<u32>> {
-    let Some(rule) = Rule::of(loss, columns) else {
+pub(crate) fn classes(loss: Loss, columns: usize, threshold: Option<f64>, outputs: &[f32]) -> Result<Vec<u32>> {
+    let Some(rule) = Rule::of(loss, columns, threshold) else {
         let problem = format!("{loss} with {columns} outputs does not predict one class per row");
         return Err(Error::conflict("predict_classes", problem, "use `predict`, or train with softmax_cross_entropy"));
     };
@@ -110,7 +112,21 @@ impl Metadata {
     /// ```
     pub fn class_count(&self) -> Option<usize> {
         let columns = self.network.outputs();
-        Rule::of(self.loss, columns).map(|rule| if rule == Rule::AboveZero { 2 } else { columns })
+        match self.loss.task(columns) {
+            Task::MultiClass => Some(columns),
+            Task::Binary => Some(2),
+            Task::MultiLabel | Task::Regression => None,
+        }
+    }
+
+    /// Returns the class of each row of finite outputs, which have the shape [rows, columns].
+    pub(super) fn classes_of(&self, outputs: &[f32]) -> Result<Vec<u32>> {
+        classes(self.loss, self.network.outputs(), self.threshold, outputs)
+    }
+
+    /// Returns the rule of a threshold, if the model has one.
+    pub(super) fn threshold_rule(&self) -> Option<Rule> {
+        self.threshold.and_then(|_| Rule::of(self.loss, self.network.outputs(), self.threshold))
     }
 
     /// Converts [`Model::outputs`](super::Model::outputs) in place into the result of
@@ -207,12 +223,13 @@ impl Metadata {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn predicted(&self, row: &[f32]) -> Result<Option<(u32, Vec<f32>)>> {
-        let Some(rule) = Rule::of(self.loss, row.len()) else { return Ok(None) };
+        let Some(rule) = Rule::of(self.loss, row.len(), self.threshold) else { return Ok(None) };
         check_finite("class", 0, row.len(), row.iter().copied())?;
         let mut found = row.to_vec();
         activate(self.loss, row.len(), &mut found);
         // A single output is the probability of class 1.
-        let probabilities = if rule == Rule::AboveZero { vec![1.0 - found[0], found[0]] } else { found };
+        let probabilities =
+            if self.loss.task(row.len()) == Task::Binary { vec![1.0 - found[0], found[0]] } else { found };
         Ok(Some((rule.class(row), probabilities)))
     }
 }

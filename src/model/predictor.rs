@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Metadata, Model, check_finite, check_inputs, classes, forward, prepared, rows_at_once};
+use super::{Metadata, Model, check_finite, check_inputs, forward, prepared, rows_at_once};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::exec::{Executor, RowExecutor};
@@ -152,7 +152,8 @@ impl Predictor {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn predict_classes<T: Copy + Into<f64>>(&mut self, input: &[T]) -> Result<Vec<u32>> {
-        classes(self.model.metadata.loss, self.outputs(), &self.compiled.outputs(&self.model, input)?)
+        let outputs = self.compiled.outputs(&self.model, input)?;
+        self.model.metadata.classes_of(&outputs)
     }
 }
 

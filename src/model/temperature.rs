@@ -1,13 +1,11 @@
 //! Calibration of probabilities by a temperature.
 
-use std::borrow::Cow;
-
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::elementwise::{Meaning, Range};
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result};
 use crate::layer::Layer;
-use crate::model::{InputRows, Model, forward_batches, target_of};
+use crate::model::{Model, target_of};
 
 /// Range of temperatures. A best temperature outside is no sign of bad calibration, but of too few rows.
 const TEMPERATURES: [f64; 2] = [0.1, 10.0];
@@ -39,23 +37,14 @@ impl Model {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn temperature(&self, device: &Device, data: &Dataset) -> Result<f64> {
-        self.check()?;
-        let (network, loss) = (&self.metadata.network, self.metadata.loss);
+        let loss = self.metadata.loss;
         if !matches!(loss.function().output, Meaning::Logit | Meaning::ClassLogits) {
             let problem = format!("{loss} gives no probabilities");
             let remedy = "train with softmax_cross_entropy or binary_cross_entropy";
             return Err(Error::conflict("temperature", problem, remedy));
         }
-        let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
-        let targets = target_of(network, loss, None, data)?;
-        let mut outputs = room("outputs", data.len().saturating_mul(network.outputs()))?;
-        let place = format!("temperature on data set `{}`", data.name());
-        let mut executor = self.forward_executor(device, data.len())?;
-        let get = |rows| input.get(rows).map(Cow::Owned);
-        forward_batches(executor.as_mut(), &place, data.len(), get, |found| {
-            outputs.extend_from_slice(found);
-            Ok(())
-        })?;
+        let outputs = self.outputs_of(device, data, "temperature")?;
+        let targets = target_of(&self.metadata.network, loss, None, data)?;
         let [coldest, hottest] = TEMPERATURES;
         let slope = |temperature: f64| self.slope(data, &outputs, &targets, 1.0 / temperature);
         // The loss is convex in 1 / T, so its slope has at most one change of sign.

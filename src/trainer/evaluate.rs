@@ -50,7 +50,7 @@ impl Trainer {
         let input = InputRows::of(network, self.preprocessing.as_ref(), data)?;
         let scaling = self.target_scaling.as_ref();
         let target = target_of(network, self.spec.loss, scaling, data)?;
-        evaluate(self.executor.as_mut(), self.spec.loss, scaling, &input, &target, wanted)
+        evaluate(self.executor.as_mut(), self.spec.loss, scaling, None, &input, &target, wanted)
     }
 
     /// Returns the predictions for rows of raw inputs: probabilities, or numbers for a regression. See
@@ -91,7 +91,7 @@ impl Trainer {
     /// ```
     pub fn predict_classes(&mut self, input: &[f32]) -> Result<Vec<u32>> {
         let outputs = self.outputs(input)?;
-        classes(self.spec.loss, self.spec.network.outputs(), &outputs)
+        classes(self.spec.loss, self.spec.network.outputs(), None, &outputs)
     }
 
     fn outputs(&mut self, input: &[f32]) -> Result<Vec<f32>> {

@@ -185,6 +185,7 @@ impl Trainer {
             target_scaling: self.target_scaling.clone(),
             table: None,
             origin: None,
+            threshold: None,
             record: None,
             network,
         };

@@ -18,6 +18,7 @@ mod stopping;
 mod suite;
 mod tables;
 mod terminal;
+mod thresholds;
 mod training;
 mod tuning;
 mod verifying;

@@ -14,7 +14,7 @@ use crate::command::data;
 use crate::command::plot::{Curves, theme, title};
 use crate::command::progress::Continued;
 use crate::command::recipe::Recipe;
-use crate::command::report::{Output, Summary, batch_size, confusion, tell_summary};
+use crate::command::report::{Output, Summary, batch_size, confusion, decision, tell_summary};
 
 /// Smallest gain of the total log loss for which a temperature is used: half of the chi-squared distribution's 95 % point
 /// (likelihood ratio test). With few rows or errors, the best temperature is mostly noise.
@@ -30,6 +30,10 @@ impl Job<'_> {
             model.metadata.prepare_with(preparation.clone());
         }
         model.metadata.table = self.table.clone();
+        if let Some(threshold) = self.arguments.threshold {
+            let validation = self.sets.validation.as_ref().map(|set| &set.rows);
+            model.metadata.threshold = threshold.of(&model, self.trainer.device(), validation)?;
+        }
         model.metadata.origin = Some(self.origin_after(&outcome));
         let (device, (rows, evaluated_on)) = (self.trainer.device(), self.sets.evaluated());
         let evaluation = model.evaluate_on(device, rows)?;
@@ -60,6 +64,7 @@ impl Job<'_> {
             confusion,
             networks: self.arguments.networks(),
             temperature,
+            threshold: decision(&model.metadata),
             epochs: counts[0] as usize,
             steps: counts[1],
             best_epoch,

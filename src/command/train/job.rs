@@ -13,6 +13,7 @@ use super::builder::builder;
 use super::networks::Member;
 use super::split::Sets;
 use super::stopping::Interrupt;
+use super::threshold::Threshold;
 use super::{Arguments, Settings, save_split, texts};
 use crate::command::autotune::TuningSource;
 use crate::command::data::{self, STANDARD, Source};
@@ -56,7 +57,11 @@ impl<'a> Job<'a> {
             sets.train.rows = sets.train.rows.class_weighted(weights)?;
         }
         for (option, is_given) in
-            [("`--patience`", arguments.patience.is_some()), ("`--metric`", arguments.metric.is_some())]
+            [
+            ("`--patience`", arguments.patience.is_some()),
+            ("`--metric`", arguments.metric.is_some()),
+            ("`--threshold auto`", arguments.threshold == Some(Threshold::Auto)),
+        ]
         {
             if is_given && sets.validation.is_none() {
                 let problem = format!("there is no validation set beside {} training rows", sets.train.rows.len());
@@ -86,6 +91,9 @@ impl<'a> Job<'a> {
         }
         let builder = tuning.train(builder);
         let mut trainer = builder.clone().build(&device)?;
+        if let Some(threshold) = arguments.threshold {
+            threshold.check(&trainer.model()?)?;
+        }
         if arguments.networks() > 1 {
             // Refuses layers that cannot be merged.
             Model::merged(&vec![trainer.model()?; arguments.networks()])?;

@@ -9,6 +9,7 @@ mod save_split;
 pub mod split;
 mod stopping;
 mod texts;
+mod threshold;
 mod watching;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ use job::Job;
 use networks::End;
 use split::{Sets, SplitOptions};
 use texts::{AverageText, ScheduleText};
+use threshold::Threshold;
 
 const EXAMPLES: &str = "\
 EXAMPLES
@@ -203,6 +205,13 @@ pub struct Arguments {
     /// 1. Validation and test set are not weighted by class.
     #[arg(long, value_name = "WEIGHTS", help_heading = "Training", hide_short_help = true)]
     class_weight: Option<ClassWeights>,
+    /// Threshold of two classes: auto, or 0.3 [default: 0.5]
+    ///
+    /// The second class is predicted if its probability is above the threshold. auto chooses the threshold with the
+    /// highest balanced accuracy on the validation set, which it needs. The model stores the threshold, and `predict`,
+    /// `evaluate` and the confusion matrix use it. Training and the choice of the best epoch do not depend on it.
+    #[arg(long, value_name = "P", help_heading = "Training", allow_negative_numbers = true, hide_short_help = true)]
+    threshold: Option<Threshold>,
     /// Random seed
     ///
     /// The seed determines the split, the initial weights, the order of rows, dropout and mixing. It does not change generated
@@ -380,6 +389,7 @@ impl Arguments {
             ("epochs", epochs.to_string()),
             ("patience", given(self.patience.map(|epochs| epochs.to_string()))),
             ("metric", given(self.metric.map(|metric| metric.to_string()))),
+            ("threshold", given(self.threshold.map(|threshold| threshold.to_string()))),
             ("seed", self.seed.to_string()),
         ];
         let settings = settings.into_iter().chain(self.columns.settings()).chain(self.split.settings(sets));

@@ -7,7 +7,7 @@ use crate::data::{Dataset, Targets};
 use crate::device::Device;
 use crate::error::{Error, Result, room};
 use crate::loss::Loss;
-use crate::model::{InputRows, Metadata, Model, class_of, classes, forward_batches, target_of};
+use crate::model::{InputRows, Metadata, Model, class_of, forward_batches, target_of};
 
 impl Model {
     /// Computes the confusion matrix on a data set, on the CPU. The model must predict one class per row, as with
@@ -66,7 +66,7 @@ impl Model {
         let place = format!("confusion matrix on data set `{}`", data.name());
         let mut executor = self.forward_executor(device, data.len())?;
         forward_batches(executor.as_mut(), &place, data.len(), get, |outputs| {
-            predicted.extend(classes(loss, columns, outputs)?);
+            predicted.extend(self.metadata.classes_of(outputs)?);
             Ok(())
         })?;
         Confusion::new(names(&self.metadata, data, class_count), &actual, &predicted)
