@@ -118,7 +118,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if let Source::Table { table, .. } = &source {
         output.notes(table.notes());
     }
-    let sets = Sets::of(source, &arguments.split, columns, *seed)?;
+    let sets = Sets::of(source, name, &arguments.split, columns, *seed)?;
     let train = &sets.train.rows;
     let recipe = options.for_data(name, train, sets.len(), *preset)?;
     let builder = builder(&recipe, &arguments.groups, *accumulate, *seed, &sets)?;

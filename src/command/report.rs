@@ -245,6 +245,9 @@ pub struct Start<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<TuningReport>,
     pub model: String,
+    /// Sentence on the split, if it was by a column.
+    #[serde(rename = "split", skip_serializing_if = "Option::is_none")]
+    pub split_note: Option<&'a str>,
     /// Warnings of the inspection of a table, and of its split.
     #[serde(skip_serializing_if = "<[Warning]>::is_empty")]
     pub warnings: &'a [Warning],
@@ -389,6 +392,7 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         used => format!("{used} columns ({inputs} inputs)"),
     };
     output.tell(format!("{data}: {} rows of {wide}, {sets}", train + validation + test));
+    start.split_note.iter().for_each(|note| output.tell(note));
     output.tell(format!("network: {}, {} parameters", start.network, start.parameters));
     let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
     let warmup = match start.warmup_steps {

@@ -319,7 +319,7 @@ pub(super) fn collect(text: Text<'_>, at: &[usize], collectors: &mut [Collector]
 }
 
 /// Returns the reader for the cells of a column: the one for the requested kind, or else the one found by inspection.
-fn chosen(layout: &Layout, column: usize, choice: Option<KindChoice>) -> CellReader {
+pub(super) fn chosen(layout: &Layout, column: usize, choice: Option<KindChoice>) -> CellReader {
     let found = layout.readers[column].clone();
     match (choice, found) {
         (None, found) | (Some(KindChoice::Date), found @ CellReader::Time(_)) => found,
@@ -334,7 +334,7 @@ fn chosen(layout: &Layout, column: usize, choice: Option<KindChoice>) -> CellRea
 
 /// Refuses a column whose numbers or dates are ambiguous. If the user requested a kind (`is_chosen`), only numbers can
 /// be ambiguous.
-fn unclear(text: Text, layout: &Layout, column: usize, reader: &CellReader, is_chosen: bool) -> Result<()> {
+pub(super) fn unclear(text: Text, layout: &Layout, column: usize, reader: &CellReader, is_chosen: bool) -> Result<()> {
     let name = &layout.columns[column];
     let place = || format!("{}, column `{name}`", text.path.display());
     match reader {

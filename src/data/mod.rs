@@ -38,6 +38,7 @@ mod quotes;
 mod raw;
 mod rows;
 mod split;
+mod split_keys;
 mod standardization;
 mod table;
 mod target;
@@ -64,6 +65,7 @@ pub use preparation::{Encoding, Preparation, PreparedColumn, TimePart, Wanted, p
 pub use raw::{RawTable, table_text};
 pub use rows::RowTargets;
 pub use split::{FEWEST_TO_SPLIT, Split};
+pub use split_keys::SplitKeys;
 pub use standardization::Standardization;
 pub use text::drop_words;
 pub use time_format::TimeFormat;

@@ -277,3 +277,69 @@ fn a_run_file_has_the_same_options() {
     assert_eq!(start(&["train", "run.toml"]), start(&typed));
     assert_eq!(rows(&text(&folder.read("sets/test.csv"))).len(), 1 + 15);
 }
+
+/// Dates and customers of the sets that `--save-split` wrote.
+fn written(folder: &Folder, column: usize) -> [Vec<String>; 3] {
+    ["train", "validation", "test"].map(|name| {
+        let table = rows(&text(&folder.read(&format!("split/{name}.csv"))));
+        table[1..].iter().map(|row| row[column].clone()).collect()
+    })
+}
+
+/// 200 rows whose dates are not in order, of 40 customers.
+fn sales(folder: &Folder) {
+    let row = |n: usize| {
+        let day = n * 37 % 200;
+        format!("2024-{:02}-{:02},c{},{},{}\n", 1 + day / 28, 1 + day % 28, n * 3 % 40, n % 13, n % 13 * 2)
+    };
+    folder.write("s.csv", format!("day,customer,a,y\n{}", (0..200).map(row).collect::<String>()));
+}
+
+#[test]
+fn a_split_by_time_tests_on_the_last_rows() {
+    let folder = Folder::new();
+    sales(&folder);
+    let train = ["train", "s.csv", "--epochs", "1", "--save-split", "split", "--split-by", "day"];
+    // 15 % of 200 rows, of 200 days: the last 30 days, and the 30 before.
+    let told = unwrapped(&folder.succeed(&train));
+    let note =
+        "split by time of `day`: from 2024-01-01 to train on, from 2024-06-01 to validate, from 2024-07-03 to test";
+    assert!(told.contains("140 to train on, 30 to validate, 30 to test") && told.contains(note), "{told}");
+    let [first, second, last] = written(&folder, 0);
+    assert!(first.iter().max() < second.iter().min() && second.iter().max() < last.iter().min());
+    // A column that is no input splits, too, and is a setting of the model.
+    let shown = unwrapped(&folder.succeed(&["show", "s.safetensors"]));
+    assert!(shown.contains("split_by day"), "{shown}");
+    let events = folder.events(&[&train[..], &["--drop", "day"]].concat());
+    assert_eq!(events[0]["split"], note);
+}
+
+#[test]
+fn a_split_by_group_keeps_the_rows_of_a_group_together() {
+    let folder = Folder::new();
+    sales(&folder);
+    let told = unwrapped(&folder.succeed(&[
+        "train",
+        "s.csv",
+        "--epochs",
+        "1",
+        "--save-split",
+        "split",
+        "--split-by=customer",
+    ]));
+    // Each customer has 5 rows: 30 rows are 6 customers.
+    let note = "split by group of `customer`: 28 groups to train on, 6 groups to validate, 6 groups to test";
+    assert!(told.contains(note), "{told}");
+    let sets = written(&folder, 1).map(|names| names.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(sets.each_ref().map(|names| names.len()), [28, 6, 6]);
+    let all: BTreeSet<_> = sets.iter().flatten().collect();
+    assert_eq!(all.len(), 40, "a customer is in two sets");
+    for (arguments, part) in [
+        (&["train", "iris", "--split-by", "class"][..], "`--split-by`: it is for tables, but iris is a data set"),
+        (&["train", "s.csv", "--split-by", "custmer"], "did you mean `customer`"),
+        (&["train", "s.csv", "--split-by", "a", "--test", "199", "--validation", "0"], "none is left to train on"),
+    ] {
+        let message = folder.fail(arguments);
+        assert!(message.contains(part), "{message}");
+    }
+}

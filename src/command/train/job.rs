@@ -52,7 +52,7 @@ impl<'a> Job<'a> {
         if let Source::Table { table, .. } = &source {
             output.notes(table.notes());
         }
-        let mut sets = Sets::of(source, &arguments.split, &arguments.columns, arguments.seed)?;
+        let mut sets = Sets::of(source, &arguments.data, &arguments.split, &arguments.columns, arguments.seed)?;
         if let Some(weights) = &arguments.class_weight {
             sets.train.rows = sets.train.rows.class_weighted(weights)?;
         }
@@ -178,6 +178,7 @@ impl<'a> Job<'a> {
             reason: trainer.device().reason(),
             tuning: self.tuning.report(trainer.device(), [tuned.matmuls, tuned.tuned], &tuned.ignored),
             model: self.model.display().to_string(),
+            split_note: sets.split_note.as_deref(),
             warnings: &self.warnings,
             columns: sets.preparation.as_ref().map(|(_, columns)| columns.as_slice()),
         };

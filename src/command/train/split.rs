@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use wgrad::data::{FEWEST_TO_SPLIT, Inspection, Preparation, PreparedColumn, Table, Warning, listed};
+use wgrad::data::{
+    FEWEST_TO_SPLIT, Inspection, Preparation, PreparedColumn, SplitKeys, Table, Warning, counted, listed,
+};
 use wgrad::{Dataset, Error, Result, Split, Targets};
 
 use crate::command::columns::Columns;
-use crate::command::data::{Source, like};
+use crate::command::data::{STANDARD, Source, like};
 use crate::command::numbers::Amount;
 use crate::command::report::Rows;
 
@@ -36,6 +38,14 @@ pub struct SplitOptions {
     /// rows have no test set.
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     test: Option<Size>,
+    /// Splits by a column: dates by time, others by group
+    ///
+    /// Only for a table. With a column of dates or times, the test set has the last rows, and the validation set those
+    /// before. With any other column, such as a customer's id, all rows with the same text are in the same set, and
+    /// groups are drawn at random. Use it if new rows will be later, or of other customers. The column may be one that
+    /// is left out of the inputs. By default, rows are drawn at random.
+    #[arg(long, value_name = "COLUMN", hide_short_help = true)]
+    split_by: Option<String>,
 }
 
 /// Value of `--validation` or `--test`: a number or fraction of rows, or the path of a table.
@@ -76,9 +86,33 @@ impl SplitOptions {
         [Size::amount(self.validation.as_ref(), validation), Size::amount(self.test.as_ref(), test)]
     }
 
-    /// Returns the settings `validation` and `test`, which are stored in the model. A file is described by its number
+    /// Returns the column of `--split-by`, read from the table at this path.
+    fn keys(&self, path: &str, columns: &Columns) -> Result<Option<SplitKeys>> {
+        let Some(column) = &self.split_by else { return Ok(None) };
+        if path == STANDARD {
+            let problem = "standard input is read once, and `--split-by` reads the table again";
+            return Err(Error::conflict("`--split-by`", problem, "name a file"));
+        }
+        SplitKeys::read(path, &columns.csv_options(), column).map(Some)
+    }
+
+    /// Returns a sentence on how `--split-by` has split the rows. The sets have row numbers of the table.
+    fn note(&self, keys: &SplitKeys, [train, validation, test]: [&[usize]; 3]) -> String {
+        let column = self.split_by.as_deref().unwrap_or_default();
+        let part = |set: &[usize], purpose: &str| {
+            (!set.is_empty()).then(|| match keys.earliest(set) {
+                Some(first) => format!("from {first} {purpose}"),
+                None => format!("{} {purpose}", counted(keys.groups(set), "group")),
+            })
+        };
+        let parts = [part(train, "to train on"), part(validation, "to validate"), part(test, "to test")];
+        let by = if keys.are_times() { "time" } else { "group" };
+        format!("split by {by} of `{column}`: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+
+    /// Returns the settings `validation`, `test` and `split_by`, which are stored in the model. A file is described by its number
     /// of rows and its checksum. A default is an empty text.
-    pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 2] {
+    pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 3] {
         let setting = |size: Option<&Size>, set: Option<&Set>| match size {
             None => String::new(),
             Some(Size::Amount(amount)) => amount.to_string(),
@@ -89,6 +123,7 @@ impl SplitOptions {
         [
             ("validation", setting(self.validation.as_ref(), sets.validation.as_ref())),
             ("test", setting(self.test.as_ref(), sets.test.as_ref())),
+            ("split_by", self.split_by.clone().unwrap_or_default()),
         ]
     }
 }
@@ -117,22 +152,31 @@ pub struct Sets {
     /// Preparation of the table, fitted on the training set, with a summary of each column; `None` for built-in data
     /// sets.
     pub preparation: Option<(Preparation, Vec<PreparedColumn>)>,
+    /// Sentence on the split, if it was by a column.
+    pub split_note: Option<String>,
 }
 
 impl Sets {
-    /// Splits the data at random by `seed`. A set for which the options name a file is read from it.
-    pub fn of(source: Source, options: &SplitOptions, columns: &Columns, seed: u64) -> Result<Self> {
+    /// Splits the data at random by `seed`, or by a column. A set for which the options name a file is read from it.
+    /// `name` is the name of the data set, or the path of the table.
+    pub fn of(source: Source, name: &str, options: &SplitOptions, columns: &Columns, seed: u64) -> Result<Self> {
         match source {
+            Source::Data { .. } if options.split_by.is_some() => {
+                let problem = format!("it is for tables, but {name} is a data set");
+                Err(Error::conflict("`--split-by`", problem, "leave it out"))
+            }
             Source::Data { rows, test } => Self::of_data(&rows, test, options, columns, seed),
-            Source::Table { table, rows, found } => Self::of_table(&table, &rows, &found, options, columns, seed),
+            Source::Table { table, rows, found } => {
+                let keys = options.keys(name, columns)?;
+                Self::of_table((&table, &rows, &found), keys.as_ref(), options, columns, seed)
+            }
         }
     }
 
     /// Splits the rows of a table. The preparation is fitted on the training set, and then applied to all sets.
     fn of_table(
-        table: &Table,
-        rows: &[usize],
-        found: &Inspection,
+        (table, rows, found): (&Table, &[usize], &Inspection),
+        keys: Option<&SplitKeys>,
         options: &SplitOptions,
         columns: &Columns,
         seed: u64,
@@ -142,20 +186,25 @@ impl Sets {
         let Some(targets) = table.targets(rows) else {
             return Err(Error::data(table.name(), "it has no target", "name one with `--target`"));
         };
-        let [train, validation, test] = split(table.name(), rows.len(), &targets, amounts, seed)?;
-        let in_table = |numbers: Vec<usize>| -> Vec<usize> { numbers.into_iter().map(|number| rows[number]).collect() };
-        let train = in_table(train);
+        let [train, validation, test] = match keys {
+            Some(keys) => split_by(keys, rows, amounts, seed)?,
+            None => {
+                let in_table = |set: Vec<usize>| set.into_iter().map(|number| rows[number]).collect();
+                split(table.name(), rows.len(), &targets, amounts, seed)?.map(in_table)
+            }
+        };
+        let split_note = keys.map(|keys| options.note(keys, [&train, &validation, &test]));
         let preparation = Preparation::fit(table, &train)?;
         let set = |numbers: Vec<usize>| -> Result<Set> {
             Ok(Set { rows: preparation.dataset(table, &numbers)?, origin: Origin::Source(numbers) })
         };
-        let some = |numbers: Vec<usize>| (!numbers.is_empty()).then(|| set(in_table(numbers))).transpose();
+        let some = |numbers: Vec<usize>| (!numbers.is_empty()).then(|| set(numbers)).transpose();
         let train = set(train)?;
         let given = |size: Option<&Size>| file(size, &train.rows, Some((&preparation, found)), columns);
         let (given_validation, given_test) = (given(options.validation.as_ref())?, given(options.test.as_ref())?);
         let summary = preparation.summary(table);
         let (validation, test) = (given_validation.or(some(validation)?), given_test.or(some(test)?));
-        Ok(Self { validation, test, train, preparation: Some((preparation, summary)) })
+        Ok(Self { validation, test, train, preparation: Some((preparation, summary)), split_note })
     }
 
     /// Splits the rows of a built-in data set. `own` is the test set that comes with it.
@@ -183,6 +232,7 @@ impl Sets {
             test: given(options.test.as_ref())?.or(own).or(some(test)),
             train,
             preparation: None,
+            split_note: None,
         })
     }
 
@@ -264,6 +314,16 @@ fn split(name: &str, all: usize, targets: &Targets, amounts: [Amount; 2], seed: 
     let mut sets = [train, validation, test].map(numbers);
     if let Targets::Classes { indices, names } = targets {
         train_each_class(&mut sets, indices, names.len());
+    }
+    Ok(sets)
+}
+
+/// Splits the rows of a table by a column.
+fn split_by(keys: &SplitKeys, rows: &[usize], amounts: [Amount; 2], seed: u64) -> Result<[Vec<usize>; 3]> {
+    let sets = keys.split(rows, amounts.map(|amount| amount.of(rows.len())), seed);
+    if sets[0].is_empty() {
+        let kept = "rows of the same time or group stay together, and none is left to train on";
+        return Err(Error::conflict("`--split-by`", kept, "make `--validation` and `--test` smaller"));
     }
     Ok(sets)
 }
