@@ -120,7 +120,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     }
     let sets = Sets::of(source, name, &arguments.split, columns, *seed)?;
     let train = &sets.train.rows;
-    let recipe = options.for_data(name, train, sets.len(), *preset)?;
+    let recipe = options.for_data(name, train, sets.len(), *preset, columns)?;
     let builder = builder(&recipe, &arguments.groups, *accumulate, *seed, &sets)?;
     let mut trainer = builder.build(&arguments.device.open()?)?;
     let test = RateTest::new().from(arguments.from).to(arguments.to).steps(arguments.steps);

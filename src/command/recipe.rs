@@ -3,6 +3,7 @@
 use clap::{Arg, Args, ValueEnum};
 use wgrad::{AdamW, Dataset, Error, Init, Loss, Network, Optimizer, Result};
 
+use super::columns::{Columns, Task};
 use super::data;
 use super::help::with_default;
 use super::names::names;
@@ -87,8 +88,8 @@ pub struct Options {
 pub struct Defaults([(&'static str, &'static str, &'static [&'static str]); 4]);
 
 const LOSS_OF_DATA: &str = "By default, classes take softmax_cross_entropy, and so does a target column of 0 and 1, which \
-                            is read as two classes in a table of five or more rows. With fewer rows, or with `--task \
-                            regression`, such a target takes binary_cross_entropy. Other numbers take \
+                            is read as two classes in a table of five or more rows. With fewer rows, such a target \
+                            takes binary_cross_entropy. Other numbers, and `--task regression`, take \
                             mean_squared_error.";
 const OWN_RATE: &str =
     "With --optimizer, even adamw, the default is the optimizer's own, which `wgrad list optimizers` prints.";
@@ -225,9 +226,18 @@ pub struct Recipe {
 
 impl Options {
     /// Returns the settings for the training set `data`. `source` is the name of its data set or table, and `rows` the
-    /// number of all rows before the split. A batch is never larger than `data`.
-    pub fn for_data(&self, source: &str, data: &Dataset, rows: usize, preset: Option<Preset>) -> Result<Recipe> {
-        let loss = self.loss.unwrap_or_else(|| data::usual_loss(data));
+    /// number of all rows before the split. A batch is never larger than `data`. With `--task regression` among the
+    /// options of columns, the default loss is the mean squared error, for targets of 0 and 1, too.
+    pub fn for_data(
+        &self,
+        source: &str,
+        data: &Dataset,
+        rows: usize,
+        preset: Option<Preset>,
+        columns: &Columns,
+    ) -> Result<Recipe> {
+        let of_task = (columns.task == Some(Task::Regression)).then(Loss::mean_squared_error);
+        let loss = self.loss.or(of_task).unwrap_or_else(|| data::usual_loss(data));
         self.recipe(&usual(source, rows, preset), data.inputs(), data::outputs(data, loss), loss, data.len())
     }
 

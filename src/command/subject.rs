@@ -45,7 +45,7 @@ impl Subject {
         match (&self.data, self.inputs, self.outputs) {
             (Some(source), ..) => {
                 let data = data::load_whole(source, &self.columns, self.recipe.loss)?;
-                Ok((self.recipe.for_data(source, &data, data.len(), None)?, Some(data.len())))
+                Ok((self.recipe.for_data(source, &data, data.len(), None, &self.columns)?, Some(data.len())))
             }
             (None, Some(inputs), Some(outputs)) => Ok((self.recipe.for_sizes(inputs, outputs)?, None)),
             // clap has already refused such arguments.

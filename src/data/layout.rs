@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 /// Maximum number of problems in one error. Reading stops after this many rows with problems.
 const MOST_PROBLEMS: usize = 100;
 
+/// Number of rows below the first one from which their range of numbers is evidence. In a table of three rows of values,
+/// the first one is outside the range of the others in two of three cases.
+const FEWEST_FOR_RANGE: usize = 4;
+
 /// Range of whole numbers that may be years. Years are as often column names as values.
 const YEARS: std::ops::RangeInclusive<f64> = 1900.0..=2100.0;
 
@@ -224,7 +228,7 @@ fn first_row(text: Text, options: &CsvOptions) -> FirstRow {
         (Some(_), None) => false,
     });
     let fraction = values.iter().any(|number| number.fract() != 0.0);
-    if !is_series(&values) && (inside || fraction) {
+    if !is_series(&values) && (inside || fraction || below.len() < FEWEST_FOR_RANGE) {
         return FirstRow::Values;
     }
     FirstRow::Unclear(numbers.into_iter().map(|(cell, ..)| cell.into()).collect())

@@ -292,3 +292,29 @@ fn scores_stand_beside_those_of_the_best_constant_answer() {
     assert_eq!((&found["answer"], &found["mae"]), (&"3.0000".into(), &1.5.into()));
     assert_eq!(found["rmse"].as_f64(), Some(3.5_f64.sqrt()));
 }
+
+#[test]
+fn a_yes_or_no_target_is_a_number_if_requested() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{},{}\n", n % 7, if n % 7 > 3 { "yes" } else { "no" });
+    folder.write("t.csv", format!("a,y\n{}", (0..60).map(row).collect::<String>()));
+    let start = |options: &[&str]| {
+        folder.events(&[&["train", "t.csv", "--epochs", "1", "--force"], options].concat())[0].clone()
+    };
+    assert_eq!(start(&[])["loss"], "softmax_cross_entropy");
+    assert_eq!(start(&["--task", "regression"])["loss"], "mean_squared_error");
+    assert_eq!(start(&["--task", "regression", "--loss", "bce"])["loss"], "binary_cross_entropy");
+}
+
+/// The range of few rows is no evidence that the first row is none of them.
+#[test]
+fn a_number_above_few_numbers_is_a_value() {
+    let folder = Folder::new();
+    for (table, rows) in
+        [("1,5\n2,9", 2), ("7,3\n2,8\n4,6\n", 3), ("5,9\n2,1\n4,3\n", 3), ("x,y\n2,1\n", 1), ("2019,2020\n2,1\n", 1)]
+    {
+        folder.write("t.csv", table);
+        let found = &folder.events(&["inspect", "t.csv"])[0];
+        assert_eq!(found["rows"], rows, "{table:?}: {found}");
+    }
+}

@@ -56,13 +56,11 @@ impl<'a> Job<'a> {
         if let Some(weights) = &arguments.class_weight {
             sets.train.rows = sets.train.rows.class_weighted(weights)?;
         }
-        for (option, is_given) in
-            [
+        for (option, is_given) in [
             ("`--patience`", arguments.patience.is_some()),
             ("`--metric`", arguments.metric.is_some()),
             ("`--threshold auto`", arguments.threshold == Some(Threshold::Auto)),
-        ]
-        {
+        ] {
             if is_given && sets.validation.is_none() {
                 let problem = format!("there is no validation set beside {} training rows", sets.train.rows.len());
                 return Err(Error::conflict(option, problem, "add `--validation`, or leave it out"));
@@ -71,7 +69,8 @@ impl<'a> Job<'a> {
         let train = &sets.train.rows;
         let warnings = found.as_ref().map_or(vec![], |found| found.warnings.clone());
         let warnings = warnings.into_iter().chain(sets.untrained_classes()).collect();
-        let recipe = arguments.recipe.for_data(&arguments.data, train, sets.len(), arguments.preset)?;
+        let recipe =
+            arguments.recipe.for_data(&arguments.data, train, sets.len(), arguments.preset, &arguments.columns)?;
         let epochs = arguments.epochs.unwrap_or(usual(&arguments.data, sets.len(), arguments.preset).epochs);
         let epoch_steps = train.len().div_ceil(batch_size_of(arguments, &recipe)) as u64;
         let steps = (epochs as u64).saturating_mul(epoch_steps);
