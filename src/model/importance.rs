@@ -123,7 +123,9 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Loss, Network, Trainer};
+    use crate::loss::Loss;
+    use crate::network::Network;
+    use crate::trainer::Trainer;
 
     fn linear(weights: &[f32], loss: Loss) -> Model {
         let trainer = Trainer::builder(Network::input(weights.len()).dense(1)).loss(loss).build(&Device::cpu());

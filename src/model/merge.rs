@@ -150,7 +150,9 @@ fn values<'a>(model: &'a Model, node: &Node, name: &str) -> &'a [f32] {
 mod tests {
     use super::*;
     use crate::data::Standardization;
-    use crate::{Device, Loss, Trainer};
+    use crate::device::Device;
+    use crate::loss::Loss;
+    use crate::trainer::Trainer;
 
     fn model(network: &str, numbers: &[&[f32]]) -> Model {
         let network = Network::parse(2, network).expect("a network");

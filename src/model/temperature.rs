@@ -122,7 +122,9 @@ fn probabilities(meaning: Meaning, row: &[f64], inverse: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Loss, Network, Trainer};
+    use crate::loss::Loss;
+    use crate::network::Network;
+    use crate::trainer::Trainer;
 
     /// Model whose outputs are its inputs.
     fn identity(columns: usize, loss: Loss) -> Model {

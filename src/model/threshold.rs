@@ -129,7 +129,9 @@ fn best_cut(rows: &[(f64, bool, f64)], totals: [f64; 2]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Loss, Network, Trainer};
+    use crate::loss::Loss;
+    use crate::network::Network;
+    use crate::trainer::Trainer;
 
     fn identity(columns: usize, loss: Loss) -> Model {
         let trainer = Trainer::builder(Network::input(columns).dense(columns)).loss(loss).build(&Device::cpu());
