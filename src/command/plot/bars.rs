@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Drawn, Picture};
+use super::canvas::{Canvas, DrawResult, Picture};
 
 /// Height of a bar with its gap, in units.
 const ROW: u32 = 26;
@@ -40,7 +40,7 @@ impl Picture for Bars {
         (760, TOP + ROW * self.bars.len() as u32 + 70)
     }
 
-    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, canvas: &Canvas<B>) -> DrawResult<B> {
         canvas.title(&self.title, &self.subtitle)?;
         let ends = self.bars.iter().flat_map(|bar| [bar.value - bar.spread, bar.value + bar.spread]);
         let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
