@@ -14,7 +14,7 @@
 // |---------|------------|---------------|------------|
 // | 2       | parameter  | 1×(64·blocks) | read-write |
 // | 3       | gradient   | 1×(64·blocks) | read       |
-// | 4       | norm       | 1×1           | read       |
+// | 4       | norm       | 1×1           | read; one per tensor, if gradients are clipped by tensors |
 // | 5       | flag       | 1             | atomic     |
 // | 6 …     | the states | 1×(64·blocks) | read-write |
 // | last    | groups     | blocks×8      | read, if parameters are in groups |

@@ -121,7 +121,8 @@ pub use mix::Mix;
 pub use model::{Evaluation, Labels, Tensor};
 pub use network::{Activation, Dense, Gate, Layer};
 pub use optim::{
-    Adadelta, Adagrad, Adam, AdamW, Adamax, Adan, Average, Lion, NAdam, Optimizer, ParameterGroup, RAdam, RmsProp, Sgd,
+    Adadelta, Adagrad, Adam, AdamW, AdamWScheduleFree, Adamax, Adan, Average, Lamb, Lion, NAdam, Optimizer,
+    ParameterGroup, RAdam, RmsProp, Sgd,
 };
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Checkpoints, Epoch, Fit, History, Progress, Restored, StepLoss};

@@ -1,11 +1,11 @@
-//! Fifty updates by every optimizer against PyTorch, and for Lion and Adan against their papers (numbers from
+//! Fifty updates by every optimizer against PyTorch, and for LAMB, Lion, Adan and schedule-free AdamW against their papers (numbers from
 //! `golden/optimizers.py`, in float64).
 //!
 //! Tolerance: an update rounds a parameter of at most 2.6 to f32, an error of at most 1.2e-7, so fifty updates have 6e-6; the
 //! sum of all changes, at most 4, has a relative error of a few roundings, 1e-6. The largest difference is 2e-6.
 
 use serde::Deserialize;
-use wgrad::elementwise::updates;
+use wgrad::elementwise::{Update, updates};
 use wgrad::exec::{Cpu, Executor, Run};
 use wgrad::kernels::update::{Group, grouped_kernel};
 use wgrad::lower::{TrainingSpec, lower};
@@ -13,8 +13,8 @@ use wgrad::plan::{Contents, Op, Plan, Section};
 use wgrad::shape::{Dtype, Shape};
 use wgrad::trainer::Builder;
 use wgrad::{
-    Adam, AdamW, Average, Device, Fit, Loss, Network, Optimizer, ParameterGroup, Result, Schedule, Sgd, Split, Tensor,
-    Trainer, data,
+    Adam, AdamW, AdamWScheduleFree, Average, Device, Fit, Loss, Network, Optimizer, ParameterGroup, Result, Schedule,
+    Sgd, Split, Tensor, Trainer, data,
 };
 
 const TOLERANCE: f64 = 1e-5;
@@ -30,8 +30,28 @@ struct File {
     grouped: Vec<Case>,
     /// Three tensors: L1 penalty 0.05, L2 penalty 0.04, both; gradients are clipped to ±0.5.
     penalties: Vec<Case>,
+    /// Three tensors, whose gradients and first parameters are multiplied by [`SCALES`].
+    tensors: Vec<TensorsCase>,
+    /// Schedule-free AdamW with and without a warm-up.
+    schedule_free: Vec<ScheduleFreeCase>,
     /// Averages of the parameters of SGD.
     averages: Vec<AverageCase>,
+}
+
+#[derive(Deserialize)]
+struct TensorsCase {
+    clip_tensor_norm: Option<f64>,
+    #[serde(flatten)]
+    case: Case,
+}
+
+#[derive(Deserialize)]
+struct ScheduleFreeCase {
+    optimizer: Optimizer,
+    /// Number of steps.
+    warmup: u64,
+    parameters: Vec<Vec<f64>>,
+    average: Vec<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +77,9 @@ fn spec(optimizer: Optimizer) -> TrainingSpec {
 }
 
 fn update(optimizer: Optimizer) -> Op {
-    lower(&spec(optimizer)).expect("the spec is sound").ops(Section::Update).last().expect("an update").clone()
+    let plan = lower(&spec(optimizer)).expect("the spec is sound");
+    let is_update = |op: &&Op| op.kernel.name.starts_with("update_");
+    plan.ops(Section::Update).iter().find(is_update).expect("an update").clone()
 }
 
 fn words(numbers: &[f64]) -> Vec<u32> {
@@ -68,13 +90,10 @@ fn words(numbers: &[f64]) -> Vec<u32> {
 /// Settings of the tensors, and the value to which their gradients are clipped.
 type Grouping<'a> = (&'a [Group], f32);
 
-/// One tensor with the optimizer's settings.
-const PLAIN: Grouping<'_> = (&[], f32::MAX);
-
-/// Parameters after each of the given steps. With groups there are three tensors, each a block of the plan with these settings.
+/// Parameters after each of the given steps, of three tensors, each a block of the plan with these settings.
 fn trained(file: &File, optimizer: Optimizer, (groups, most): Grouping<'_>) -> Vec<Vec<f64>> {
     let mut plan = Plan::new();
-    let blocks = groups.len().max(1);
+    let blocks = groups.len();
     let shape = Shape::vector(64 * blocks);
     let parameter = plan.tensor("parameter", Dtype::F32, shape, Contents::Persistent(0));
     let gradient = plan.tensor("gradient", Dtype::F32, shape, Contents::Host);
@@ -83,14 +102,12 @@ fn trained(file: &File, optimizer: Optimizer, (groups, most): Grouping<'_>) -> V
     let mut op = update(optimizer);
     let names = optimizer.states().iter();
     let states: Vec<_> = names.map(|name| plan.tensor(*name, Dtype::F32, shape, Contents::Persistent(0))).collect();
-    let mut views = [vec![parameter, gradient, norm, flag], states].concat();
-    if !groups.is_empty() {
-        let words = groups.iter().flat_map(|group| bytemuck::cast::<_, [u32; Group::WORDS]>(*group)).collect();
-        views.push(plan.constant("groups", Dtype::F32, words, Group::WORDS));
-        let declared = updates::ALL.iter().find(|update| update.kernel == op.kernel.name).expect("it is declared");
-        op.kernel = grouped_kernel(declared);
-        op.params = [&[op.params[0], most.to_bits()], &op.params[3..]].concat();
-    }
+    let table = groups.iter().flat_map(|group| bytemuck::cast::<_, [u32; Group::WORDS]>(*group)).collect();
+    let groups = plan.constant("groups", Dtype::F32, table, Group::WORDS);
+    let views = [vec![parameter, gradient, norm, flag], states, vec![groups]].concat();
+    let declared = updates::ALL.iter().find(|update| update.kernel == op.kernel.name).expect("it is declared");
+    op.kernel = grouped_kernel(declared);
+    op.params = [&[op.params[0], most.to_bits()], &op.params[3..]].concat();
     plan.push(Section::Update, Op { views, items: blocks, ..op }).expect("the plan is sound");
     let mut cpu = Cpu::new(plan, 1).expect("there is memory");
     cpu.write(parameter, 0, &words(&file.first).repeat(blocks)).expect("it fits");
@@ -110,16 +127,19 @@ fn trained(file: &File, optimizer: Optimizer, (groups, most): Grouping<'_>) -> V
 
 /// Largest difference from the file, and the case in which it is.
 fn deviation(file: &File, case: &Case, optimizer: Optimizer, grouping: Grouping<'_>) -> f64 {
-    let found = trained(file, optimizer, grouping);
-    let pairs = found.iter().flatten().zip(case.parameters.iter().flatten());
-    pairs.map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f64::max)
+    difference(&trained(file, optimizer, grouping), &case.parameters)
+}
+
+/// Like [`deviation`], for one tensor with the optimizer's own settings.
+fn plain_deviation(file: &File, case: &Case, optimizer: Optimizer) -> f64 {
+    difference(&followed(file, &spec(optimizer), "parameters", &[[1.0; 2]]), &case.parameters)
 }
 
 #[test]
 fn every_update_follows_pytorch_for_fifty_steps() {
     let file = file();
     for case in &file.cases {
-        let deviation = deviation(&file, case, case.optimizer, PLAIN);
+        let deviation = plain_deviation(&file, case, case.optimizer);
         println!("{:?}: {deviation:.1e}", case.optimizer);
         assert!(deviation <= TOLERANCE, "{:?}: {deviation}", case.optimizer);
     }
@@ -127,9 +147,7 @@ fn every_update_follows_pytorch_for_fifty_steps() {
 
 /// Table of the groups of three layers.
 fn table(optimizer: Optimizer, groups: Vec<ParameterGroup>) -> Vec<Group> {
-    let text = "dense(1, bias=false) dense(1, bias=false) dense(1, bias=false)";
-    let spec = TrainingSpec { network: Network::parse(1, text).expect("it is sound"), groups, ..spec(optimizer) };
-    let plan = lower(&spec).expect("the spec is sound");
+    let plan = lower(&TrainingSpec { groups, ..three_tensors(optimizer) }).expect("the spec is sound");
     let constant = plan.allocations().iter().find_map(|allocation| match &allocation.contents {
         Contents::Constant(words) => Some(bytemuck::pod_collect_to_vec::<u32, Group>(words)),
         Contents::Host | Contents::Persistent(_) | Contents::Computed => None,
@@ -176,37 +194,156 @@ fn penalties_and_clipping_by_value_follow_pytorch() {
     }
 }
 
-/// Averages after each of the shown steps of SGD.
-fn averages(file: &File, average: Average) -> Vec<Vec<f64>> {
-    let spec = TrainingSpec { average: Some(average), ..spec(Sgd::new(0.1).into()) };
-    // Weight and bias: a block of 64 each.
-    let plan = lower(&spec).expect("the spec is sound");
-    let mut cpu = Cpu::new(plan, 1).expect("there is memory");
-    let [parameters, gradients, averages] =
-        ["parameters", "gradients", "average"].map(|name| cpu.plan().named(name).expect("it exists"));
-    cpu.write(parameters, 0, &words(&file.first)).expect("it fits");
+/// Values of a view after each of the given steps of a spec whose tensors have a block each. The gradients and the first
+/// parameters of each tensor are multiplied by factors of its own.
+fn followed(file: &File, spec: &TrainingSpec, view: &str, scales: &[[f64; 2]]) -> Vec<Vec<f64>> {
+    followed_by(file, spec, &Schedule::Constant, view, scales)
+}
+
+/// Like [`followed`], with a schedule.
+fn followed_by(
+    file: &File,
+    spec: &TrainingSpec,
+    schedule: &Schedule,
+    view: &str,
+    scales: &[[f64; 2]],
+) -> Vec<Vec<f64>> {
+    let mut cpu = Cpu::new(lower(spec).expect("the spec is sound"), 1).expect("there is memory");
+    let [parameters, gradients, shown] =
+        ["parameters", "gradients", view].map(|name| cpu.plan().named(name).expect("it exists"));
+    let scaled = |numbers: &[f64], which: usize| -> Vec<u32> {
+        scales.iter().flat_map(|scale| words(&numbers.iter().map(|x| scale[which] * x).collect::<Vec<_>>())).collect()
+    };
+    // As in a trainer, average and z begin as the parameters.
+    let copies = ["average", "adamw_schedule_free.z"].map(|name| cpu.plan().find(name));
+    for view in copies.into_iter().flatten().chain([parameters]) {
+        cpu.write(view, 0, &scaled(&file.first, 1)).expect("it fits");
+    }
     let mut results = Vec::new();
     for (index, numbers) in file.gradients.iter().enumerate() {
-        cpu.write(gradients, 0, &words(numbers)).expect("it fits");
-        let step = spec.record(&Schedule::Constant, 1, index as u64, 0, 1);
+        cpu.write(gradients, 0, &scaled(numbers, 0)).expect("it fits");
+        let step = spec.record(schedule, 1, index as u64, 0, 1);
         cpu.submit(&[step], &[Run { section: Section::Update, batch_index: 0 }]).expect("the host works");
         if file.steps.contains(&(index + 1)) {
-            let words = cpu.read(averages, 0).and_then(|ticket| ticket.wait()).expect("the host works");
-            results.push(words[..file.first.len()].iter().map(|word| f64::from(f32::from_bits(*word))).collect());
+            let words = cpu.read(shown, 0).and_then(|ticket| ticket.wait()).expect("the host works");
+            let tensors = words.chunks(64).take(scales.len()).flat_map(|block| &block[..file.first.len()]);
+            results.push(tensors.map(|word| f64::from(f32::from_bits(*word))).collect());
         }
     }
     results
+}
+
+/// Largest difference of what was found from what is in the file.
+fn difference(found: &[Vec<f64>], wanted: &[Vec<f64>]) -> f64 {
+    let pairs = found.iter().flatten().zip(wanted.iter().flatten());
+    pairs.map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f64::max)
+}
+
+/// Averages after each of the shown steps of SGD.
+fn averages(file: &File, average: Average) -> Vec<Vec<f64>> {
+    followed(file, &TrainingSpec { average: Some(average), ..spec(Sgd::new(0.1).into()) }, "average", &[[1.0; 2]])
+}
+
+/// Three tensors, without biases.
+fn three_tensors(optimizer: Optimizer) -> TrainingSpec {
+    let text = "dense(1, bias=false) dense(1, bias=false) dense(1, bias=false)";
+    TrainingSpec { network: Network::parse(1, text).expect("it is sound"), ..spec(optimizer) }
+}
+
+/// Factors of the gradients and of the first parameters of the three tensors.
+const SCALES: [[f64; 2]; 3] = [[1.0, 1.0], [0.125, 0.5], [4.0, 0.0]];
+
+#[test]
+fn what_depends_on_norms_of_tensors_follows_pytorch() {
+    let file = file();
+    for TensorsCase { clip_tensor_norm, case } in &file.tensors {
+        let deviation = |optimizer, clip_norm, clip_tensor_norm| {
+            let spec = TrainingSpec { clip_norm, clip_tensor_norm, ..three_tensors(optimizer) };
+            difference(&followed(&file, &spec, "parameters", &SCALES), &case.parameters)
+        };
+        let (optimizer, limit) = (case.optimizer, *clip_tensor_norm);
+        let right = deviation(optimizer, None, limit);
+        println!("{optimizer:?}: {right:.1e}");
+        assert!(right <= TOLERANCE, "{optimizer:?}: {right}");
+        let faster = optimizer.with_learning_rate(1.01 * optimizer.learning_rate());
+        let wrong = [(faster, None, limit)].into_iter().chain(limit.into_iter().flat_map(|limit| {
+            [(optimizer, None, None), (optimizer, Some(limit), None), (optimizer, None, Some(1.01 * limit))]
+        }));
+        for (optimizer, clip_norm, limit) in wrong {
+            let wrong = deviation(optimizer, clip_norm, limit);
+            assert!(wrong > TOLERANCE, "{optimizer:?}, {clip_norm:?}, {limit:?}: {wrong}");
+        }
+    }
+}
+
+/// Parameters and average, and that a weight of the average that is slightly off would be noticed.
+#[test]
+fn schedule_free_adamw_follows_its_authors() {
+    let file = file();
+    for case in &file.schedule_free {
+        let warmup = |start: f64, steps: u64| Schedule::Constant.after_warmup(start, steps);
+        let right =
+            if case.warmup > 0 { warmup(1.0 / case.warmup as f64, case.warmup - 1) } else { Schedule::Constant };
+        let deviation = |schedule: &Schedule, view: &str| {
+            let wanted = if view == "average" { &case.average } else { &case.parameters };
+            difference(&followed_by(&file, &spec(case.optimizer), schedule, view, &[[1.0; 2]]), wanted)
+        };
+        for view in ["parameters", "average"] {
+            let found = deviation(&right, view);
+            println!("{:?}, {view}: {found:.1e}", case.optimizer);
+            assert!(found <= TOLERANCE, "{:?}, {view}: {found}", case.optimizer);
+            let wrong = deviation(&warmup(0.5, 3), view);
+            assert!(wrong > TOLERANCE, "{:?}, {view}: {wrong}", case.optimizer);
+        }
+    }
+}
+
+/// The model has the average, and the parameters that are trained are others; a resumed run has the same bits.
+#[test]
+fn a_schedule_free_optimizer_gives_the_model_its_average() {
+    let build = || {
+        let network = Network::parse(4, LAYERS).expect("it is sound");
+        let builder = Trainer::builder(network).loss(Loss::softmax_cross_entropy()).batch(30).steps_per_submission(2);
+        let builder = builder.optimizer(AdamWScheduleFree::new(0.05)).group(ParameterGroup::of("0").frozen());
+        let mut trainer = builder.build(&Device::cpu()).expect("the settings are sound");
+        trainer.load(&data::iris()).expect("it fits");
+        trainer
+    };
+    let [mut whole, mut stopped, mut resumed] = [0; 3].map(|_| build());
+    let first = whole.parameters().expect("finite");
+    assert_eq!(whole.averaged_parameters().expect("finite"), first);
+    (0..4).for_each(|_| drop(whole.advance().expect("it trains")));
+    (0..2).for_each(|_| drop(stopped.advance().expect("it trains")));
+    assert!(resumed.restore(&stopped.checkpoint().expect("finite")).expect("the settings are the same").is_exact());
+    (0..2).for_each(|_| drop(resumed.advance().expect("it trains")));
+    let (trained, model) = (whole.parameters().expect("finite"), whole.model().expect("finite"));
+    assert_eq!(model.parameters, resumed.averaged_parameters().expect("finite"));
+    assert_eq!(trained, resumed.parameters().expect("finite"));
+    assert_ne!(model.parameters, trained);
+    // A frozen tensor is not averaged with a z that was never set.
+    assert_eq!(model.parameters[0], first[0]);
+    let evaluated = [model.evaluate(&data::iris()), whole.evaluate(&data::iris())].map(|found| found.expect("finite"));
+    approx::assert_relative_eq!(evaluated[0].loss, evaluated[1].loss, max_relative = 1e-6);
+}
+
+#[test]
+fn a_schedule_free_optimizer_takes_no_schedule_and_no_average() {
+    let network = Network::input(1).dense(1);
+    let builder = Trainer::builder(network).loss(Loss::mean_squared_error()).optimizer(AdamWScheduleFree::default());
+    let refused = |builder: Builder, part: &str| {
+        let error = builder.build(&Device::cpu()).expect_err(part).to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(builder.clone().schedule(Schedule::cosine(9)), "adamw_schedule_free needs no schedule");
+    refused(builder.clone().average(Average::ema(0.9)), "has an average of its own, but ema(decay=0.9) is set");
+    assert!(builder.schedule(Schedule::linear_warmup(0.5, 9)).build(&Device::cpu()).is_ok());
 }
 
 #[test]
 fn averages_follow_pytorch() {
     let file = file();
     for case in &file.averages {
-        let deviation = |average: Average| {
-            let found = averages(&file, average);
-            let pairs = found.iter().flatten().zip(case.parameters.iter().flatten());
-            pairs.map(|(found, wanted)| (found - wanted).abs()).fold(0.0, f64::max)
-        };
+        let deviation = |average: Average| difference(&averages(&file, average), &case.parameters);
         let right = deviation(case.average);
         println!("{:?}: {right:.1e}", case.average);
         assert!(right <= TOLERANCE, "{:?}: {right}", case.average);
@@ -219,8 +356,8 @@ fn averages_follow_pytorch() {
 #[test]
 fn every_update_is_in_the_file() {
     let tested: Vec<&str> = file().cases.iter().map(|case| update(case.optimizer).kernel.name).collect();
-    let missing: Vec<_> =
-        updates::ALL.iter().map(|update| update.kernel).filter(|name| !tested.contains(name)).collect();
+    let is_tested = |update: &&Update| tested.iter().any(|name| [update.kernel, update.grouped_kernel].contains(name));
+    let missing: Vec<_> = updates::ALL.iter().filter(|update| !is_tested(update)).map(|update| update.kernel).collect();
     assert!(missing.is_empty(), "tests/golden/optimizers.py has no case of {missing:?}");
 }
 
@@ -230,7 +367,7 @@ fn small_errors_of_settings_are_noticed() {
     let file = file();
     for case in &file.cases {
         let rate = case.optimizer.learning_rate();
-        let faster = deviation(&file, case, case.optimizer.with_learning_rate(rate * 1.01), PLAIN);
+        let faster = plain_deviation(&file, case, case.optimizer.with_learning_rate(rate * 1.01));
         assert!(faster > TOLERANCE, "{:?}: {faster}", case.optimizer);
     }
 }
@@ -417,7 +554,11 @@ fn rows_are_at_most_as_long_as_their_limit() {
 fn gradients_are_clipped_in_one_way_only() {
     let builder = Trainer::builder(Network::input(1).dense(1)).loss(Loss::mean_squared_error());
     let error = builder.clone().clip_norm(1.0).clip_value(0.5).build(&Device::cpu()).expect_err("there are two");
-    assert!(error.to_string().contains("to a norm of 1, and to a value of 0.5"), "{error}");
+    assert!(error.to_string().contains("by `clip_norm`, 1, and by `clip_value`, 0.5"), "{error}");
+    let error = builder.clone().clip_norm(1.0).clip_tensor_norm(0.5).build(&Device::cpu()).expect_err("there are two");
+    assert!(error.to_string().contains("leave out `clip_norm` or `clip_tensor_norm`"), "{error}");
+    let error = builder.clone().clip_tensor_norm(f64::NAN).build(&Device::cpu()).expect_err("no norm is below it");
+    assert!(error.to_string().contains("clip_tensor_norm is NaN"), "{error}");
     let error = builder.clip_value(0.0).build(&Device::cpu()).expect_err("nothing is left").to_string();
     assert!(error.contains("clip_value is 0"), "{error}");
 }

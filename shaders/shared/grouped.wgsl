@@ -20,6 +20,6 @@ fn decay_of(i: u32, _params: Params) -> f32 {
 
 // Returns the gradient after clipping, plus the gradients of the penalties.
 fn gradient_of(i: u32, p: f32, params: Params) -> f32 {
-    let g = clamp(gradient[i] * clip(norm[0], params.max_norm), -params.max_value, params.max_value);
+    let g = clamp(gradient[i] * clip(norm[u32(setting(i, 5u))], params.max_norm), -params.max_value, params.max_value);
     return g + setting(i, 3u) * p + setting(i, 4u) * above(p, 1.0, above(-p, -1.0, 0.0));
 }

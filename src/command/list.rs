@@ -102,7 +102,8 @@ impl Kind {
             Self::Optimizers => {
                 "p is a parameter, g its gradient, t the step from 1, and rate the learning rate of the step. Means are \
                  moving averages over the steps: m becomes `beta1·m + (1 - beta1)·g`, the others likewise with beta2, alpha \
-                 or rho. `c1 = 1 - beta1^t` and `c2 = sqrt(1 - beta2^t)` correct their start at 0."
+                 or rho. `c1 = 1 - beta1^t` and `c2 = sqrt(1 - beta2^t)` correct their start at 0. |p| \
+                 is the norm of a whole tensor."
             }
             Self::Schedules => {
                 "The learning rate of step t, from 0, is multiplied by this factor. all is the number of all steps after \

@@ -1,6 +1,9 @@
 //! Network, loss and optimizer: their options, and the defaults of each data set.
 
 use clap::{Arg, Args, ValueEnum};
+use serde::Serialize;
+use wgrad::lower::TrainingSpec;
+use wgrad::trainer::Builder;
 use wgrad::{AdamW, Dataset, Error, Init, Loss, Network, Optimizer, Result};
 
 use super::columns::{Columns, Task};
@@ -52,9 +55,9 @@ pub struct Options {
     ///
     /// Without --optimizer, the default is 0.1 for tables of fewer than 2,000 rows.
     ///
-    /// adamw, adan and lion shrink the parameters directly (decoupled). Others add X times the parameter to its
-    /// gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases; --no-decay of
-    /// `wgrad train` excludes some.
+    /// adamw, adamw_schedule_free, adan, lamb and lion shrink the parameters directly (decoupled). Others add X times
+    /// the parameter to its gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases;
+    /// --no-decay of `wgrad train` excludes some.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub weight_decay: Option<f64>,
@@ -64,23 +67,61 @@ pub struct Options {
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
     pub momentum: Option<f64>,
+    #[command(flatten)]
+    pub clipping: Clipping,
+    /// Batch size in rows
+    #[arg(long, value_name = "ROWS", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
+    pub batch: Option<usize>,
+}
+
+/// Gradient clipping, of one kind at most.
+#[derive(Args, Clone, Copy, Default, Serialize)]
+pub struct Clipping {
     /// Gradient clipping: largest global norm [default: none]
     ///
     /// The norm is that of the gradients of all parameters together. If it is larger, all gradients are scaled down to
     /// it, as PyTorch's clip_grad_norm_ does.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Gradient clipping: largest norm per tensor [default: none]
+    ///
+    /// The gradients of each weight matrix and each bias are scaled down to X if their own norm is larger. It cannot be
+    /// used with --clip-norm.
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, conflicts_with = "clip_norm")]
+    #[arg(help_heading = "Training", hide_short_help = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_tensor_norm: Option<f64>,
     /// Gradient clipping: largest value [default: none]
     ///
     /// Each element of a gradient is clipped to ±X, as PyTorch's clip_grad_value_ does. It cannot be used with
     /// --clip-norm.
-    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, conflicts_with = "clip_norm")]
+    #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
+    #[arg(conflicts_with_all = ["clip_norm", "clip_tensor_norm"])]
     #[arg(help_heading = "Training", hide_short_help = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_value: Option<f64>,
-    /// Batch size in rows
-    #[arg(long, value_name = "ROWS", value_parser = count, allow_negative_numbers = true, help_heading = "Training")]
-    pub batch: Option<usize>,
+}
+
+impl Clipping {
+    /// Returns the keys of the options, and their values.
+    pub fn settings(self) -> [(&'static str, Option<f64>); 3] {
+        [("clip_norm", self.clip_norm), ("clip_tensor_norm", self.clip_tensor_norm), ("clip_value", self.clip_value)]
+    }
+
+    /// Returns the spec with this clipping.
+    pub fn spec(self, spec: TrainingSpec) -> TrainingSpec {
+        let Self { clip_norm, clip_tensor_norm, clip_value } = self;
+        TrainingSpec { clip_norm, clip_tensor_norm, clip_value, ..spec }
+    }
+
+    /// Returns the builder with this clipping.
+    pub fn builder(self, builder: Builder) -> Builder {
+        let builder = self.clip_norm.into_iter().fold(builder, Builder::clip_norm);
+        let builder = self.clip_tensor_norm.into_iter().fold(builder, Builder::clip_tensor_norm);
+        self.clip_value.into_iter().fold(builder, Builder::clip_value)
+    }
 }
 
 /// Help texts on the defaults that differ between commands: for each option its name, its default, and further
@@ -219,8 +260,7 @@ pub struct Recipe {
     pub network: Network,
     pub loss: Loss,
     pub optimizer: Optimizer,
-    pub clip_norm: Option<f64>,
-    pub clip_value: Option<f64>,
+    pub clipping: Clipping,
     pub batch: usize,
 }
 
@@ -259,7 +299,7 @@ impl Options {
             return Err(Error::value(place, "learning_rate", rate, "above 0 and finite as an f32"));
         }
         let batch = self.batch.unwrap_or(usual.batch).min(rows);
-        Ok(Recipe { network, loss, optimizer, clip_norm: self.clip_norm, clip_value: self.clip_value, batch })
+        Ok(Recipe { network, loss, optimizer, clipping: self.clipping, batch })
     }
 
     fn optimizer(&self, usual: &Usual) -> Result<Optimizer> {
@@ -288,20 +328,9 @@ impl Options {
     /// Returns an error if an option such as `--batch` is given. Commands call it if no network is given, since these
     /// options apply to one network. `remedy` is the remedy in the error.
     pub fn check_none_given(&self, command: &str, remedy: &str) -> Result<()> {
-        let Self {
-            hidden: _,
-            init,
-            loss,
-            optimizer,
-            learning_rate,
-            weight_decay,
-            momentum,
-            clip_norm,
-            clip_value,
-            batch,
-        } = self;
-        let has_number =
-            [learning_rate, weight_decay, momentum, clip_norm, clip_value].iter().any(|number| number.is_some());
+        let Self { hidden: _, init, loss, optimizer, learning_rate, weight_decay, momentum, clipping, batch } = self;
+        let clips = clipping.settings().iter().any(|(_, limit)| limit.is_some());
+        let has_number = clips || [learning_rate, weight_decay, momentum].iter().any(|number| number.is_some());
         if init.is_none() && loss.is_none() && optimizer.is_none() && batch.is_none() && !has_number {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use wgrad::{Dataset, Device, Error, Evaluation, Loss, Model, Result};
 use super::autotune::TuningReport;
 use super::baseline::Baseline;
 use super::lines::{folded, wrapped};
+use super::recipe::Clipping;
 
 /// Largest number of notes that are printed about a table. Warnings of one kind have the same limit.
 const MOST_NOTES: usize = 5;
@@ -219,10 +220,8 @@ pub struct Start<'a> {
     pub warmup_steps: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_norm: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_value: Option<f64>,
+    #[serde(flatten)]
+    pub clipping: Clipping,
     /// Average of the parameters, as text such as `ema(decay=0.999)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub average: Option<&'a str>,
@@ -400,11 +399,10 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         steps => format!(", warm-up of {steps} steps"),
     };
     let plateau = start.plateau.as_ref().map_or(String::new(), |plateau| format!(", plateau({plateau})"));
-    let clip = match (start.clip_norm, start.clip_value) {
-        (Some(norm), _) => format!(", gradients clipped to a norm of {norm}"),
-        (None, Some(value)) => format!(", gradients clipped to ±{value}"),
-        (None, None) => String::new(),
-    };
+    let Clipping { clip_norm, clip_tensor_norm, clip_value } = start.clipping;
+    let clip = [("a norm of ", clip_norm), ("a norm per tensor of ", clip_tensor_norm), ("±", clip_value)];
+    let clip = clip.map(|(what, limit)| limit.map(|limit| format!(", gradients clipped to {what}{limit}")));
+    let clip = clip.into_iter().flatten().collect::<String>();
     let (batch, epochs) = (batch_size(start.batch, start.accumulate), start.epochs);
     let loss = start.loss;
     output.tell(format!(

@@ -38,7 +38,7 @@ impl Subject {
     pub fn spec(&self) -> Result<TrainingSpec> {
         let (recipe, data_rows) = self.recipe()?;
         let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
-        Ok(TrainingSpec { data_rows, clip_norm: recipe.clip_norm, clip_value: recipe.clip_value, ..spec })
+        Ok(recipe.clipping.spec(TrainingSpec { data_rows, ..spec }))
     }
 
     fn recipe(&self) -> Result<(Recipe, Option<usize>)> {

@@ -39,8 +39,8 @@ wrong result ends the command. With --quiet, only a wrong result is printed.
 
 Without --hidden and --model, small networks are checked that together run every
 kernel, and on a GPU every tile size. --init, --loss, --inputs, --outputs,
---clip-norm and --clip-value need --hidden. The other options of Training, and a
-FILE of --autotune, need --hidden or --model.
+--clip-norm, --clip-tensor-norm and --clip-value need --hidden. The other
+options of Training, and a FILE of --autotune, need --hidden or --model.
 
 EXIT CODES
   0  all results are right
@@ -49,7 +49,8 @@ EXIT CODES
 ";
 
 /// Options that need `--hidden`. They conflict with `--model`.
-const OF_HIDDEN: [&str; 7] = ["hidden", "init", "loss", "inputs", "outputs", "clip_norm", "clip_value"];
+const OF_HIDDEN: [&str; 8] =
+    ["hidden", "init", "loss", "inputs", "outputs", "clip_norm", "clip_tensor_norm", "clip_value"];
 
 /// Options of `wgrad verify`.
 #[derive(clap::Args)]
@@ -149,11 +150,7 @@ impl Arguments {
         if self.recipe.hidden.is_some() {
             let recipe = self.recipe.for_sizes(self.inputs.unwrap_or(64), self.outputs.unwrap_or(10))?;
             let spec = TrainingSpec::new(recipe.network, recipe.loss, recipe.optimizer, recipe.batch);
-            return Verify::network(&TrainingSpec {
-                clip_norm: recipe.clip_norm,
-                clip_value: recipe.clip_value,
-                ..spec
-            });
+            return Verify::network(&recipe.clipping.spec(spec));
         }
         self.recipe.check_none_given("verify", "add `--hidden \"128 relu\"` or `--model FILE`")?;
         Verify::standard()

@@ -18,6 +18,8 @@ pub struct Shared<T> {
     pub decay: T,
     /// 1 − learning rate · decoupled weight decay.
     pub kept: T,
+    /// Weight of the step in the average of the parameters; see `kernels::average`.
+    pub share: T,
     /// Settings, in the order of [`Update::settings`].
     pub settings: [T; MAX_SETTINGS],
     /// Values that the host computed for the step, in the order of [`Update::scalars`].
@@ -48,6 +50,12 @@ pub struct Update {
     pub states: &'static [&'static str],
     /// States of which a square root is computed, and which are therefore never negative.
     pub never_negative: &'static [&'static str],
+    /// State that is the direction of the step: the update leaves the parameter as it is, and `trust_ratio` moves it.
+    /// `None` if the update moves the parameter itself.
+    pub direction: Option<&'static str>,
+    /// State whose average over the steps is what the model predicts with. It begins as a copy of the parameters. `None`
+    /// if the model has the parameters themselves.
+    pub averaged: Option<&'static str>,
     /// Names of the settings.
     pub settings: &'static [&'static str],
     /// Names of the values that the host computes for each step, such as bias corrections.
@@ -74,13 +82,15 @@ pub struct Update {
 /// A declaration has a name, states, settings, values for the step, floating-point operations per element, and a body.
 /// The body changes the parameter `p` and the states. It reads the gradient `g` (after clipping and with the L2
 /// penalty), the learning rate `rate`, and `kept`, the factor of decoupled weight decay. `decay` is the decoupled
-/// weight decay itself, for an update that uses it in another way. These five names come first in the macro's input.
+/// weight decay itself, for an update that uses it in another way, and `share` the weight of the step in an average.
+/// These six names come first in the macro's input. An update with a `direction` writes it to this state, and does not
+/// change `p`.
 macro_rules! updates {
-    (($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident)
+    (($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident, $share:ident)
     $(
         $(#[$doc:meta])*
         $constant:ident = $name:ident [$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) flops $flops:literal
-        $(, never_negative $($square:ident),+)?
+        $(, direction $direction:ident)? $(, averaged $averaged:ident)? $(, never_negative $($square:ident),+)?
         { $($body:tt)* }
     )*) => {
         /// All updates, in the order of their kernels in [`crate::kernels::update::kernels`].
@@ -94,6 +104,8 @@ macro_rules! updates {
                 grouped_kernel: concat!("update_", stringify!($name), "_grouped"),
                 states: &[$(stringify!($state)),*],
                 never_negative: &[$($(stringify!($square)),+)?],
+                direction: $crate::elementwise::update::first!($(stringify!($direction))?),
+                averaged: $crate::elementwise::update::first!($(stringify!($averaged))?),
                 settings: &[$(stringify!($setting)),*],
                 scalars: &[$(stringify!($scalar)),*],
                 flops: $flops,
@@ -107,13 +119,16 @@ macro_rules! updates {
                     $crate::elementwise::update::wgsl!([$($state),*] ($($setting),*; $($scalar),*) { $($body)* }),
                 ),
                 single: $crate::elementwise::update::formula!(
-                    single, ($p, $g, $rate, $kept, $decay), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                    single, ($p, $g, $rate, $kept, $decay, $share),
+                    [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
                 ),
                 double: $crate::elementwise::update::formula!(
-                    double, ($p, $g, $rate, $kept, $decay), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                    double, ($p, $g, $rate, $kept, $decay, $share),
+                    [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
                 ),
                 rounded: $crate::elementwise::update::formula!(
-                    rounded, ($p, $g, $rate, $kept, $decay), [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
+                    rounded, ($p, $g, $rate, $kept, $decay, $share),
+                    [$($state),*] ($($setting),*; $($scalar),*) { $($body)* }
                 ),
                 fast: {
                     $crate::numeric::widest! {
@@ -127,7 +142,8 @@ macro_rules! updates {
                             l2: f32,
                         ) -> u32 {
                             use $crate::elementwise::numbers::fast::*;
-                            let ($rate, $kept, $decay) = (shared.rate, shared.kept, shared.decay);
+                            let ($rate, $kept, $decay, $share) =
+                                (shared.rate, shared.kept, shared.decay, shared.share);
                             let [$($setting,)* ..] = shared.settings;
                             let [$($scalar,)* ..] = shared.scalars;
                             let updated = |mut $p: f32, $g: f32, $(mut $state: f32),*| {
@@ -159,7 +175,7 @@ macro_rules! updates {
 /// Expands the body of an update into a Rust function over one number type, that of the module `$numbers`.
 macro_rules! formula {
     (
-        $numbers:ident, ($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident),
+        $numbers:ident, ($p:ident, $g:ident, $rate:ident, $kept:ident, $decay:ident, $share:ident),
         [$($state:ident),*] ($($setting:ident),*; $($scalar:ident),*) { $($body:tt)* }
     ) => {{
         #[allow(unused, clippy::all, clippy::pedantic, reason = "not every body uses all")]
@@ -169,7 +185,7 @@ macro_rules! formula {
             shared: &$crate::elementwise::update::Shared<$crate::elementwise::numbers::$numbers::Number>,
         ) -> $crate::elementwise::update::Element<$crate::elementwise::numbers::$numbers::Number> {
             use $crate::elementwise::numbers::$numbers::*;
-            let ($rate, $kept, $decay) = (shared.rate, shared.kept, shared.decay);
+            let ($rate, $kept, $decay, $share) = (shared.rate, shared.kept, shared.decay, shared.share);
             let [mut $p, $(mut $state,)* ..] = element;
             let [$($setting,)* ..] = shared.settings;
             let [$($scalar,)* ..] = shared.scalars;
@@ -201,7 +217,7 @@ macro_rules! wgsl {
             $(" && is_finite(element.", stringify!($state), ")",)*
             ";\n}\n\n",
             "fn updated(element: Element, g: f32, rate: f32, decay: f32, params: Params) -> Element {\n",
-            "    let kept = 1.0 - rate * decay;\n",
+            "    let kept = 1.0 - rate * decay;\n    let share = step.average;\n",
             "    var p = element.p;\n",
             $("    var ", stringify!($state), " = element.", stringify!($state), ";\n",)*
             $("    let ", stringify!($setting), " = params.", stringify!($setting), ";\n",)*
@@ -210,6 +226,16 @@ macro_rules! wgsl {
             "    return Element(p", $(", ", stringify!($state),)* ");\n}\n\n",
             include_str!("../../shaders/update.wgsl"),
         )
+    };
+}
+
+/// The given text, if there is one.
+macro_rules! first {
+    () => {
+        None
+    };
+    ($text:expr) => {
+        Some($text)
     };
 }
 
@@ -258,4 +284,4 @@ macro_rules! scalars {
         )
     };
 }
-pub(crate) use {bindings, formula, groups, pattern, scalars, updates, wgsl};
+pub(crate) use {bindings, first, formula, groups, pattern, scalars, updates, wgsl};

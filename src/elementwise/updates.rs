@@ -7,7 +7,7 @@
 use super::update::updates;
 
 updates! {
-    (p, g, rate, kept, decay)
+    (p, g, rate, kept, decay, share)
 
     /// Stochastic gradient descent without momentum.
     SGD = sgd[](;) flops 4 {
@@ -77,6 +77,15 @@ updates! {
         p = normal(p * kept - size * (m / (sqrt(v) * root_factor + epsilon)));
     }
 
+    /// Schedule-free AdamW. The parameters are y, between z and the average of z. `correction2_root` is √(1 − β₂ᵗ).
+    ADAMW_SCHEDULE_FREE = adamw_schedule_free[v, z](beta1, beta2, one_minus_beta2, epsilon; correction2_root) flops 20,
+    averaged z, never_negative v {
+        v = normal(beta2 * v + one_minus_beta2 * g * g);
+        let change = rate * (g / (sqrt(v) / correction2_root + epsilon)) + rate * decay * p;
+        p = normal(p + share * (z - p) - (1.0 - beta1 * (1.0 - share)) * change);
+        z = normal(z - change);
+    }
+
     /// Adam and AdamW with the largest mean square so far (AMSGrad).
     AMSGRAD = amsgrad[m, v, largest](beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon; correction1, correction2_root)
     flops 17, never_negative v, largest {
@@ -86,6 +95,14 @@ updates! {
         v = normal(beta2 * v + one_minus_beta2 * g * g);
         largest = normal(above(v - largest, v, largest));
         p = normal(p * kept - size * (m / (sqrt(largest) * root_factor + epsilon)));
+    }
+
+    /// LAMB: the direction of a step whose length depends on norms of the whole tensor. Corrections are those of AdamW.
+    LAMB = lamb[m, v, direction](beta1, one_minus_beta1, beta2, one_minus_beta2, epsilon; correction1, correction2_root)
+    flops 16, direction direction, never_negative v {
+        m = normal(beta1 * m + one_minus_beta1 * g);
+        v = normal(beta2 * v + one_minus_beta2 * g * g);
+        direction = normal(m / correction1 / (sqrt(v) / correction2_root + epsilon) + decay * p);
     }
 
     /// NAdam. `current` and `next` are the factors of gradient and m, `correction2_root` is √(1 − β₂ᵗ).

@@ -55,6 +55,8 @@ pub mod slope;
 pub mod slope_grad;
 pub mod softmax_cross_entropy;
 pub mod square_sum;
+pub mod tensor_norm;
+pub mod trust_ratio;
 pub mod update;
 pub mod vector_sum;
 pub mod weigh_rows;
@@ -79,7 +81,7 @@ pub static ALL: [&Kernel; DIFFERENT.len() + 2 * UPDATES] = {
 const UPDATES: usize = update::kernels(false).len();
 
 /// All kernels except those of [`update`], which a macro declares.
-static DIFFERENT: [&Kernel; 54] = [
+static DIFFERENT: [&Kernel; 56] = [
     &accumulate::KERNEL,
     &activation::KERNEL,
     &activation_grad::KERNEL,
@@ -130,6 +132,8 @@ static DIFFERENT: [&Kernel; 54] = [
     &slope_grad::KERNEL,
     &softmax_cross_entropy::KERNEL,
     &square_sum::KERNEL,
+    &tensor_norm::KERNEL,
+    &trust_ratio::KERNEL,
     &vector_sum::KERNEL,
     &weigh_rows::KERNEL,
     &whole_row_loss::NUMBERS,

@@ -15,13 +15,14 @@
 //! p, states ← the same update, with learning rate η·factor; nothing changes in a frozen block
 //! ```
 //!
-//! Symbols: η the learning rate of the step, clip the factor of `norm::clip`. From the flag's step on, nothing changes.
+//! Symbols: η the learning rate of the step, clip the factor of `norm::clip`, in groups of
+//! the norm to which the group refers. From the flag's step on, nothing changes.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|
 //! | 2 | parameter | 1×(64·blocks) | read-write |
 //! | 3 | gradient | 1×(64·blocks) | read |
-//! | 4 | norm | 1×1 | read |
+//! | 4 | norm | 1×1; in groups also one per tensor | read |
 //! | 5 | flag | 1 | atomic |
 //! | 6 … | the states, if any | 1×(64·blocks) each | read-write |
 //! | last | groups, if there are some: a [`Group`] per block | blocks×8 | read |
@@ -89,8 +90,12 @@ pub struct Group {
     pub l2: f32,
     /// Coefficient of the sign of p in the gradient: an L1 penalty.
     pub l1: f32,
+    /// Place in the view `norm` of the norm by which gradients are clipped.
+    pub norm: f32,
+    /// Number of the tensor.
+    pub tensor: f32,
     /// Not used.
-    pub unused: [f32; 3],
+    pub unused: [f32; 1],
 }
 
 impl Group {
@@ -98,12 +103,17 @@ impl Group {
     pub const WORDS: usize = size_of::<Self>() / 4;
 
     /// Returns the rows of the view `groups`, one per block.
-    fn all(words: &[u32]) -> &[Self] {
+    pub(super) fn all(words: &[u32]) -> &[Self] {
         bytemuck::cast_slice(words)
     }
 
-    fn is_frozen(&self) -> bool {
+    pub(super) fn is_frozen(&self) -> bool {
         self.frozen != 0.0
+    }
+
+    /// Returns the factor of gradient clipping.
+    fn clip(&self, norms: &[f32], max_norm: f32) -> f32 {
+        norm::clip(norms[self.norm as usize], max_norm)
     }
 
     /// Returns the shared values of an update, with the learning rate and the weight decay of this group.
@@ -292,7 +302,7 @@ impl Values {
         let [l2, decay, max_value] = if grouped { [0.0, 0.0, common[1]] } else { [common[1], common[2], 0.0] };
         let (step, rate) = (call.step, call.step.learning_rate);
         let scalars = [step.optimizer1, step.optimizer2, step.optimizer3, step.optimizer4];
-        let shared = Shared { rate, decay, kept: 1.0 - rate * decay, settings, scalars };
+        let shared = Shared { rate, decay, kept: 1.0 - rate * decay, share: step.average, settings, scalars };
         Self { shared, max_norm: common[0], l2, max_value }
     }
 }
@@ -314,7 +324,7 @@ pub fn reference(update: &Update, grouped: bool, call: Call<'_>) {
             None => (gradient[i] * norm::clip(norm[0], values.max_norm) + values.l2 * p, values.shared),
             Some(group) if group.is_frozen() => continue,
             Some(group) => {
-                let clip = norm::clip(norm[0], values.max_norm);
+                let clip = group.clip(norm, values.max_norm);
                 (group.penalized(gradient[i], p, clip, values.max_value), group.shared(&values.shared))
             }
         };
@@ -356,7 +366,7 @@ fn fast_grouped(update: &Update, call: Call<'_>) {
     let mut largest = 0;
     for (block, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_frozen()) {
         let range = block * TENSOR_ALIGNMENT..(block + 1) * TENSOR_ALIGNMENT;
-        let (p, clip) = (&mut parameter[range.clone()], norm::clip(norm[0], values.max_norm));
+        let (p, clip) = (&mut parameter[range.clone()], group.clip(norm, values.max_norm));
         let mut g = [0.0; TENSOR_ALIGNMENT];
         for ((g, gradient), p) in g.iter_mut().zip(&gradient[range.clone()]).zip(&*p) {
             *g = group.penalized(*gradient, *p, clip, values.max_value);
@@ -396,12 +406,13 @@ fn block_tolerance(
     tolerances: &mut [Vec<f64>],
 ) {
     let exact = Rounded::exact_f32;
-    let Shared { rate, decay, settings, scalars, .. } = values.shared;
+    let Shared { rate, decay, share, settings, scalars, .. } = values.shared;
     let rate = group.map_or(exact(rate), |group| exact(rate) * exact(group.factor));
     let decay = exact(group.map_or(decay, |group| group.decay));
     let kept = 1.0 - rate * decay;
-    let shared = Shared { rate, decay, kept, settings: settings.map(exact), scalars: scalars.map(exact) };
-    let clip = norm::rounded_clip(before.f32(2)[0], values.max_norm);
+    let (settings, scalars) = (settings.map(exact), scalars.map(exact));
+    let shared = Shared { rate, decay, kept, share: exact(share), settings, scalars };
+    let clip = norm::rounded_clip(before.f32(2)[group.map_or(0, |group| group.norm as usize)], values.max_norm);
     for i in range {
         let at = |argument: usize| exact(before.f32(argument)[i]);
         let mut element: Element<Rounded> = [exact(0.0); 1 + MAX_STATES];

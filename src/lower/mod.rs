@@ -4,20 +4,21 @@
 
 mod layers;
 mod spec;
+mod updates;
 
 pub use spec::{InputStorage, Reduction, TrainingSpec};
 
 use crate::error::{Error, Result};
 use crate::kernels::{
-    accumulate, activation, argmax, average, check_finite, count_correct, gather, gather_bytes, loss, max_norm,
-    mean_loss, mix_rows, norm, running_update, square_sum, update, weigh_rows,
+    accumulate, activation, argmax, check_finite, count_correct, gather, gather_bytes, loss, mean_loss, mix_rows,
+    weigh_rows,
 };
 use crate::loss::{Loss, TargetKind, Task};
 use crate::mix::Mix;
 use crate::network::{Activation, LayerTensor, Network};
-use crate::optim::{Rule, Sgd, TensorSettings};
+use crate::optim::{Sgd, TensorSettings};
 use crate::plan::{Allocation, AllocationId, Contents, Op, Plan, Section, View, ViewId};
-use crate::shape::{Dtype, Shape, TENSOR_ALIGNMENT, padded};
+use crate::shape::{Dtype, Shape, padded};
 
 /// Largest number of elements of one allocation of rows. Kernels count in u32, and tiles and workgroups reach beyond
 /// the last row and column; this limit leaves three quarters of the range of u32 for that. `Network::check` allows
@@ -303,80 +304,6 @@ impl<'a> Lowering<'a> {
         Ok(mixed)
     }
 
-    fn update(&mut self) -> Result<()> {
-        let [parameters, gradients, flag] = ["parameters", "gradients", "flag"].map(|name| self.plan.named(name));
-        let (parameters, gradients, flag) = (parameters?, gradients?, flag?);
-        let clipped = self.spec.clip_norm.is_some();
-        let contents = if clipped { Contents::Computed } else { Contents::Persistent(0) };
-        let norm = self.plan.tensor("norm", Dtype::F32, Shape::vector(1), contents);
-        if clipped {
-            let blocks = self.plan.shape(gradients).elements() / TENSOR_ALIGNMENT;
-            let partial = self.computed("norm.partial", 1, blocks);
-            self.plan.push(Section::Update, square_sum::op(&self.plan, gradients, partial))?;
-            self.plan.push(Section::Update, norm::op(partial, norm, flag))?;
-        }
-        let optimizer = self.spec.optimizer;
-        let state = |name: &&str| {
-            let prefix = format!("{}.{name}", optimizer.name());
-            tensors(&mut self.plan, &self.spec.network, &prefix, &format!("{prefix}."))
-        };
-        let states: Vec<ViewId> = optimizer.states().iter().map(state).collect();
-        let rule = optimizer.rule();
-        let [max_norm, max_value] =
-            [self.spec.clip_norm, self.spec.clip_value].map(|limit| limit.map_or(f32::MAX, |limit| limit as f32));
-        let settings: Vec<f32> = rule.settings.iter().map(|(_, value)| *value as f32).collect();
-        let op = match self.groups(&rule) {
-            None => {
-                let common = update::Common { max_norm, l2: rule.l2 as f32, decay: rule.decay as f32 };
-                update::op(&self.plan, rule.update, common, &settings, [parameters, gradients, norm, flag], &states)
-            }
-            Some(groups) => {
-                let common = update::CommonOfGroups { max_norm, max_value };
-                let views = [parameters, gradients, norm, flag, groups];
-                update::grouped_op(&self.plan, rule.update, common, &settings, views, &states)
-            }
-        };
-        self.plan.push(Section::Update, op)?;
-        for (number, tensor, settings) in &self.settings {
-            let Some(most) = settings.max_norm.filter(|_| !settings.frozen) else { continue };
-            let weight = self.plan.named(&format!("layer{number}.{}", tensor.name))?;
-            let op = max_norm::op(&self.plan, weight, flag, most as f32);
-            self.plan.push(Section::Update, op.of_layer(*number))?;
-        }
-        if self.spec.average.is_some() {
-            let average = tensors(&mut self.plan, &self.spec.network, "average", AVERAGE);
-            self.plan.push(Section::Update, average::op(&self.plan, parameters, average, flag))?;
-        }
-        let Some(running) = self.plan.find("running") else { return Ok(()) };
-        let views = [running, self.plan.named("pending")?, flag];
-        self.plan.push(Section::Update, running_update::op(&self.plan, self.spec.micro_batch, views))
-    }
-
-    /// Adds the table of settings with one row per block of 64 parameters. Returns `None` if all tensors have the
-    /// optimizer's settings, and no gradient is clipped by value.
-    fn groups(&mut self, rule: &Rule) -> Option<ViewId> {
-        // The optimizer does not limit norms of rows; an op after it does.
-        let usual =
-            |settings: &TensorSettings| TensorSettings { max_norm: None, ..*settings } == TensorSettings::default();
-        if self.settings.iter().all(|(_, _, settings)| usual(settings)) && self.spec.clip_value.is_none() {
-            return None;
-        }
-        let rows = self.settings.iter().flat_map(|(_, tensor, settings)| {
-            let on = |decay: f64| if settings.weight_decay { decay } else { 0.0 };
-            let group = update::Group {
-                frozen: f32::from(u8::from(settings.frozen)),
-                factor: settings.learning_rate_factor as f32,
-                decay: on(rule.decay) as f32,
-                l2: (on(rule.l2) + 2.0 * settings.l2) as f32,
-                l1: settings.l1 as f32,
-                ..update::Group::default()
-            };
-            std::iter::repeat_n(group, padded(tensor.elements()) / TENSOR_ALIGNMENT)
-        });
-        let rows: Vec<update::Group> = rows.collect();
-        Some(self.plan.constant("groups", Dtype::F32, bytemuck::cast_vec(rows), update::Group::WORDS))
-    }
-
     /// Returns `true` if a tensor of a layer is trained and not frozen.
     fn trains(&self, number: usize, name: &str) -> bool {
         let from = self.settings.partition_point(|(layer, ..)| *layer < number);
@@ -396,7 +323,7 @@ impl<'a> Lowering<'a> {
     fn evaluate(&mut self) -> Result<()> {
         let (rows, columns) = (self.spec.evaluate_rows, self.spec.network.inputs());
         self.plan.tensor("evaluate.input", Dtype::F32, Shape::new(rows, columns), Contents::Host);
-        let tensors = if self.spec.average.is_some() { AVERAGE } else { "" };
+        let tensors = if self.spec.is_averaged() { AVERAGE } else { "" };
         let pass = Pass { section: Section::Evaluate, prefix: "evaluate.", tensors, rows, training: false };
         let outputs = self.forward(&pass)?;
         // Alias of the last view, with a name that does not depend on the layers.

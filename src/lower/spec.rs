@@ -53,6 +53,8 @@ pub struct TrainingSpec {
     pub mix: Option<Mix>,
     /// Largest global norm of the gradients, for clipping by norm; `None` for no such clipping.
     pub clip_norm: Option<f64>,
+    /// Largest norm of the gradients of each tensor, for clipping per tensor; `None` for no such clipping.
+    pub clip_tensor_norm: Option<f64>,
     /// Largest absolute value of each gradient element, for clipping by value; `None` for no such clipping.
     pub clip_value: Option<f64>,
     /// Micro-batch size: rows that pass through the network at once.
@@ -85,6 +87,7 @@ impl TrainingSpec {
             average: None,
             mix: None,
             clip_norm: None,
+            clip_tensor_norm: None,
             clip_value: None,
             micro_batch,
             accumulate: 1,
@@ -130,6 +133,11 @@ impl TrainingSpec {
     /// values are computed in f64 and rounded once. `epoch_batch` is set for an epoch that begins with the submission.
     pub fn record(&self, schedule: &Schedule, seed: u64, index: u64, batch_index: usize, rows: usize) -> Step {
         let [seed_low, seed_high] = rng::key(seed);
+        let average = match self.average {
+            Some(average) => average.weight(index),
+            None if self.optimizer.is_schedule_free() => schedule.share(index),
+            None => 0.0,
+        };
         let [optimizer1, optimizer2, optimizer3, optimizer4] = self.optimizer.scalars(index).map(|value| value as f32);
         let mixing = self.mix.map_or(Shares::UNMIXED, |mix| mix.draw(seed, index, self.network.inputs()));
         Step {
@@ -146,11 +154,16 @@ impl TrainingSpec {
             optimizer2,
             optimizer3,
             optimizer4,
-            average: self.average.map_or(0.0, |average| average.weight(index)) as f32,
+            average: average as f32,
             mix_own: mixing.own as f32,
             mix_first: mixing.first as u32,
             mix_columns: mixing.columns as u32,
         }
+    }
+
+    /// Returns whether the model predicts with an average of the parameters, or of a state of the optimizer.
+    pub fn is_averaged(&self) -> bool {
+        self.average.is_some() || self.optimizer.is_schedule_free()
     }
 
     /// Checks all fields, and that they fit together. Sizes are checked later, when the plan's allocations are known.
@@ -163,6 +176,10 @@ impl TrainingSpec {
         self.optimizer.check()?;
         TensorSettings::of(&self.network, &self.groups)?;
         self.average.map_or(Ok(()), |average| average.check())?;
+        if let Some(average) = self.average.filter(|_| self.optimizer.is_schedule_free()) {
+            let problem = format!("{} has an average of its own, but {average} is set, too", self.optimizer.name());
+            return Err(Error::conflict("training", problem, "leave out one of the two"));
+        }
         self.mix.map_or(Ok(()), |mix| mix.check())?;
         for (name, value) in
             [("batch", self.micro_batch), ("steps of a submission", self.steps), ("evaluate_rows", self.evaluate_rows)]
@@ -175,15 +192,21 @@ impl TrainingSpec {
             let wanted = format!("at least 1 and at most {MOST_BATCHES}");
             return Err(Error::value("training", "accumulate", self.accumulate, &wanted));
         }
-        for (name, limit) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value)] {
+        let limits = [
+            ("clip_norm", self.clip_norm),
+            ("clip_tensor_norm", self.clip_tensor_norm),
+            ("clip_value", self.clip_value),
+        ];
+        for (name, limit) in limits {
             if let Some(limit) = limit.filter(|limit| !((*limit as f32).is_finite() && *limit as f32 > 0.0)) {
                 return Err(Error::value("training", name, limit, "finite and above 0"));
             }
         }
-        match (self.clip_norm, self.clip_value) {
-            (Some(norm), Some(value)) => {
-                let problem = format!("gradients are clipped to a norm of {norm}, and to a value of {value}");
-                Err(Error::conflict("training", problem, "leave out `clip_norm` or `clip_value`"))
+        let given: Vec<_> = limits.iter().filter_map(|(name, limit)| Some((name, (*limit)?))).collect();
+        match given[..] {
+            [(first, limit), (second, other), ..] => {
+                let problem = format!("gradients are clipped by `{first}`, {limit}, and by `{second}`, {other}");
+                Err(Error::conflict("training", problem, format!("leave out `{first}` or `{second}`")))
             }
             _ => Ok(()),
         }

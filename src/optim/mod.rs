@@ -19,6 +19,7 @@ use std::str::FromStr;
 
 use crate::elementwise::Update;
 use crate::error::{Error, Result};
+use crate::schedule::Schedule;
 use crate::text::Term;
 
 /// Declared update of an optimizer, with the settings of its kernel.
@@ -38,6 +39,16 @@ impl Rule {
     fn new(update: &'static Update, weight_decay: f64, decoupled: bool, settings: &[(&'static str, f64)]) -> Self {
         let [l2, decay] = if decoupled { [0.0, weight_decay] } else { [weight_decay, 0.0] };
         Self { update, l2, decay, settings: settings.to_vec() }
+    }
+
+    /// Returns the place of the state whose average the model has, if there is one.
+    pub fn averaged(&self) -> Option<usize> {
+        self.update.states.iter().position(|state| Some(*state) == self.update.averaged)
+    }
+
+    /// Returns the place of the state along which parameters are moved, if the update does not move them itself.
+    pub fn direction(&self) -> Option<usize> {
+        self.update.states.iter().position(|state| Some(*state) == self.update.direction)
     }
 }
 /// Name of SGD with momentum 0.9 in the text form.
@@ -70,6 +81,32 @@ impl Optimizer {
     /// ```
     pub fn states(&self) -> &'static [&'static str] {
         self.rule().update.states
+    }
+
+    /// Returns whether the optimizer averages its parameters instead of decreasing the learning rate. It is then used
+    /// without a schedule, or with a warm-up alone, and without another average.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::{AdamW, AdamWScheduleFree, Optimizer};
+    /// assert!(Optimizer::from(AdamWScheduleFree::default()).is_schedule_free());
+    /// assert!(!Optimizer::from(AdamW::default()).is_schedule_free());
+    /// ```
+    pub fn is_schedule_free(&self) -> bool {
+        self.rule().update.averaged.is_some()
+    }
+
+    /// Checks that a schedule suits the optimizer.
+    pub(crate) fn check_schedule(&self, schedule: &Schedule) -> Result<()> {
+        match schedule {
+            Schedule::Constant | Schedule::LinearWarmup { .. } => Ok(()),
+            _ if !self.is_schedule_free() => Ok(()),
+            other => {
+                let problem = format!("{} needs no schedule, but the schedule is {other}", self.name());
+                let remedy = "use a constant learning rate, with or without warm-up";
+                Err(Error::conflict("optimizer", problem, remedy))
+            }
+        }
     }
 
     /// Sets the momentum of SGD or RMSprop.

@@ -151,6 +151,30 @@ optimizers! {
         [f64::from(u8::from(t > 1)), correction(o.beta1, t), correction(o.beta2, t), root]
     };
 
+    /// Schedule-free AdamW (Defazio et al. 2024; `AdamWScheduleFree` of the authors' program), with decoupled weight
+    /// decay. It needs no schedule but a warm-up: instead of decreasing the learning rate, it averages.
+    ///
+    /// The parameters are y, at which gradients are computed. The model, evaluations and the best epoch have their
+    /// average x instead, as with [`Builder::average`](crate::trainer::Builder::average). v as in [`Adam`];
+    /// d = g / (√(v / (1 − β₂ᵗ)) + ε) + λ·y; z ← z − η·d; x ← x + c·(z − x); y ← y + c·(z' − y) − η·(1 − β₁·(1 − c))·d
+    /// with z' the z of before, which is β₁·x + (1 − β₁)·z. c = ηₜ² / (η₁² + … + ηₜ²): 1 / t without a warm-up.
+    AdamWScheduleFree = "adamw_schedule_free" "p = beta1·x + (1 - beta1)·z, z - rate·g / (sqrt(v)/c2 + epsilon), x mean of z" {
+        learning_rate = 2.5e-3,
+        /// Share β₁ of the average x in the parameters y, in [0, 1).
+        beta1: Fraction = 0.9,
+        /// Decay rate β₂ of the mean square v, in [0, 1).
+        beta2: Fraction = 0.999,
+        /// ε, added to the bias-corrected root.
+        epsilon: Positive = 1e-8,
+        /// Decoupled weight decay, computed from y.
+        weight_decay: NotNegative = 0.0,
+    }
+    |o| {
+        let [beta1, _, beta2, one_minus_beta2, epsilon] = moments(o.beta1, o.beta2, o.epsilon);
+        Rule::new(&updates::ADAMW_SCHEDULE_FREE, o.weight_decay, true, &[beta1, beta2, one_minus_beta2, epsilon])
+    };
+    |o, t| [correction(o.beta2, t).sqrt()];
+
     /// Lion (Chen et al. 2023), with decoupled weight decay.
     ///
     /// p ← p − η·sign(β₁·m + (1 − β₁)·g), then m ← β₂·m + (1 − β₂)·g.
@@ -165,6 +189,26 @@ optimizers! {
     }
     |o| Rule::new(&updates::LION, o.weight_decay, true, &moments(o.beta1, o.beta2, 0.0)[..4]);
     |_o, _t| [0.0; 0];
+
+    /// LAMB (You et al. 2020, algorithm 2 with bias corrections), for large batches: [`AdamW`]'s direction, with a step
+    /// per tensor that is as long as the learning rate times the tensor's own norm.
+    ///
+    /// m and v as in [`Adam`]; u = m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε) + λ·p; p ← p − η·(‖p‖ / ‖u‖)·u, with norms of
+    /// the tensor, and without the ratio where one of them is 0. As in the paper, this holds for biases, too; NVIDIA's
+    /// apex has it as `FusedLAMB` with `use_nvlamb`.
+    Lamb = "lamb" "p - rate·u·|p|/|u|, u = m/c1 / (sqrt(v)/c2 + epsilon) + weight_decay·p" {
+        learning_rate = 1e-3,
+        /// Decay rate β₁ of the mean gradient m, in [0, 1).
+        beta1: Fraction = 0.9,
+        /// Decay rate β₂ of the mean square v, in [0, 1).
+        beta2: Fraction = 0.999,
+        /// ε, added to the bias-corrected root.
+        epsilon: Positive = 1e-6,
+        /// Decoupled weight decay λ, which is part of the direction u.
+        weight_decay: NotNegative = 0.01,
+    }
+    |o| Rule::new(&updates::LAMB, o.weight_decay, true, &moments(o.beta1, o.beta2, o.epsilon));
+    |o, t| [correction(o.beta1, t), correction(o.beta2, t).sqrt()];
 
     /// RMSprop (`torch.optim.RMSprop`; Tieleman and Hinton 2012).
     ///

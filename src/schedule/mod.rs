@@ -248,6 +248,20 @@ impl Schedule {
         }
     }
 
+    /// Returns the weight of a step in an average of all steps so far, weighted by the squares of the learning rates, as
+    /// schedule-free optimizers need it: f(t)² / Σ f(s)² over the steps s up to t. A schedule that is no warm-up counts
+    /// as constant. 0 as long as all learning rates are 0.
+    pub(crate) fn share(&self, step: u64) -> f64 {
+        let done = step as f64 + 1.0;
+        let Self::LinearWarmup { start, steps } = *self else { return 1.0 / done };
+        // Of the n steps of the warm-up so far, factor s is start + rise·s.
+        let (n, rise) = (done.min(steps as f64), (1.0 - start) / steps.max(1) as f64);
+        let linear = start * rise * n * (n - 1.0);
+        let square = rise * rise * (n - 1.0) * n * (2.0 * n - 1.0) / 6.0;
+        let squares = n * start * start + linear + square + (done - n);
+        if squares > 0.0 { self.factor(step).powi(2) / squares } else { 0.0 }
+    }
+
     /// Checks that all values are in their allowed range.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ pub struct Builder {
     average: Option<Average>,
     mix: Option<Mix>,
     clip_norm: Option<f64>,
+    clip_tensor_norm: Option<f64>,
     clip_value: Option<f64>,
     batch: usize,
     accumulate: usize,
@@ -80,6 +81,7 @@ impl Builder {
             average: None,
             mix: None,
             clip_norm: None,
+            clip_tensor_norm: None,
             clip_value: None,
             batch: 64,
             accumulate: 1,
@@ -205,6 +207,22 @@ impl Builder {
     /// ```
     pub fn clip_norm(mut self, norm: f64) -> Self {
         self.clip_norm = Some(norm);
+        self
+    }
+
+    /// Clips the gradients of each tensor by their own norm: if it exceeds `norm`, they are scaled so that it equals
+    /// `norm`, as with PyTorch's `clip_grad_norm_` on each tensor alone, and as Keras's `clipnorm`. Off by default.
+    /// Cannot be combined with [`Builder::clip_norm`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use wgrad::{Device, Loss, Network, Trainer, data};
+    /// # let builder = Trainer::builder(Network::input(2).dense(1)).loss(Loss::binary_cross_entropy());
+    /// let trainer = builder.clip_tensor_norm(1.0).build(&Device::cpu())?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn clip_tensor_norm(mut self, norm: f64) -> Self {
+        self.clip_tensor_norm = Some(norm);
         self
     }
 
@@ -457,6 +475,7 @@ impl Builder {
             return Err(Error::conflict("trainer", problem, "remove `.scale_targets()`, or use mean_squared_error"));
         }
         self.schedule.check()?;
+        self.optimizer.check_schedule(&self.schedule)?;
         check_columns("preprocessing", self.preprocessing.as_ref(), "input", self.network.inputs())?;
         let target_columns = loss.target_columns(self.network.outputs());
         check_columns("target scaling", self.target_scaling.as_ref(), "target", target_columns)?;
@@ -468,6 +487,7 @@ impl Builder {
             average: self.average,
             mix: self.mix,
             clip_norm: self.clip_norm,
+            clip_tensor_norm: self.clip_tensor_norm,
             clip_value: self.clip_value,
             accumulate: self.accumulate,
             evaluate_rows: evaluate_rows(&self.network, device),

@@ -51,7 +51,7 @@ impl Trainer {
     /// Returns parameters and optimizer state.
     pub(super) fn state(&mut self) -> Result<Vec<Tensor>> {
         let mut tensors = Vec::new();
-        for prefix in stored(self.spec.optimizer, self.spec.average) {
+        for prefix in stored(self.spec.optimizer, self.spec.average.is_some()) {
             tensors.extend(read_tensors(self.executor.as_mut(), &self.spec.network, &prefix)?);
         }
         Ok(tensors)
@@ -135,7 +135,7 @@ impl Trainer {
                     column,
                     view: view.name.clone(),
                     value: values[at],
-                    remedy: remedy(self.step, self.spec.clip_norm),
+                    remedy: remedy(self.step, self.spec.clip_norm.or(self.spec.clip_tensor_norm)),
                 }));
             }
         }

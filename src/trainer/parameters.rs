@@ -31,8 +31,9 @@ impl Trainer {
         self.finite(parameters)
     }
 
-    /// Replaces all parameters, and sets their [average](crate::trainer::Builder::average) to the same values. The
-    /// optimizer's state is unchanged.
+    /// Replaces all parameters, and sets their [average](crate::trainer::Builder::average), and z of a
+    /// [schedule-free](crate::Optimizer::is_schedule_free) optimizer, to the same values. The rest of the optimizer's
+    /// state is unchanged.
     ///
     /// # Errors
     /// Parameters with other names or shapes than the network's, or that are not finite.
@@ -53,19 +54,20 @@ impl Trainer {
         self.write_parameters(parameters)
     }
 
-    /// Writes parameters, and their average, if there is one.
+    /// Writes parameters, their average, if there is one, and the state that begins as their copy.
     pub(super) fn write_parameters(&mut self, parameters: &[Tensor]) -> Result<()> {
         write_parameters(self.executor.as_mut(), parameters)?;
-        let averaged = self.averaged_names();
-        let average = |tensor: &Tensor| Tensor { name: format!("{AVERAGE}{}", tensor.name), ..tensor.clone() };
-        let averages = parameters.iter().map(average).filter(|tensor| averaged.contains(&tensor.name));
-        write_parameters(self.executor.as_mut(), &averages.collect::<Vec<_>>())
-    }
-
-    /// Returns the names of the averaged tensors, none if there is no average.
-    fn averaged_names(&self) -> Vec<String> {
-        let shapes = self.spec.average.map(|_| prefixed_shapes(&self.spec.network, AVERAGE));
-        shapes.into_iter().flatten().map(|(name, _)| name).collect()
+        let average = self.spec.is_averaged().then(|| AVERAGE.to_string());
+        let optimizer = self.spec.optimizer;
+        let state = optimizer.rule().update.averaged.map(|state| format!("{}.{state}.", optimizer.name()));
+        for prefix in average.into_iter().chain(state) {
+            let known: Vec<_> =
+                prefixed_shapes(&self.spec.network, &prefix).into_iter().map(|(name, _)| name).collect();
+            let copy = |tensor: &Tensor| Tensor { name: format!("{prefix}{}", tensor.name), ..tensor.clone() };
+            let copies = parameters.iter().map(copy).filter(|tensor| known.contains(&tensor.name));
+            write_parameters(self.executor.as_mut(), &copies.collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     /// Returns the parameters with which the trainer predicts and evaluates, in the order of the layers: their
@@ -84,7 +86,7 @@ impl Trainer {
     /// ```
     pub fn averaged_parameters(&mut self) -> Result<Vec<Tensor>> {
         let mut parameters = self.parameters()?;
-        if self.spec.average.is_some() {
+        if self.spec.is_averaged() {
             let averages = read_tensors(self.executor.as_mut(), &self.spec.network, AVERAGE)?;
             for average in self.finite(averages)? {
                 let is_own = |tensor: &&mut Tensor| average.name.strip_prefix(AVERAGE) == Some(tensor.name.as_str());

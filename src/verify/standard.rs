@@ -100,7 +100,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         .chain(losses())
         .chain([Mix::mixup(0.4), Mix::cutmix(1.0)].map(mixed))
         .chain(more)
-        .chain(Optimizer::one_per_update().into_iter().map(grouped))
+        .chain(Optimizer::one_per_update().into_iter().enumerate().map(grouped))
         .collect()
 }
 
@@ -118,16 +118,18 @@ fn small(optimizer: Optimizer) -> Result<Case> {
 }
 
 /// Returns the case of a small network with this optimizer, whose parameters have settings of their own and are
-/// averaged.
-fn grouped(optimizer: Optimizer) -> Result<Case> {
+/// averaged. In every second case, gradients are clipped per tensor.
+fn grouped((number, optimizer): (usize, Optimizer)) -> Result<Case> {
     let case = small(optimizer)?;
+    let [clip_norm, clip_tensor_norm] = if number % 2 == 0 { [Some(0.05), None] } else { [None, Some(0.05)] };
     let groups = vec![
         ParameterGroup::of("0.weight").learning_rate_factor(0.5),
         ParameterGroup::of("0.bias").without_weight_decay(),
         ParameterGroup::of("matrices").l1(0.01).l2(0.02).max_norm(0.5),
         ParameterGroup::of("2.bias").frozen(),
     ];
-    Ok(Case { spec: TrainingSpec { groups, average: Some(Average::ema(0.75)), ..case.spec }, ..case })
+    let average = (!optimizer.is_schedule_free()).then(|| Average::ema(0.75));
+    Ok(Case { spec: TrainingSpec { groups, average, clip_norm, clip_tensor_norm, ..case.spec }, ..case })
 }
 
 /// Returns the case of a network whose rows are mixed, and have weights.

@@ -203,6 +203,7 @@ fn settings_of_the_optimizer_are_used_and_recorded() {
         (["--l2", "0,2.bias=0.25"], "groups", "0,2.bias: L2 0.25"),
         (["--max-norm", "0=0.5"], "groups", "0: norm of a row at most 0.5"),
         (["--clip-value", "0.0625"], "clip_value", "0.0625"),
+        (["--clip-tensor-norm", "0.0625"], "clip_tensor_norm", "0.0625"),
         (["--warmup", "3"], "warmup", "3"),
         (["--validation", "20"], "validation", "20"),
     ] {

@@ -2,8 +2,8 @@
 
     python optimizers.py [OUTPUT]      (default: optimizers.json beside this file)
 
-The gradients of each step are given, so that only the update is tested. PyTorch's optimizers are the references; Lion and
-Adan, which it does not have, are written out below from their papers. Settings have wgrad's names.
+The gradients of each step are given, so that only the update is tested. PyTorch's optimizers are the references; LAMB, Lion
+and Adan, which it does not have, are written out below from their papers, and schedule-free AdamW from its authors' program. Settings have wgrad's names.
 """
 
 import json
@@ -36,6 +36,8 @@ CASES = [
     {"kind": "adam", "learning_rate": 0.01, "amsgrad": True},
     {"kind": "adamw", "learning_rate": 0.01},
     {"kind": "adamw", "learning_rate": 0.01, "amsgrad": True, "weight_decay": 0.3},
+    {"kind": "adamw_schedule_free"},
+    {"kind": "adamw_schedule_free", "learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.3},
     {"kind": "nadam"},
     {"kind": "nadam", "learning_rate": 0.01, "momentum_decay": 0.05, "weight_decay": 0.1},
     {"kind": "nadam", "learning_rate": 0.01, "beta1": 0.8, "weight_decay": 0.1, "decoupled": True},
@@ -44,6 +46,8 @@ CASES = [
     {"kind": "radam", "learning_rate": 0.01, "beta2": 0.98, "weight_decay": 0.1, "decoupled": True},
     {"kind": "adamax"},
     {"kind": "adamax", "learning_rate": 0.01, "beta2": 0.9, "weight_decay": 0.1},
+    {"kind": "lamb", "learning_rate": 0.01},
+    {"kind": "lamb", "learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "epsilon": 0.001, "weight_decay": 0.1},
     {"kind": "lion", "learning_rate": 0.01},
     {"kind": "lion", "learning_rate": 0.01, "beta1": 0.5, "beta2": 0.8, "weight_decay": 0.3},
     {"kind": "adan", "learning_rate": 0.01},
@@ -62,6 +66,15 @@ PENALTIES = [
     {"kind": "sgd", "learning_rate": 0.05, "momentum": 0.9},
     {"kind": "adam", "learning_rate": 0.01, "weight_decay": 0.1},
 ]
+
+# Three tensors with gradients and parameters of sizes of their own. Gradients of each are clipped to this norm.
+TENSORS = [
+    ({"kind": "sgd", "learning_rate": 0.05, "momentum": 0.9}, 1.0),
+    ({"kind": "adam", "learning_rate": 0.01, "weight_decay": 0.1}, 1.0),
+    ({"kind": "lamb", "learning_rate": 0.01}, None),
+    ({"kind": "lamb", "learning_rate": 0.01, "epsilon": 0.1, "weight_decay": 0.1}, 1.0),
+]
+SCALES = [(1.0, 1.0), (0.125, 0.5), (4.0, 0.0)]
 
 NAMES = {
     "learning_rate": "lr",
@@ -141,6 +154,60 @@ def pytorch_penalties(p, gradients, kind, settings):
         yield np.concatenate([tensor.detach().numpy() for tensor in tensors])
 
 
+def lamb(p, gradients, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-6, weight_decay=0.01):
+    """You et al. 2020, Algorithm 2, for one tensor, with the identity for phi; apex's FusedLAMB with use_nvlamb=True."""
+    m = v = np.zeros_like(p)
+    for t, g in enumerate(gradients, 1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g * g
+        update = m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + epsilon) + weight_decay * p
+        norms = np.linalg.norm(p), np.linalg.norm(update)
+        p = p - learning_rate * (norms[0] / norms[1] if min(norms) > 0 else 1.0) * update
+        yield p
+
+
+def schedule_free(p, gradients, learning_rate=2.5e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, warmup=0):
+    """Parameters y and average x; AdamWScheduleFreeReference of facebookresearch/schedule_free, with r=0."""
+    x = y = z = p
+    v, weights, largest = np.zeros_like(p), 0.0, -1.0
+    for k, g in enumerate(gradients):
+        rate = learning_rate * ((k + 1) / warmup if k < warmup else 1.0)
+        largest = max(rate, largest)
+        weights += largest**2
+        c = largest**2 / weights
+        v = beta2 * v + (1 - beta2) * g * g
+        step = g / (np.sqrt(v / (1 - beta2 ** (k + 1))) + epsilon) + weight_decay * y
+        z = z - rate * step
+        x = (1 - c) * x + c * z
+        y = beta1 * x + (1 - beta1) * z
+        yield y, x
+
+
+def parameters_of_schedule_free(p, gradients, **settings):
+    return (y for y, _ in schedule_free(p, gradients, **settings))
+
+
+def clipped(gradients, limit):
+    for g in gradients:
+        tensor = torch.nn.Parameter(torch.tensor(g))
+        tensor.grad = torch.tensor(g)
+        torch.nn.utils.clip_grad_norm_([tensor], math.inf if limit is None else limit)
+        yield tensor.grad.numpy()
+
+
+def tensors(p, gradients, kind, settings, limit):
+    """The parameters after each step, of three tensors one after the other."""
+    single = lamb if kind == "lamb" else lambda p, gradients, **settings: pytorch(p, gradients, kind, settings)
+    runs = [single(size * p, list(clipped([scale * g for g in gradients], limit)), **settings) for scale, size in SCALES]
+    return [np.concatenate(steps) for steps in zip(*runs)]
+
+
+# Parameters and average of schedule-free AdamW after a warm-up of this number of steps.
+SCHEDULE_FREE = [
+    ({"kind": "adamw_schedule_free", "learning_rate": 0.01}, 0),
+    ({"kind": "adamw_schedule_free", "learning_rate": 0.02, "beta1": 0.8, "beta2": 0.95, "weight_decay": 0.3}, 7),
+]
+
 # Averages of the parameters of plain SGD with a learning rate of 0.1.
 AVERAGES = [
     {"kind": "ema", "decay": 0.9, "warm_up": False},
@@ -178,7 +245,7 @@ def main():
     cases = []
     for case in CASES:
         settings = {name: value for name, value in case.items() if name != "kind"}
-        own = {"lion": lion, "adan": adan}.get(case["kind"])
+        own = {"lamb": lamb, "lion": lion, "adan": adan, "adamw_schedule_free": parameters_of_schedule_free}.get(case["kind"])
         run = own(p, gradients, **settings) if own else pytorch(p, gradients, case["kind"], settings)
         results = list(run)
         assert all(math.isfinite(x) for x in results[-1])
@@ -194,11 +261,25 @@ def main():
         settings = {name: value for name, value in case.items() if name != "kind"}
         results = list(pytorch_penalties(p, gradients, case["kind"], settings))
         penalties.append({"optimizer": case, "parameters": [results[step - 1].tolist() for step in SHOWN]})
+    by_tensor = []
+    for case, limit in TENSORS:
+        settings = {name: value for name, value in case.items() if name != "kind"}
+        results = tensors(p, gradients, case["kind"], settings, limit)
+        by_tensor.append({"optimizer": case, "clip_tensor_norm": limit})
+        by_tensor[-1]["parameters"] = [results[step - 1].tolist() for step in SHOWN]
     averages = []
     for case in AVERAGES:
         results = list(averaged(p, gradients, case))
         averages.append({"average": case, "parameters": [results[step - 1].tolist() for step in SHOWN]})
-    sections = {"cases": cases, "grouped": grouped, "penalties": penalties, "averages": averages}
+    free = []
+    for case, warmup in SCHEDULE_FREE:
+        settings = {name: value for name, value in case.items() if name != "kind"}
+        results = list(schedule_free(p, gradients, warmup=warmup, **settings))
+        shown = {"optimizer": case, "warmup": warmup}
+        for number, name in enumerate(["parameters", "average"]):
+            shown[name] = [results[step - 1][number].tolist() for step in SHOWN]
+        free.append(shown)
+    sections = {"cases": cases, "grouped": grouped, "penalties": penalties, "tensors": by_tensor, "schedule_free": free, "averages": averages}
     head = {"torch": torch.__version__.split("+")[0], "steps": SHOWN, "first": p.tolist()}
     head["gradients"] = [g.tolist() for g in gradients]
     parts = [f'"{name}": [\n' + ",\n".join(map(json.dumps, cases)) + "\n]" for name, cases in sections.items()]

@@ -56,6 +56,8 @@ mod slope;
 mod slope_grad;
 mod softmax_cross_entropy;
 mod square_sum;
+mod tensor_norm;
+mod trust_ratio;
 mod update;
 mod vector_sum;
 mod weigh_rows;
@@ -68,7 +70,7 @@ use std::path::Path;
 pub type Stem = (&'static str, fn() -> Vec<case::Case>);
 
 /// Cases of every kernel file.
-pub const STEMS: [Stem; 45] = [
+pub const STEMS: [Stem; 47] = [
     ("accumulate", accumulate::cases),
     ("activation", activation::cases),
     ("activation_grad", activation_grad::cases),
@@ -110,6 +112,8 @@ pub const STEMS: [Stem; 45] = [
     ("slope_grad", slope_grad::cases),
     ("softmax_cross_entropy", softmax_cross_entropy::cases),
     ("square_sum", square_sum::cases),
+    ("tensor_norm", tensor_norm::cases),
+    ("trust_ratio", trust_ratio::cases),
     ("weigh_rows", weigh_rows::cases),
     ("whole_row_loss", whole_row_loss::cases),
     ("update", update::cases),

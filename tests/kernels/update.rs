@@ -27,18 +27,19 @@ const SITUATIONS: [(f32, f32, u32); 6] = [
 /// Moments and parameters after long decay: subnormal, small normal, and 0.
 const DECAYED: [f32; 8] = [1e-40, -1e-40, 1.18e-38, -1.18e-38, 1e-45, -2e-38, 3e-38, 0.0];
 
-/// Place of the flag among the bindings, and of the first state.
+/// Places of the norm and the flag among the bindings, and of the first state.
+const NORM: usize = 2;
 const FLAG: usize = 3;
 const STATES: usize = 4;
 
 /// Settings of blocks, in turn: an ordinary one, one that grows and overflows in hard cases, a frozen one, and two with
-/// other factors.
+/// other factors. Their gradients are clipped by three norms.
 const GROUPS: [Group; 5] = [
-    Group { frozen: 0.0, factor: 1.0, decay: 0.1, l2: 0.1, l1: 0.0, unused: [0.0; 3] },
-    Group { frozen: 0.0, factor: 2.0, decay: -4.0, l2: 0.0, l1: 0.05, unused: [0.0; 3] },
-    Group { frozen: 1.0, factor: 1.0, decay: 0.3, l2: 0.2, l1: 0.1, unused: [0.0; 3] },
-    Group { frozen: 0.0, factor: 3.0, decay: 0.0, l2: 0.25, l1: 0.3, unused: [0.0; 3] },
-    Group { frozen: 0.0, factor: 0.125, decay: 0.2, l2: 0.1, l1: 0.1, unused: [0.0; 3] },
+    Group { frozen: 0.0, factor: 1.0, decay: 0.1, l2: 0.1, l1: 0.0, norm: 0.0, tensor: 0.0, unused: [0.0; 1] },
+    Group { frozen: 0.0, factor: 2.0, decay: -4.0, l2: 0.0, l1: 0.05, norm: 1.0, tensor: 0.0, unused: [0.0; 1] },
+    Group { frozen: 1.0, factor: 1.0, decay: 0.3, l2: 0.2, l1: 0.1, norm: 1.0, tensor: 0.0, unused: [0.0; 1] },
+    Group { frozen: 0.0, factor: 3.0, decay: 0.0, l2: 0.25, l1: 0.3, norm: 2.0, tensor: 0.0, unused: [0.0; 1] },
+    Group { frozen: 0.0, factor: 0.125, decay: 0.2, l2: 0.1, l1: 0.1, norm: 0.0, tensor: 0.0, unused: [0.0; 1] },
 ];
 
 /// Number of the frozen block.
@@ -65,8 +66,11 @@ fn spec(optimizer: Optimizer) -> TrainingSpec {
 /// Kernel of an optimizer, and its parameters.
 fn kernel(optimizer: Optimizer) -> (&'static Kernel, Vec<u32>) {
     let plan = lower(&spec(optimizer)).expect("the spec is sound");
-    let op = plan.ops(Section::Update).last().expect("an update");
-    (op.kernel, op.params.clone())
+    let is_update = |op: &&Op| updates::ALL.iter().any(|update| op.kernel.name.starts_with(update.kernel));
+    let op = plan.ops(Section::Update).iter().find(is_update).expect("an update");
+    let update = update(op.kernel);
+    let settings = &op.params[op.params.len() - update.settings.len()..];
+    (wgrad::kernels::update::kernel(update), [&[0; 3], settings].concat())
 }
 
 fn update(kernel: &Kernel) -> &'static Update {
@@ -104,12 +108,17 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// The same update with settings per block, and gradients of at most this magnitude.
+/// The same update with settings per block, gradients of at most this magnitude, and three norms: that of the case,
+/// twice it, and half of it.
 fn grouped(case: &Case, table: &[Group], most: f32) -> Case {
     let (op, mut new) = (case.op().clone(), case.without_op());
     let words = table.iter().cycle().take(op.items).flat_map(|group| bytemuck::cast::<_, [u32; Group::WORDS]>(*group));
     let groups = new.plan.constant("groups", Dtype::F32, words.collect(), Group::WORDS);
-    let views = [&op.views[..], &[groups]].concat();
+    let mut views = [&op.views[..], &[groups]].concat();
+    let norms = new.inputs.iter().find(|input| input.view == views[NORM]).map(|input| f32::from_bits(input.words[0]));
+    let norms = norms.map(|norm| [norm, 2.0 * norm, 0.5 * norm].map(f32::to_bits)).expect("a case has a norm");
+    views[NORM] = new.tensor("norms", Shape::vector(3), Fill::Same(0));
+    new.set(views[NORM], norms.into());
     let params = [&[op.params[0], most.to_bits()], &op.params[3..]].concat();
     new.with(Op { kernel: grouped_kernel(update(op.kernel)), views, params, ..op })
 }
@@ -193,6 +202,7 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
     let (max_norm, rate) = (params[0], f64::from(step.learning_rate));
     let mut settings = [0.0; MAX_SETTINGS];
     settings[..update.settings.len()].copy_from_slice(&params[if is_grouped { 2 } else { 3 }..]);
+    let share = f64::from(step.average);
     let scalars = [step.optimizer1, step.optimizer2, step.optimizer3, step.optimizer4].map(f64::from);
     let [parameter, gradient, norm] = [0, 1, 2].map(|binding| seen.numbers(binding));
     let states: Vec<Vec<f64>> = (0..update.states.len()).map(|state| seen.numbers(STATES + state)).collect();
@@ -203,21 +213,21 @@ fn oracle(seen: &Seen<'_>) -> Vec<Expected> {
             let mut element = [0.0; 1 + MAX_STATES];
             element[0] = parameter[i];
             states.iter().zip(&mut element[1..]).for_each(|(state, element)| *element = state[i]);
-            // Frozen, factor of the learning rate, decay, L2 and L1 penalty.
-            let group: [f64; 5] = match table.chunks(8).nth(i / 64) {
+            // Frozen, factor of the learning rate, decay, L2 and L1 penalty, and place of the norm.
+            let group: [f64; 6] = match table.chunks(8).nth(i / 64) {
                 Some(row) => std::array::from_fn(|column| row[column]),
-                None => [0.0, 1.0, params[2], params[1], 0.0],
+                None => [0.0, 1.0, params[2], params[1], 0.0, 0.0],
             };
-            let [fixed, factor, decay, l2, l1] = group;
+            let [fixed, factor, decay, l2, l1, place] = group;
             if frozen || fixed > 0.0 {
                 return element;
             }
-            let clip = (max_norm / (norm[0] + 1e-6)).min(1.0);
+            let clip = (max_norm / (norm[place as usize] + 1e-6)).min(1.0);
             let most = if is_grouped { params[1] } else { f64::INFINITY };
             let sign = if parameter[i] == 0.0 { 0.0 } else { parameter[i].signum() };
             let g = (gradient[i] * clip).clamp(-most, most) + l2 * parameter[i] + l1 * sign;
             let rate = rate * factor;
-            (update.double)(element, g, &Shared { rate, decay, kept: 1.0 - rate * decay, settings, scalars })
+            (update.double)(element, g, &Shared { rate, decay, kept: 1.0 - rate * decay, share, settings, scalars })
         })
         .collect();
     let column = |number: usize| after.iter().map(|element| element[number]).collect::<Vec<f64>>();
@@ -348,7 +358,9 @@ fn what_has_decayed_below_the_normal_range_becomes_zero() {
             fast.call(case, 0..2, case.op().kernel.fast.expect("it has one"));
             for after in [Seen::new(case).after, fast] {
                 let seen = Seen { case, before: Memory::before(case), after };
-                for (binding, _) in case.written().filter(|(binding, _)| *binding != FLAG) {
+                // An update with a direction leaves parameters as they are.
+                let left = update(case.op().kernel).direction.map(|_| 0);
+                for (binding, _) in case.written().filter(|(binding, _)| *binding != FLAG && Some(*binding) != left) {
                     let results = seen.results(binding);
                     let least = f64::from(f32::MIN_POSITIVE);
                     assert!(results.iter().all(|x| *x == 0.0 || x.abs() >= least), "{}", case.name);

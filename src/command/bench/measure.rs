@@ -68,8 +68,7 @@ pub fn measure(workload: &Workload, device: &str, arguments: &Arguments, effort:
     let began = Instant::now();
     let device = arguments.on(device.parse()?)?;
     let builder = Trainer::builder(workload.network.clone()).loss(workload.loss).optimizer(workload.optimizer);
-    let builder = workload.clip_norm.map_or(builder.clone(), |norm| builder.clip_norm(norm)).batch(workload.batch);
-    let builder = workload.clip_value.map_or(builder.clone(), |value| builder.clip_value(value));
+    let builder = workload.clipping.builder(builder).batch(workload.batch);
     let mut trainer = arguments.tuning_on(&device)?.train(builder).build(&device)?;
     first_step(&mut trainer, &data, workload.batch)?;
     let first_seconds = began.elapsed().as_secs_f64();

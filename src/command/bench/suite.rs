@@ -22,7 +22,7 @@ use crate::command::report::Output;
 const OP_SHARE: f64 = 0.1;
 
 /// Options that set a single network, or its number of steps. They conflict with `--suite`.
-const ONE_NETWORK: [&str; 11] = [
+const ONE_NETWORK: [&str; 12] = [
     "hidden",
     "init",
     "loss",
@@ -31,6 +31,7 @@ const ONE_NETWORK: [&str; 11] = [
     "weight_decay",
     "momentum",
     "clip_norm",
+    "clip_tensor_norm",
     "clip_value",
     "batch",
     "steps",

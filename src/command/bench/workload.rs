@@ -11,7 +11,7 @@ use wgrad::plan::{Plan, Section};
 use wgrad::rng::{Philox, Stream};
 use wgrad::{Dataset, Error, Loss, Network, Optimizer, Result};
 
-use crate::command::recipe::Recipe;
+use crate::command::recipe::{Clipping, Recipe};
 
 /// Largest size of a workload's rows, in bytes.
 const MOST_BYTES: usize = 64 << 20;
@@ -44,8 +44,7 @@ pub struct Workload {
     pub network: Network,
     pub loss: Loss,
     pub optimizer: Optimizer,
-    pub clip_norm: Option<f64>,
-    pub clip_value: Option<f64>,
+    pub clipping: Clipping,
     pub batch: usize,
     /// `true` if the suite measures its steps, too, not only its single ops.
     pub trained: bool,
@@ -55,10 +54,10 @@ pub struct Workload {
 
 impl Workload {
     pub fn new(name: &'static str, recipe: Recipe) -> Result<Self> {
-        let Recipe { network, loss, optimizer, clip_norm, clip_value, batch } = recipe;
-        let spec = TrainingSpec { clip_norm, clip_value, ..TrainingSpec::new(network.clone(), loss, optimizer, batch) };
+        let Recipe { network, loss, optimizer, clipping, batch } = recipe;
+        let spec = clipping.spec(TrainingSpec::new(network.clone(), loss, optimizer, batch));
         let plan = Plan::for_training(&spec)?;
-        Ok(Self { name, network, loss, optimizer, clip_norm, clip_value, batch, trained: true, flops: flops(&plan) })
+        Ok(Self { name, network, loss, optimizer, clipping, batch, trained: true, flops: flops(&plan) })
     }
 
     /// Creates the networks of `wgrad bench`, from small to large.
@@ -82,7 +81,7 @@ impl Workload {
         let hidden = hidden.iter().fold(Network::input(*inputs), |network, outputs| network.dense(*outputs).relu());
         let (network, optimizer) = (hidden.dense(*last), wgrad::Adam::new(1e-3).into());
         let (loss, batch) = (Loss::softmax_cross_entropy(), *batch);
-        let new = Self::new(name, Recipe { network, loss, optimizer, clip_norm: None, clip_value: None, batch })?;
+        let new = Self::new(name, Recipe { network, loss, optimizer, clipping: Clipping::default(), batch })?;
         Ok(Self { trained: trained.is_some(), ..new })
     }
 

@@ -27,12 +27,7 @@ pub fn builder(recipe: &Recipe, groups: &GroupOptions, accumulate: usize, seed: 
     for group in groups.groups() {
         builder = builder.group(group);
     }
-    if let Some(norm) = recipe.clip_norm {
-        builder = builder.clip_norm(norm);
-    }
-    if let Some(value) = recipe.clip_value {
-        builder = builder.clip_value(value);
-    }
+    builder = recipe.clipping.builder(builder);
     if recipe.loss.scales_targets() && train.target_values().is_some() {
         builder = builder.target_scaling(Standardization::fit_targets(train)?);
     }

@@ -78,7 +78,7 @@ impl<'a> Job<'a> {
         let device = arguments.fused_step.of(arguments.device.open()?)?;
         let tuning = arguments.tuning.choose(&device)?;
         let builder = builder(&recipe, &arguments.groups, arguments.accumulate, arguments.seed, &sets)?;
-        let mut builder = builder.schedule(arguments.schedule(steps, warmup_steps)?);
+        let mut builder = builder.schedule(arguments.schedule(&recipe.optimizer, steps, warmup_steps)?);
         if arguments.profile {
             builder = builder.profile();
         }
@@ -160,11 +160,10 @@ impl<'a> Job<'a> {
             loss: recipe.loss,
             optimizer: recipe.optimizer.name(),
             learning_rate: recipe.optimizer.learning_rate(),
-            schedule: &arguments.schedule.0,
+            schedule: arguments.schedule_text(&recipe.optimizer),
             warmup_steps: self.warmup_steps,
             plateau: arguments.watching.plateau(),
-            clip_norm: recipe.clip_norm,
-            clip_value: recipe.clip_value,
+            clipping: recipe.clipping,
             average: arguments.average.as_ref().map(|average| &average.0[..]),
             mix: arguments.mix().map(|mix| mix.to_string()),
             groups: texts(&arguments.groups.groups()),

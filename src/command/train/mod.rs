@@ -18,7 +18,7 @@ use clap::ValueHint;
 use wgrad::data::ClassWeights;
 use wgrad::metrics::Metric;
 use wgrad::model::{Origin, check_replaceable};
-use wgrad::{Average, Dataset, Error, Mix, Model, ParameterGroup, Result, Schedule};
+use wgrad::{Average, Dataset, Error, Mix, Model, Optimizer, ParameterGroup, Result, Schedule};
 
 use super::autotune::TuningOptions;
 use super::columns::Columns;
@@ -142,13 +142,15 @@ pub struct Arguments {
     accumulate: usize,
     /// Learning rate schedule [default: cosine]
     ///
+    /// adamw_schedule_free needs none: with it, the default is constant.
+    ///
     /// Options of a schedule are in parentheses, as in "step(steps=100, factor=0.5)" or "multi_step(30 60,
     /// factor=0.1)". Steps are optimizer steps. By default, cosine, cosine_log, one_cycle and polynomial end with the
     /// last step. `wgrad list schedules` prints all names, options and defaults.
-    #[arg(long, value_name = "NAME", default_value = "cosine", hide_default_value = true)]
+    #[arg(long, value_name = "NAME")]
     #[arg(value_parser = names::<ScheduleText>(&Schedule::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Training")]
-    schedule: ScheduleText,
+    schedule: Option<ScheduleText>,
     /// Warm-up: steps, or fraction of all steps [default: 0]
     ///
     /// A number of steps, or a fraction below 1. The learning rate increases linearly over these steps. Then the
@@ -316,10 +318,16 @@ impl Arguments {
         Ok(warmup)
     }
 
-    fn schedule(&self, steps: u64, warmup_steps: u64) -> Result<Schedule> {
+    /// Returns the text of the schedule.
+    fn schedule_text(&self, optimizer: &Optimizer) -> &str {
+        let usual = if optimizer.is_schedule_free() { "constant" } else { "cosine" };
+        self.schedule.as_ref().map_or(usual, |schedule| &schedule.0)
+    }
+
+    fn schedule(&self, optimizer: &Optimizer, steps: u64, warmup_steps: u64) -> Result<Schedule> {
         // The learning rate of the first step is above 0, so that this step already changes the parameters.
         let start = if warmup_steps > 0 { 1.0 / warmup_steps as f64 } else { 0.0 };
-        Ok(Schedule::parse(&self.schedule.0, steps - warmup_steps)?.after_warmup(start, warmup_steps))
+        Ok(Schedule::parse(self.schedule_text(optimizer), steps - warmup_steps)?.after_warmup(start, warmup_steps))
     }
 
     /// Returns the file of the model. With `--out`, a file that must not be replaced is an error. Without `--out`, it
@@ -376,11 +384,9 @@ impl Arguments {
             ("networks", given((self.networks() > 1).then(|| self.networks().to_string()))),
             ("loss", recipe.loss.to_string()),
             ("optimizer", recipe.optimizer.name().into()),
-            ("schedule", self.schedule.0.clone()),
+            ("schedule", self.schedule_text(&recipe.optimizer).into()),
             ("warmup", given((*warmup_steps > 0).then(|| warmup_steps.to_string()))),
             ("plateau", given(self.watching.plateau())),
-            ("clip_norm", given(recipe.clip_norm.map(|norm| norm.to_string()))),
-            ("clip_value", given(recipe.clip_value.map(|value| value.to_string()))),
             ("average", given(self.average.as_ref().map(|average| average.0.clone()))),
             ("mix", given(self.mix().map(|mix| mix.to_string()))),
             ("groups", texts(&self.groups.groups()).join("; ")),
@@ -392,7 +398,10 @@ impl Arguments {
             ("threshold", given(self.threshold.map(|threshold| threshold.to_string()))),
             ("seed", self.seed.to_string()),
         ];
-        let settings = settings.into_iter().chain(self.columns.settings()).chain(self.split.settings(sets));
+        let clipping =
+            recipe.clipping.settings().map(|(name, limit)| (name, given(limit.map(|limit| limit.to_string()))));
+        let settings =
+            settings.into_iter().chain(clipping).chain(self.columns.settings()).chain(self.split.settings(sets));
         let settings = settings.map(|(name, value)| (name.to_string(), value)).chain(options);
         let settings = settings.filter(|(_, value)| !value.is_empty());
         Ok(Origin::new(train.name(), (rows, checksum), settings))

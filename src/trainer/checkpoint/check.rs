@@ -68,7 +68,7 @@ impl Checkpoint {
     /// Checks that parameters, optimizer states and best parameters are complete, unique and finite.
     fn check_tensors(&self) -> Result<()> {
         let settings = &self.header.settings;
-        let mut prefixes = stored(settings.optimizer(), settings.average());
+        let mut prefixes = stored(settings.optimizer(), settings.average().is_some());
         if self.header.fit.as_ref().is_some_and(FitStateHeader::has_best) {
             prefixes.push(BEST.into());
         }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::lower::AVERAGE;
 use crate::model::{BEST, Tensor, prefixed_shapes, write_parameters};
-use crate::optim::{Average, Optimizer};
+use crate::optim::Optimizer;
 use crate::trainer::Trainer;
 use crate::trainer::fit_state::{FitState, FitStateHeader};
 use crate::trainer::load::Loaded;
@@ -272,7 +272,7 @@ impl Trainer {
         ];
         self.forget()?;
         self.ensure_steps()?;
-        let stored = stored(self.spec.optimizer, self.spec.average);
+        let stored = stored(self.spec.optimizer, self.spec.average.is_some());
         let needed = |tensor: &&Tensor| !tensor.name.starts_with(BEST);
         let tensors: Vec<Tensor> = tensors.iter().filter(needed).cloned().collect();
         let wanted: usize = stored.iter().map(|prefix| prefixed_shapes(&self.spec.network, prefix).len()).sum();
@@ -305,10 +305,12 @@ impl Trainer {
 }
 
 /// Returns the name prefixes of the tensors that a checkpoint stores per parameter. The empty prefix is for the
-/// parameter itself. Each optimizer state has a prefix, and so has the average, if there is one.
-pub(super) fn stored(optimizer: Optimizer, average: Option<Average>) -> Vec<String> {
+/// parameter itself. Each optimizer state has a prefix, and so has the average, if there is one: a schedule-free
+/// optimizer always has one.
+pub(super) fn stored(optimizer: Optimizer, averages: bool) -> Vec<String> {
+    let average = (averages || optimizer.is_schedule_free()).then(|| AVERAGE.into());
     let states = optimizer.states().iter().map(|state| format!("{}.{state}.", optimizer.name()));
-    [String::new()].into_iter().chain(states).chain(average.map(|_| AVERAGE.into())).collect()
+    [String::new()].into_iter().chain(states).chain(average).collect()
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub(super) struct Settings {
     mix: Option<Mix>,
     clip_norm: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_tensor_norm: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     clip_value: Option<f64>,
     batch: usize,
     accumulate: usize,
@@ -99,6 +101,7 @@ impl Settings {
             average: spec.average,
             mix: spec.mix,
             clip_norm: spec.clip_norm,
+            clip_tensor_norm: spec.clip_tensor_norm,
             clip_value: spec.clip_value,
             batch: trainer.batch,
             accumulate: trainer.accumulate,
@@ -121,6 +124,7 @@ impl Settings {
             average: self.average,
             mix: self.mix,
             clip_norm: self.clip_norm,
+            clip_tensor_norm: self.clip_tensor_norm,
             clip_value: self.clip_value,
             accumulate: self.accumulate,
             evaluate_rows: 1,
@@ -128,6 +132,7 @@ impl Settings {
         };
         spec.check()?;
         self.schedule.check()?;
+        self.optimizer.check_schedule(&self.schedule)?;
         let [columns, inputs] =
             [self.preprocessing.as_ref().map(Standardization::columns), Some(self.network.inputs())];
         ensure(columns.is_none() || columns == inputs, || {

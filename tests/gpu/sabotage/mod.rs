@@ -20,8 +20,14 @@ type Sabotage = (&'static str, &'static str, &'static str, &'static str);
 /// Returns the faults that each update of an optimizer can have: kernel, fault, and the replaced text with its replacement.
 fn of_updates() -> impl Iterator<Item = (&'static str, String, String, String)> {
     updates::ALL.iter().flat_map(|update| {
-        let downhill = if update.name == "adan" { "(p - change)" } else { "p * kept - " };
-        let uphill = downhill.replace('-', "+");
+        let downhill = match update.name {
+            "adan" => "(p - change)",
+            "adamw_schedule_free" => "z - change",
+            // Its direction is subtracted by another kernel.
+            "lamb" => "m / correction1",
+            _ => "p * kept - ",
+        };
+        let uphill = if update.direction.is_some() { format!("-{downhill}") } else { downhill.replace('-', "+") };
         let mut faults = vec![
             (update.kernel, "weight decay is forgotten".into(), " + params.l2 * p".into(), String::new()),
             (update.kernel, "uphill".into(), downhill.into(), uphill.clone()),
