@@ -183,10 +183,12 @@ pub fn masked(p: &Params, words: [u32; 4], k: usize) -> [f32; 2] {
     [if words[k] >= p.threshold { 1.0 } else { 0.0 }, 0.0]
 }
 
+/// Distance of neighboring shares, 2⁻²⁴.
+const UNIT: f32 = 1.0 / (1 << 24) as f32;
+
 /// Returns the share and the turns of a normal number.
 #[inline(always)]
 pub fn normal(_: &Params, words: [u32; 4], k: usize) -> [f32; 2] {
-    const UNIT: f32 = 1.0 / (1 << 24) as f32;
     let [share, turns] = [words[k & 2], words[(k & 2) + 1]].map(|word| (word >> 8) as i32);
     let quarter = if k % 2 == 1 { 0.25 } else { 0.0 };
     [(share + 1) as f32 * UNIT, turns as f32 * UNIT - quarter]

@@ -94,11 +94,11 @@ pub fn reference(call: Call<'_>) {
     let (p, step, items) = (*call.params::<Params>(), *call.step, call.items.clone());
     let [own, other, output] = call.args();
     let (own, other, output) = (own.f32(), other.f32(), output.f32_mut());
-    let columns = p.columns as usize;
+    let (rows, columns) = (step.rows as usize, p.columns as usize);
     for r in items.clone() {
         for c in 0..columns {
             let i = (r - items.start) * columns + c;
-            let x = other[(step.rows as usize - 1 - r) * columns + c];
+            let x = other[(rows - 1 - r) * columns + c];
             output[i] = match Kind::ALL[p.kind as usize] {
                 Kind::Blend => step.mix_own * own[i] + (1.0 - step.mix_own) * x,
                 Kind::Cut if !is_cut(&step, columns, c) => own[i],

@@ -103,11 +103,12 @@ impl Group {
     pub const WORDS: usize = size_of::<Self>() / 4;
 
     /// Returns the rows of the view `groups`, one per block.
-    pub(super) fn all(words: &[u32]) -> &[Self] {
+    pub fn all(words: &[u32]) -> &[Self] {
         bytemuck::cast_slice(words)
     }
 
-    pub(super) fn is_frozen(&self) -> bool {
+    /// Returns `true` if no step changes the block's parameters.
+    pub fn is_frozen(&self) -> bool {
         self.frozen != 0.0
     }
 
