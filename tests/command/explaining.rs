@@ -12,7 +12,7 @@ fn sizes(folder: &Folder) {
     // Else consecutive numbers would be left out.
     let kinds = [("size".into(), KindChoice::Number), ("color".into(), KindChoice::Category)].into();
     let form = CsvOptions { kinds, ..CsvOptions::default() };
-    let table = Table::read(&folder.path().join("t.csv"), &form).expect("a table");
+    let table = Table::read(folder.path().join("t.csv"), &form).expect("a table");
     let preparation = Preparation::fit(&table, &table.rows()).expect("a preparation");
     assert_eq!(preparation.inputs(), ["size", "color=blue", "color=red"]);
     let network = Network::input(3).dense(1);

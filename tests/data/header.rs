@@ -100,17 +100,17 @@ fn numbers_that_may_be_names_are_read_as_names_with_a_warning() {
         "country,2010,2015,2018\nA,1990,2020,2019\nB,2000,2010,2000\n",
         "0,1,2,3\n0.5,0.25,1.5,3\n0,1,2,7.5\n",
         "400.5,401,401.5\n400,500,400\n401,402,403\n",
-        "100,7\n1,8\n2,9\n",
-        "NA,5\n1,2\n3,4\n",
+        "100,7\n1,8\n2,9\n3,7\n4,8\n",
+        "NA,5\n1,2\n3,4\n1,3\n2,4\n",
         ",2010,2015\nA,1990,2020\nB,2000,2010\n",
     ];
     for text in tables {
-        let found = inspect(text);
-        assert!(found.header && found.rows == 2, "{text}");
+        let (found, lines) = (inspect(text), text.lines().count());
+        assert!(found.header && found.rows == lines - 1, "{text}");
         assert!(said(&found).is_some_and(|said| said.contains("`--header no`")), "{text}: {:?}", found.warnings);
         let unknown = message(Dataset::from_csv_text("t", text, Some("column2")));
         assert!(unknown.ends_with("; if the first row holds values, use `--header no`"), "{unknown}");
         let values = Inspection::of_csv_text("t", text, CsvOptions::default().header(false)).expect("inspected");
-        assert!(!values.header && values.rows == 3 && said(&values).is_none(), "{text}");
+        assert!(!values.header && values.rows == lines && said(&values).is_none(), "{text}");
     }
 }

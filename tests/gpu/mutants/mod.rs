@@ -30,7 +30,7 @@ use crate::sabotage::{BANDED, STAGED, WIDE};
 const SURVIVORS: &str = include_str!("survivors.txt");
 
 /// Default number of mutants in the sample.
-const SAMPLE: usize = 120;
+const SAMPLE: usize = 60;
 
 /// Number of mutants per device: a device keeps every compiled shader, so a new one is opened after this many.
 const MUTANTS_OF_A_DEVICE: usize = 50;
