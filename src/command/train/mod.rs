@@ -234,8 +234,8 @@ pub struct Arguments {
     /// File of the model [default: DATA.safetensors]
     ///
     /// DATA is the name of the data set, or the file name of the table without extensions. A model of the same data and
-    /// settings is replaced; any other file only with --force. Without it, the default becomes DATA-2.safetensors, and
-    /// so on, and a FILE that exists is an error.
+    /// settings is replaced. Any other file is replaced only with --force. Without --force, such a FILE is an error, and
+    /// the default name becomes DATA-2.safetensors, and so on.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,

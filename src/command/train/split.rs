@@ -40,7 +40,7 @@ pub struct SplitOptions {
     test: Option<Size>,
     /// Splits by a column: dates by time, others by group
     ///
-    /// Only for a table. With a column of dates or times, the test set has the last rows, and the validation set those
+    /// Only for a table. With a column of dates or times, the test set has the latest rows, and the validation set those
     /// before. With any other column, such as a customer's id, all rows with the same text are in the same set, and
     /// groups are drawn at random. Use it if new rows will be later, or of other customers. The column may be one that
     /// is left out of the inputs. By default, rows are drawn at random.

@@ -298,7 +298,7 @@ impl Environment {
         })
     }
 
-    /// Returns the tiles, if the trainer's device is the same.
+    /// Returns the stored tile sizes, if the trainer's device is the one that these settings were stored with.
     pub(super) fn tiles_for(&self, trainer: &Trainer) -> Option<Tuning> {
         let same_device = self.device == trainer.device.arithmetic();
         same_device.then(|| Tuning::new(None, self.tiles.iter().cloned()))
