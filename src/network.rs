@@ -209,9 +209,9 @@ impl Network {
 
     /// Parses layers, separated by whitespace. A number such as `128` is a dense layer, as is `dense(128, bias=false,
     /// init=he_normal)`. Other layers are `dropout(0.2)`, `alpha_dropout(0.2)`, `gaussian_noise(0.1)`, `batch_norm`,
-    /// `layer_norm`, `rms_norm`, `prelu`, `glu`, `swiglu`, `geglu`, `scaling`, and activation functions such as `relu` or `leaky_relu(0.01)`: all names of
-    /// [`Activation::all`]. Brackets around layers add their input to their output, as in `64 relu [64 relu 64] relu
-    /// 10`; see [`Network::residual`].
+    /// `layer_norm`, `rms_norm`, `prelu`, `glu`, `swiglu`, `geglu`, `scaling`, and activation functions such as `relu`
+    /// or `leaky_relu(0.01)`: all names of [`Activation::all`]. Brackets around layers add their input to their output,
+    /// as in `64 relu [64 relu 64] relu 10`; see [`Network::residual`].
     ///
     /// # Errors
     /// Unknown names (the message has the nearest known name), unbalanced parentheses or brackets, values out of range,

@@ -19,10 +19,11 @@ pub struct Reading {
     /// Separator of a table's columns [default: auto]
     ///
     /// One ASCII character, `tab`, or " " for blanks. By default, it is the one of comma, tab, semicolon and `|` that
-    /// is most frequent in the first line. Another one of the line is taken if it alone gives all rows equally many
-    /// cells, or gives more numbers, since commas may be decimal signs. Blanks separate the columns if all lines have
-    /// equally many words, many more than other separators give. `predict`, `evaluate` and `plot` take the separator of
-    /// the training table if it gives all rows equally many cells.
+    /// is most frequent in the first line. Another of these four that occurs there is taken instead if it is the only
+    /// one that gives all rows equally many cells, or if all rows have equally many cells with it and more of them are
+    /// numbers, since commas may be decimal signs. Blanks separate the columns if all lines have equally many words,
+    /// many more than other separators give. `predict`, `evaluate` and `plot` take the separator of the training table
+    /// if it gives all rows equally many cells.
     #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub delimiter: Option<u8>,

@@ -143,8 +143,8 @@ impl Throughput {
 }
 
 impl<'a> Reporter<'a> {
-    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `batch_size` rows. `member` is the network, if
-    /// there are several.
+    /// Creates a reporter for `epochs` epochs of `rows` rows, in steps of `batch_size` rows. `member` is the network,
+    /// if there are several.
     pub fn new(
         output: &'a mut Output,
         json: bool,

@@ -56,7 +56,8 @@ pub struct Options {
     /// Without --optimizer, the default is 0.1 for tables of fewer than 2,000 rows.
     ///
     /// adamw, adamw_schedule_free, adan, lamb and lion shrink the parameters directly (decoupled). Others add X times
-    /// the parameter to its gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and biases;
+    /// the parameter to its gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and
+    /// biases;
     /// --no-decay of `wgrad train` excludes some.
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true)]
     #[arg(help_heading = "Training", hide_short_help = true)]

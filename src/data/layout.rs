@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 /// Maximum number of problems in one error. Reading stops after this many rows with problems.
 const MOST_PROBLEMS: usize = 100;
 
-/// Number of rows below the first one from which their range of numbers is evidence. In a table of three rows of values,
-/// the first one is outside the range of the others in two of three cases.
+/// Number of rows below the first one from which their range of numbers is evidence. In a table of three rows of
+/// values, the first one is outside the range of the others in two of three cases.
 const FEWEST_FOR_RANGE: usize = 4;
 
 /// Range of whole numbers that may be years. Years are as often column names as values.

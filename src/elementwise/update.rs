@@ -53,8 +53,8 @@ pub struct Update {
     /// State that is the direction of the step: the update leaves the parameter as it is, and `trust_ratio` moves it.
     /// `None` if the update moves the parameter itself.
     pub direction: Option<&'static str>,
-    /// State whose average over the steps is what the model predicts with. It begins as a copy of the parameters. `None`
-    /// if the model has the parameters themselves.
+    /// State whose average over the steps is what the model predicts with. It begins as a copy of the parameters.
+    /// `None` if the model has the parameters themselves.
     pub averaged: Option<&'static str>,
     /// Names of the settings.
     pub settings: &'static [&'static str],

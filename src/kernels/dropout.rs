@@ -9,10 +9,10 @@
 //! dropout_additive  x + scale·√(−2·ln share)·cos(2π·turns)
 //! ```
 //!
-//! Random words come from Philox at (layer, step, first_row + r, c / 4), four for four neighboring columns. Symbols: r a
-//! row of the batch, first_row the index in the step of the batch's first row, c a column. An element is kept if its
-//! word is at least `threshold`. A pair of columns has two normal numbers (Box and Muller 1958): share and turns are the
-//! upper 24 bits of its two words, and a quarter less for the second column makes a sine of the cosine.
+//! Random words come from Philox at (layer, step, first_row + r, c / 4), four for four neighboring columns. Symbols: r
+//! a row of the batch, first_row the index in the step of the batch's first row, c a column. An element is kept if its
+//! word is at least `threshold`. A pair of columns has two normal numbers (Box and Muller 1958): share and turns are
+//! the upper 24 bits of its two words, and a quarter less for the second column makes a sine of the cosine.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

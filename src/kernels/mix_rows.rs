@@ -8,8 +8,8 @@
 //! reverse  output[r, c] = other[s, c]
 //! ```
 //!
-//! Symbols: r a row of the batch, c a column, λ the step's `mix_own`. The run has `mix_columns` columns from `mix_first`
-//! on; behind the last column comes the first. `own` and `other` may be views of the same memory.
+//! Symbols: r a row of the batch, c a column, λ the step's `mix_own`. The run has `mix_columns` columns from
+//! `mix_first` on; behind the last column comes the first. `own` and `other` may be views of the same memory.
 //!
 //! | binding | view | shape | access |
 //! |---|---|---|---|

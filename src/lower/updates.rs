@@ -70,8 +70,8 @@ impl Lowering<'_> {
         self.plan.push(Section::Update, trust_ratio::op(&self.plan, [parameters, direction], norms, groups, flag))
     }
 
-    /// Adds the norm by which gradients are clipped, that of each tensor if they are clipped per tensor. It is 0 if they
-    /// are not clipped by norm.
+    /// Adds the norm by which gradients are clipped, that of each tensor if they are clipped per tensor. It is 0 if
+    /// they are not clipped by norm.
     fn norm(&mut self, gradients: ViewId, flag: ViewId) -> Result<ViewId> {
         if self.spec.clip_tensor_norm.is_some() {
             return self.tensor_norms("norm", gradients);
@@ -109,8 +109,8 @@ impl Lowering<'_> {
         Ok(norm)
     }
 
-    /// Returns whether blocks of parameters differ in their updates: in settings other than the norms of rows, which are
-    /// not a matter of the optimizer, or in how their gradients are clipped.
+    /// Returns whether blocks of parameters differ in their updates: in settings other than the norms of rows, which
+    /// are not a matter of the optimizer, or in how their gradients are clipped.
     fn is_grouped(&self) -> bool {
         let usual =
             |settings: &TensorSettings| TensorSettings { max_norm: None, ..*settings } == TensorSettings::default();

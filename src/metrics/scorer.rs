@@ -58,8 +58,8 @@ impl Scorer {
         self.add_row(&Row { actual, predicted, scores: &[] }, weight);
     }
 
-    /// Adds a row with one score per class. There are at least two classes. Without a predicted class, it is that of the
-    /// highest score.
+    /// Adds a row with one score per class. There are at least two classes. Without a predicted class, it is that of
+    /// the highest score.
     pub(crate) fn add(&mut self, actual: u32, predicted: Option<u32>, scores: &[f64], weight: f64) {
         if let Some(kept) = &mut self.kept {
             kept.actual.push(actual);

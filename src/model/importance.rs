@@ -49,9 +49,9 @@ impl Importance {
 }
 
 impl Model {
-    /// Computes the permutation importance of each column of a data set, as scikit-learn's `permutation_importance`: how
-    /// much worse a metric is if the values of the column are permuted among the rows (Breiman 2001). All inputs that
-    /// are made of one column of a table are permuted together.
+    /// Computes the permutation importance of each column of a data set, as scikit-learn's `permutation_importance`:
+    /// how much worse a metric is if the values of the column are permuted among the rows (Breiman 2001). All inputs
+    /// that are made of one column of a table are permuted together.
     ///
     /// Without a metric, it is the accuracy, or R²; the loss if there is neither. Each column is permuted `repeats`
     /// times. The permutations depend on the seed alone.

@@ -7,17 +7,17 @@ use crate::network::Network;
 
 impl Model {
     /// Merges models of one network, trained with different seeds, into one model. Its outputs are the means of their
-    /// outputs: of numbers, or of logits. It is an ordinary model, whose hidden layers have the units of all models side
-    /// by side.
+    /// outputs: of numbers, or of logits. It is an ordinary model, whose hidden layers have the units of all models
+    /// side by side.
     ///
     /// Weights between units of different models are 0. Dropout and noise are left out, since predictions have none.
-    /// Factors of a scaling of inputs become a part of the next weights. The origin and the record of training are those of
-    /// the first model.
+    /// Factors of a scaling of inputs become a part of the next weights. The origin and the record of training are
+    /// those of the first model.
     ///
     /// # Errors
-    /// There are no models; their metadata differ in more than origin and record; the network has a layer that mixes the
-    /// units of different models, such as a normalization of rows or a residual block; an activation function follows
-    /// the last dense layer.
+    /// There are no models; their metadata differ in more than origin and record; the network has a layer that mixes
+    /// the units of different models, such as a normalization of rows or a residual block; an activation function
+    /// follows the last dense layer.
     ///
     /// # Examples
     /// ```
@@ -102,8 +102,8 @@ impl Merging<'_> {
         self.network = self.network.clone().layer(layer);
     }
 
-    /// Adds a dense layer. Outputs of the models are side by side, or their mean if it is the last one. `factors` has the
-    /// factors of the inputs, if the models share these inputs.
+    /// Adds a dense layer. Outputs of the models are side by side, or their mean if it is the last one. `factors` has
+    /// the factors of the inputs, if the models share these inputs.
     fn dense(&mut self, node: &Node, dense: Dense, factors: Option<Vec<Vec<f32>>>, is_last: bool) {
         let models = self.models.len();
         let share = if is_last { 1.0 / models as f64 } else { 1.0 };
@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn inner_layers_keep_models_apart() {
-        // With x = (1, 2): units 3 and 3, then slopes and normalization leave 3 and 3; the second dense layer doubles and
-        // triples. Means of (6, -9·0.5) and so on are computed by the models themselves.
+        // With x = (1, 2): units 3 and 3, then slopes and normalization leave 3 and 3; the second dense layer doubles
+        // and triples. Means of (6, -9·0.5) and so on are computed by the models themselves.
         let network = "2 batch_norm 2 prelu 2";
         let numbers = |k: f32| {
             let norm: [&[f32]; 4] = [&[1.0, 2.0], &[k, 0.0], &[0.5, 0.5], &[1.0, 4.0]];

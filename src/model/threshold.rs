@@ -44,8 +44,9 @@ impl Metadata {
 }
 
 impl Model {
-    /// Returns the threshold with the highest balanced accuracy on a data set, which should have rows that the model was
-    /// not trained on. It lies in the middle between the logits of two rows. Of several, it is the one closest to 0.5.
+    /// Returns the threshold with the highest balanced accuracy on a data set, which should have rows that the model
+    /// was not trained on. It lies in the middle between the logits of two rows. Of several, it is the one closest to
+    /// 0.5.
     ///
     /// scikit-learn's `TunedThresholdClassifierCV` maximizes the same score by default.
     ///

@@ -248,9 +248,9 @@ impl Schedule {
         }
     }
 
-    /// Returns the weight of a step in an average of all steps so far, weighted by the squares of the learning rates, as
-    /// schedule-free optimizers need it: f(t)² / Σ f(s)² over the steps s up to t. A schedule that is no warm-up counts
-    /// as constant. 0 as long as all learning rates are 0.
+    /// Returns the weight of a step in an average of all steps so far, weighted by the squares of the learning rates,
+    /// as schedule-free optimizers need it: f(t)² / Σ f(s)² over the steps s up to t. A schedule that is no warm-up
+    /// counts as constant. 0 as long as all learning rates are 0.
     pub(crate) fn share(&self, step: u64) -> f64 {
         let done = step as f64 + 1.0;
         let Self::LinearWarmup { start, steps } = *self else { return 1.0 / done };

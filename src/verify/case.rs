@@ -67,9 +67,9 @@ impl Case {
         specialize(self.plan(kind)?, target)
     }
 
-    /// Returns the plan for whole numbers. Each activation except the identity is ReLU or ReLU6, and there is
-    /// no noise, so that the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`,
-    /// the plan that the device made from [`Case::plan`]. If `real` has no fused step, this plan has none either.
+    /// Returns the plan for whole numbers. Each activation except the identity is ReLU or ReLU6, and there is no noise,
+    /// so that the inputs of matrix multiplications are whole numbers. Ops, views and shapes are those of `real`, the
+    /// plan that the device made from [`Case::plan`]. If `real` has no fused step, this plan has none either.
     pub(super) fn plan_of_whole_numbers(&self, kind: PlanKind, real: &Plan) -> Result<Plan> {
         let spec = TrainingSpec { network: whole_number_network(&self.spec.network), ..self.spec.clone() };
         self.plan_of(&spec, kind, traced(real)?.is_none())

@@ -16,8 +16,8 @@ use crate::command::progress::Continued;
 use crate::command::recipe::Recipe;
 use crate::command::report::{Output, Summary, batch_size, confusion, decision, tell_summary};
 
-/// Smallest gain of the total log loss for which a temperature is used: half of the chi-squared distribution's 95 % point
-/// (likelihood ratio test). With few rows or errors, the best temperature is mostly noise.
+/// Smallest gain of the total log loss for which a temperature is used: half of the chi-squared distribution's 95 %
+/// point (likelihood ratio test). With few rows or errors, the best temperature is mostly noise.
 const SIGNIFICANT_GAIN: f64 = 1.92;
 
 impl Job<'_> {

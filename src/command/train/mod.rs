@@ -126,9 +126,10 @@ pub struct Arguments {
     /// that fast changes nothing.
     ///
     /// best trains four networks with different seeds, one after the other, and stores one model with the units of all:
-    /// its outputs (numbers or logits) are the means of theirs. Its probabilities are then calibrated by the temperature
-    /// that is best on the validation set, if its gain there is significant (5 %). --plot, --health and --profile show the last network; --log-dir has a
-    /// folder for each. --time-limit is that of all networks together.
+    /// its outputs (numbers or logits) are the means of theirs. Its probabilities are then calibrated by the
+    /// temperature that is best on the validation set, if its gain there is significant at the 5 % level. --plot,
+    /// --health and --profile show the last network; --log-dir has a folder for each. --time-limit is that of all
+    /// networks together.
     ///
     /// Other options override the preset.
     #[arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Training")]
@@ -216,8 +217,8 @@ pub struct Arguments {
     threshold: Option<Threshold>,
     /// Random seed
     ///
-    /// The seed determines the split, the initial weights, the order of rows, dropout and mixing. It does not change generated
-    /// data sets such as moons.
+    /// The seed determines the split, the initial weights, the order of rows, dropout and mixing. It does not change
+    /// generated data sets such as moons.
     #[arg(long, value_name = "N", value_parser = seed, default_value_t = 0, allow_negative_numbers = true)]
     #[arg(help_heading = "Training")]
     seed: u64,
@@ -234,8 +235,8 @@ pub struct Arguments {
     /// File of the model [default: DATA.safetensors]
     ///
     /// DATA is the name of the data set, or the file name of the table without extensions. A model of the same data and
-    /// settings is replaced. Any other file is replaced only with --force. Without --force, such a FILE is an error, and
-    /// the default name becomes DATA-2.safetensors, and so on.
+    /// settings is replaced. Any other file is replaced only with --force. Without --force, such a FILE is an error,
+    /// and the default name becomes DATA-2.safetensors, and so on.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     #[arg(value_parser = on_disk())]
     out: Option<PathBuf>,

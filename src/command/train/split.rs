@@ -40,10 +40,10 @@ pub struct SplitOptions {
     test: Option<Size>,
     /// Splits by a column: dates by time, others by group
     ///
-    /// Only for a table. With a column of dates or times, the test set has the latest rows, and the validation set those
-    /// before. With any other column, such as a customer's id, all rows with the same text are in the same set, and
-    /// groups are drawn at random. Use it if new rows will be later, or of other customers. The column may be one that
-    /// is left out of the inputs. By default, rows are drawn at random.
+    /// Only for a table. With a column of dates or times, the test set has the latest rows, and the validation set
+    /// those before. With any other column, such as a customer's id, all rows with the same text are in the same set,
+    /// and groups are drawn at random. Use it if new rows will be later, or of other customers. The column may be one
+    /// that is left out of the inputs. By default, rows are drawn at random.
     #[arg(long, value_name = "COLUMN", hide_short_help = true)]
     split_by: Option<String>,
 }
@@ -110,8 +110,8 @@ impl SplitOptions {
         format!("split by {by} of `{column}`: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 
-    /// Returns the settings `validation`, `test` and `split_by`, which are stored in the model. A file is described by its number
-    /// of rows and its checksum. A default is an empty text.
+    /// Returns the settings `validation`, `test` and `split_by`, which are stored in the model. A file is described by
+    /// its number of rows and its checksum. A default is an empty text.
     pub fn settings(&self, sets: &Sets) -> [(&'static str, String); 3] {
         let setting = |size: Option<&Size>, set: Option<&Set>| match size {
             None => String::new(),

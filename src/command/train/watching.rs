@@ -29,12 +29,13 @@ const JSON: &str = "epochs.jsonl";
 /// Options of `wgrad train` that add callbacks.
 #[derive(Args)]
 pub struct Watching {
-    /// Reduces the learning rate on a plateau, as "5"
+    /// Reduces the learning rate on a plateau: for example 5
     ///
-    /// The learning rate is multiplied by 0.1 once the validation loss, or the chosen metric, has not improved for more
-    /// than 5 epochs. Without a validation set, the training loss counts. All options, as in PyTorch's
-    /// ReduceLROnPlateau: "patience=5, factor=0.5, threshold=0.0001, absolute=false, cooldown=0, least=0". By default,
-    /// the learning rate follows --schedule alone.
+    /// With 5, the learning rate is multiplied by 0.1 once the validation loss, or the chosen metric, has not improved
+    /// for more than 5 epochs (the patience). Without a validation set, the training loss counts. All options, with
+    /// their defaults except that of patience: "patience=5, factor=0.1, threshold=0.0001, absolute=false, cooldown=0,
+    /// least=0". They are those of PyTorch's ReduceLROnPlateau: least is its min_lr, and absolute=true its
+    /// threshold_mode="abs". By default, the learning rate follows --schedule alone.
     #[arg(
         long,
         value_name = "EPOCHS",

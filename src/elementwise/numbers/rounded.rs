@@ -180,7 +180,8 @@ pub fn above(x: impl Into<Rounded>, a: impl Into<Rounded>, b: impl Into<Rounded>
 
 /// Returns cos(2π·t), whose slope is at most 2π. The device computes s·p(s²) with s = 1/4 − |t − round(t)|. Only an s
 /// above 1/8 is rounded, by at most one unit. p = 6.28 + s²·q is at least 4. In units relative to p, s²·q has 2.4, the
-/// rounded 6.28 has 0.8, and their sum one. The product with s has one more, so 6.2 in all. The reference is within one.
+/// rounded 6.28 has 0.8, and their sum one. The product with s has one more, so 6.2 in all. The reference is within
+/// one.
 pub fn cosine_of_turns(t: Rounded) -> Rounded {
     let value = crate::numeric::cosine_of_turns_f64(t.value);
     let moved = std::f64::consts::TAU * t.error();

@@ -152,8 +152,9 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
     assert!(a.is_whole() && b.is_whole(), "a matrix is larger than its memory");
 }
 
-/// Computes out = a·b + bias as outᵀ = bᵀ·aᵀ + bias. Blocks of a and of the output are copied in transposed order, and b
-/// is read as it lies in memory. Otherwise b would be copied, which takes longer if b is much the largest of the three.
+/// Computes out = a·b + bias as outᵀ = bᵀ·aᵀ + bias. Blocks of a and of the output are copied in transposed order, and
+/// b is read as it lies in memory. Otherwise b would be copied, which takes longer if b is much the largest of the
+/// three.
 fn with_operands_swapped(
     a: Matrix<'_>,
     b: Matrix<'_>,
