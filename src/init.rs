@@ -68,7 +68,7 @@ pub enum Init {
     Sparse {
         /// Fraction of weights that are zero, from 0 to 1.
         sparsity: f32,
-        /// Standard deviation of the other weights; default 0.01 in the text form.
+        /// Standard deviation of the weights that are not zero; default 0.01 in the text form.
         std: f32,
     },
 }

@@ -54,7 +54,7 @@ pub struct Arguments {
     primitive: bool,
     /// Shows the ops as this device runs them [default: none]
     ///
-    /// NAME is as in `wgrad train`. Without it, the ops are those before adaptation to a device; --autotune and
+    /// NAME is as in `wgrad train`. Without --device, the ops are those before adaptation to a device; --autotune and
     /// --fused-step need it. The environment variable WGRAD_DEVICE has no effect.
     #[arg(long, value_name = "NAME", value_parser = names::<Device>(&Device::NAMES), hide_possible_values = true)]
     #[arg(help_heading = "Device")]

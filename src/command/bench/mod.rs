@@ -93,7 +93,7 @@ pub struct Arguments {
     #[arg(long, value_name = "X", value_parser = seconds, default_value = "2", allow_negative_numbers = true)]
     #[arg(help_heading = "Time")]
     seconds: f64,
-    /// Least steps per repetition, in place of --seconds
+    /// Minimum of steps per repetition, in place of --seconds
     ///
     /// A repetition has whole submissions (groups of steps that are sent to the device at once), so it can have more
     /// steps. The time per step is the median of nine repetitions. --suite does not accept the option.

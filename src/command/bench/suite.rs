@@ -52,10 +52,10 @@ pub struct SuiteOptions {
     #[arg(hide_possible_values = true)]
     #[arg(requires = "suite", help_heading = "Suite")]
     only: Vec<String>,
-    /// Measures ops with every tile size, with --suite
+    /// Measures the ops of --suite with every tile size
     ///
-    /// Without it, a matrix multiplication is measured only with the tile size that training uses. The CPU has no
-    /// tiles, so there the option has no effect.
+    /// Without --tiles, a matrix multiplication is measured only with the tile size that training uses. The CPU has no
+    /// tiles, so there --tiles has no effect.
     #[arg(long, requires = "suite", help_heading = "Suite")]
     tiles: bool,
     #[command(flatten)]

@@ -13,7 +13,7 @@ pub(super) enum Right<'a> {
     Panels { values: &'a [f32], terms: usize, columns: usize },
 }
 
-/// Some columns and some terms of the right operand.
+/// Block of the right operand: a range of columns, and a range of the inner dimension (the terms of each output's sum).
 pub(super) struct Part {
     pub columns: Range<usize>,
     pub terms: Range<usize>,
