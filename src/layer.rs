@@ -93,7 +93,7 @@ pub enum Gate {
 }
 
 impl Gate {
-    /// Returns f as an [`Activation`].
+    /// Returns the activation function of the gate.
     ///
     /// # Examples
     /// ```

@@ -55,7 +55,10 @@ pub struct Arguments {
     recipe: Options,
     #[command(flatten)]
     groups: GroupOptions,
-    /// Preset of `train`: fast, or best [default: neither]
+    /// Takes the settings of a preset of `train`: fast, best
+    ///
+    /// The test trains one network, with the layers and settings that `train --preset NAME` would use. By default, they
+    /// are those of `train` without a preset.
     #[arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Training", hide_short_help = true)]
     preset: Option<Preset>,
     /// Gradient accumulation: batches per step [default: 1]
