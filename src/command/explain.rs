@@ -61,9 +61,10 @@ pub struct Arguments {
     weights: Option<String>,
     #[command(flatten)]
     reading: Reading,
-    /// Metric that falls [default: accuracy or R²]
+    /// Metric of importance [default: accuracy or R²]
     ///
-    /// `wgrad list metrics` prints the names. Without accuracy and R², the default is the loss.
+    /// A column is as important as this metric gets worse when the column's values are permuted. `wgrad list metrics`
+    /// prints the names. If neither accuracy nor R² applies to the model, the default is the loss.
     #[arg(long, value_name = "METRIC", help_heading = "Importance")]
     #[arg(value_parser = names::<Metric>(&Metric::NAMES), hide_possible_values = true)]
     metric: Option<Metric>,

@@ -204,6 +204,9 @@ fn items_in_use(op: &Op, items: Range<usize>, steps: &[Step], step: &Step) -> Op
 /// Returns the elements of a view's allocation that a range of items may access.
 fn part(view: &View, binding: &Binding, op: &Op, items: &Range<usize>, batch_index: usize) -> Range<usize> {
     let whole = view.range(batch_index);
+    if *items == (0..op.items) {
+        return whole;
+    }
     let each = match (binding.cut, op.kernel.item) {
         (true, WorkItem::Column) => return whole,
         (true, _) => view.shape.elements() / op.items,

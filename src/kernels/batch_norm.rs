@@ -33,7 +33,7 @@ use std::ops::Range;
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{EPSILON, moments, rounded_moments};
 use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, taking_turns};
-use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, sums_over_rows, widest};
+use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -151,15 +151,14 @@ fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, 
     let rows = step.rows as usize;
     while first + N <= items.end {
         let (input, own) = (views.input, first - items.start);
-        let row = |r: usize| -> &[f32; N] { input.row(r)[first..].first_chunk().expect("N columns are left") };
+        let row = |r: usize| -> [f32; N] { first_chunk(input.row(r), first) };
         let count = f64::from(step.rows.max(1));
-        let [sums] = sums_over_rows(rows, |r, [sums]| sums.iter_mut().zip(row(r)).for_each(|(sum, x)| *sum += x));
+        let [sums]: [[f64; N]; 1] = sums_over_rows(rows, |r| [row(r)]);
         let mean: [f32; N] = sums.map(|sum| (sum / count) as f32);
-        let [squares] = sums_over_rows(rows, |r, [squares]: &mut [[f32; N]; 1]| {
-            for c in 0..N {
-                let distance = row(r)[c] - mean[c];
-                squares[c] += distance * distance;
-            }
+        let [squares]: [[f64; N]; 1] = sums_over_rows(rows, |r| {
+            let x = row(r);
+            let distances: [f32; N] = std::array::from_fn(|c| x[c] - mean[c]);
+            [distances.map(|distance| distance * distance)]
         });
         let variance = squares.map(|sum| sum / count);
         let scale =

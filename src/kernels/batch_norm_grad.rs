@@ -31,7 +31,7 @@ use crate::elementwise::numbers::Rounded;
 use crate::kernels::batch_norm::Params;
 use crate::kernels::row_norm::total;
 use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, taking_turns};
-use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, Sum, sums_over_rows, widest};
+use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, Sum, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
 
@@ -145,24 +145,19 @@ widest! {
 /// Computes the columns from `first` on, `N` at a time. Returns the first remaining column.
 #[inline(always)]
 fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, views: &mut Views<'_>) -> usize {
-    fn part<const N: usize>(row: &[f32], first: usize) -> &[f32; N] {
-        row[first..].first_chunk().expect("N columns are left")
-    }
     let (rows, count) = (step.rows as usize, step.rows.max(1) as f32);
     while first + N <= items.end {
         let (grad_output, input, own) = (views.grad_output, views.input, first - items.start);
-        let [mean, scale, factor] = [0, 1, 2].map(|which| part::<N>(views.statistics.row(which), first));
-        let totals: [[f64; N]; 2] = sums_over_rows(rows, |r, [weights, biases]| {
-            let (grad, x) = (part::<N>(grad_output.row(r), first), part::<N>(input.row(r), first));
-            for c in 0..N {
-                weights[c] += grad[c] * ((x[c] - mean[c]) * scale[c]);
-                biases[c] += grad[c];
-            }
+        let [mean, scale, factor] = [0, 1, 2].map(|which| first_chunk::<N>(views.statistics.row(which), first));
+        let terms_of = |r: usize| [grad_output, input].map(|matrix| first_chunk::<N>(matrix.row(r), first));
+        let totals: [[f64; N]; 2] = sums_over_rows(rows, |r| {
+            let [grad, x] = terms_of(r);
+            [std::array::from_fn(|c| grad[c] * ((x[c] - mean[c]) * scale[c])), grad]
         });
         let sums = totals.map(|totals| totals.map(|total| total as f32));
         let [of_weight, of_bias] = sums.map(|sums| sums.map(|sum| sum / count));
         for r in 0..rows {
-            let (grad, x) = (part::<N>(grad_output.row(r), first), part::<N>(input.row(r), first));
+            let [grad, x] = terms_of(r);
             let grad_input = &mut views.grad_input.row(r)[own..][..N];
             for c in 0..N {
                 let through = grad[c] - of_bias[c] - (x[c] - mean[c]) * scale[c] * of_weight[c];

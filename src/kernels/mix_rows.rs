@@ -84,7 +84,7 @@ pub fn op(plan: &Plan, kind: Kind, [own, other, output]: [ViewId; 3]) -> Op {
     Op::new(&KERNEL, &[own, other, output], &params, shape.rows)
 }
 
-/// Returns `true` if a cut takes this column from the other row.
+/// Returns `true` if CutMix takes this column from the second row of the mix.
 pub fn is_cut(step: &Step, columns: usize, column: usize) -> bool {
     (column + columns - step.mix_first as usize) % columns < step.mix_columns as usize
 }

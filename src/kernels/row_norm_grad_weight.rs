@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::total;
 use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
-use crate::numeric::{Matrix, SUM_DEPTH, Sum, all_finite, sums_over_rows, widest};
+use crate::numeric::{Matrix, SUM_DEPTH, Sum, all_finite, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -136,13 +136,10 @@ fn columns<const N: usize>(
     mut gradients: [&mut [f32]; 2],
 ) -> usize {
     while first + N <= input.column_count() {
-        let totals: [[f64; N]; 2] = sums_over_rows(input.row_count(), |r, [weights, biases]| {
-            let [grad, x] = [grad_output, input].map(|matrix| &matrix.row(r)[first..][..N]);
+        let totals: [[f64; N]; 2] = sums_over_rows(input.row_count(), |r| {
+            let [grad, x] = [grad_output, input].map(|matrix| first_chunk::<N>(matrix.row(r), first));
             let [mean, scale] = statistics[r];
-            for c in 0..N {
-                weights[c] += grad[c] * ((x[c] - mean) * scale);
-                biases[c] += grad[c];
-            }
+            [std::array::from_fn(|c| grad[c] * ((x[c] - mean) * scale)), grad]
         });
         for (gradients, totals) in gradients.iter_mut().zip(totals) {
             gradients[first..][..N].copy_from_slice(&totals.map(|total| total as f32));

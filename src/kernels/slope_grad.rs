@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, taking_turns};
-use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, Sum, sums_over_rows, widest};
+use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, Sum, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -152,12 +152,9 @@ fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, 
         let (grad_output, input, own) = (views.grad_output, views.input, first - items.start);
         let slopes: [f32; N] = std::array::from_fn(|c| views.slope(first + c));
         let keeps_positive = views.p.keeps_positive == 1;
-        let [totals]: [[f64; N]; 1] = sums_over_rows(step.rows as usize, |r, [sums]| {
-            let [grad, x] = [grad_output, input].map(|matrix| &matrix.row(r)[first..][..N]);
-            for c in 0..N {
-                let is_kept = keeps_positive & (x[c] > 0.0);
-                sums[c] += if is_kept { 0.0 } else { grad[c] * x[c] };
-            }
+        let [totals]: [[f64; N]; 1] = sums_over_rows(step.rows as usize, |r| {
+            let [grad, x] = [grad_output, input].map(|matrix| first_chunk::<N>(matrix.row(r), first));
+            [std::array::from_fn(|c| if keeps_positive & (x[c] > 0.0) { 0.0 } else { grad[c] * x[c] })]
         });
         for r in 0..step.rows as usize {
             let [grad, x] = [grad_output, input].map(|matrix| &matrix.row(r)[first..][..N]);

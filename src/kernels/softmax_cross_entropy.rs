@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicU32;
 
 use crate::kernels::shared::row_loss::{self, Params};
 use crate::kernels::shared::{self, row_prelude};
-use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, or_flushed, widest};
+use crate::numeric::{EXPONENTIAL_ERROR, LOG_1P_ERROR, UNIT_ROUNDOFF, exponential, log_1p, or_flushed, widest};
 use crate::plan::{Call, Kernel, Shader, Step, StepUse, Tolerance, WorkItem};
 
 /// Kernel definition; see the module documentation.
@@ -115,6 +115,9 @@ fn spread(logits: &[f32], class: usize) -> f32 {
     logits.iter().map(|z| f64::from(logits[class]) - f64::from(*z)).sum::<f64>() as f32
 }
 
+/// Number of rows whose logarithms are one vectorized loop.
+const LOGARITHMS: usize = 16;
+
 /// Same computation as [`reference`], in passes, so that the exponentials of all rows are one vectorized loop.
 fn fast(call: Call<'_>) {
     let (p, step) = (*call.params::<Params>(), *call.step);
@@ -125,17 +128,27 @@ fn fast(call: Call<'_>) {
     below_largest(columns, output, row_loss, grad);
     exponentials(grad);
     put_back(columns, output, row_loss, grad);
-    for (r, row) in grad.chunks_exact_mut(columns).enumerate() {
-        let class = target[r] as usize;
-        let own = std::mem::take(&mut row[class]);
-        let others = gradient_of_row(row, own, class, step.loss_scale);
-        let mut loss = (row_loss[r] - output[r * columns + class]) + (others + (own - 1.0)).ln_1p();
-        if p.alpha > 0.0 {
-            loss += p.alpha * (spread(&output[r * columns..(r + 1) * columns], class) / columns as f32);
-            let add = |(c, gradient): (usize, &mut f32)| *gradient += smoothing(&p, c == class) * step.loss_scale;
-            row.iter_mut().enumerate().for_each(add);
+    let rows = output.chunks_exact(columns).zip(grad.chunks_exact_mut(columns));
+    let mut rows = target.iter().zip(rows);
+    for row_loss in row_loss.chunks_mut(LOGARITHMS) {
+        let mut terms = [0.0; LOGARITHMS];
+        for ((loss, term), (class, (logits, row))) in row_loss.iter_mut().zip(&mut terms).zip(&mut rows) {
+            let class = *class as usize;
+            let own = std::mem::take(&mut row[class]);
+            let others = gradient_of_row(row, own, class, step.loss_scale);
+            *term = others + (own - 1.0);
+            *loss -= logits[class];
+            if p.alpha > 0.0 {
+                *loss += p.alpha * (spread(logits, class) / columns as f32);
+                let add = |(c, gradient): (usize, &mut f32)| *gradient += smoothing(&p, c == class) * step.loss_scale;
+                row.iter_mut().enumerate().for_each(add);
+            }
         }
-        row_loss::write(&mut row_loss[r], loss, &step, flag);
+        logarithms(&mut terms);
+        for (row_loss, term) in row_loss.iter_mut().zip(terms) {
+            let loss = *row_loss + term;
+            row_loss::write(row_loss, loss, &step, flag);
+        }
     }
 }
 
@@ -151,6 +164,11 @@ widest! {
 
     fn exponentials(values: &mut [f32]) {
         values.iter_mut().for_each(|x| *x = exponential(*x));
+    }
+
+    /// Replaces each x by ln(1 + x).
+    fn logarithms(terms: &mut [f32]) {
+        terms.iter_mut().for_each(|x| *x = log_1p(*x));
     }
 
     /// Corrects each exponential for the rounding error of z − max z, which is found by Knuth's two-sum.

@@ -215,8 +215,9 @@ impl Subject<'_> {
         self.data.weights().is_none() && self.rule.is_none() && self.loss.function().range != Range::Distribution
     }
 
-    /// Returns the kind of predictions, and the meaning of outputs as class scores if each row belongs to one class.
-    /// Both are `None` if no metric applies, for example for classes or labels if a target lies between 0 and 1.
+    /// Returns what a metric needs to know of the predictions. The first value is their kind: classes, labels or
+    /// numbers. The second value says which outputs are scores of classes; it is `None` if a row has no class. Both are
+    /// `None` if a target of classes or labels is neither 0 nor 1, since no metric is defined then.
     fn kind(&self) -> (Option<Needs>, Option<ClassScores>) {
         let is_class = self.loss.target_kind() == TargetKind::Class;
         let exact = is_class || self.target.iter().all(|word| [0.0, 1.0].contains(&f32::from_bits(*word)));

@@ -62,26 +62,39 @@ const BLOCK: usize = 16;
 fn in_registers<'a, const N: usize>(matrix: Matrix<'_>, first: usize, sums: &'a mut [f32]) -> &'a mut [f32] {
     let (blocks, rest) = sums.as_chunks_mut::<N>();
     for (block, sums) in blocks.iter_mut().enumerate() {
-        let [totals] = sums_over_rows::<N, 1>(matrix.row_count(), |r, [together]| {
-            let values = &matrix.row(r)[first + block * N..][..N];
-            together.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-        });
+        let [totals]: [[f64; N]; 1] =
+            sums_over_rows(matrix.row_count(), |r| [first_chunk(matrix.row(r), first + block * N)]);
         sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum = total as f32);
     }
     rest
 }
 
-/// Returns `S` sums over rows for each of `N` columns. They are summed in blocks, as in [`column_sum`]. `add` gets a
-/// row index, and adds the terms of this row to the sums of a block.
+/// Returns `N` numbers of a row, from the column `first` on.
+///
+/// # Panics
+/// Panics if the row has fewer numbers.
+#[inline(always)]
+pub fn first_chunk<const N: usize>(row: &[f32], first: usize) -> [f32; N] {
+    *row[first..].first_chunk().expect("N columns are left")
+}
+
+/// Returns `S` sums over rows for each of `N` columns. They are summed in blocks, as in [`column_sum`]. `terms` gets a
+/// row index, and returns the terms of this row. (If it added them to the sums itself, compilers would keep the sums in
+/// memory.)
 #[inline(always)]
 pub fn sums_over_rows<const N: usize, const S: usize>(
     rows: usize,
-    add: impl Fn(usize, &mut [[f32; N]; S]),
+    terms: impl Fn(usize) -> [[f32; N]; S],
 ) -> [[f64; N]; S] {
     let mut totals = [[0.0f64; N]; S];
     for start in (0..rows).step_by(BLOCK) {
         let mut together = [[0.0f32; N]; S];
-        (start..rows.min(start + BLOCK)).for_each(|r| add(r, &mut together));
+        for r in start..rows.min(start + BLOCK) {
+            let terms = terms(r);
+            for (sums, terms) in together.iter_mut().zip(&terms) {
+                sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+            }
+        }
         let pairs = totals.iter_mut().zip(&together).flat_map(|(totals, together)| totals.iter_mut().zip(together));
         pairs.for_each(|(total, sum)| *total += f64::from(*sum));
     }

@@ -146,6 +146,7 @@ fn in_chunks(a: Matrix<'_>, b: Matrix<'_>, out: MatrixMut<'_>, buffers: &mut Blo
     sum(a, Right::Matrix(b), First::Zero, chunk, out, buffers);
 }
 
+#[inline]
 fn check(a: Matrix<'_>, b: Matrix<'_>, out: &MatrixMut<'_>) {
     assert_eq!(a.columns, b.rows, "inner sizes differ");
     assert_eq!([a.rows, b.columns], [out.rows, out.columns().len()], "the output has another size");
@@ -215,8 +216,7 @@ fn sum(
     let columns = b.columns();
     let packing = Packing::of(a, columns);
     let group = even(a.rows, packing.most_rows()).next_multiple_of(tile::ROWS);
-    let block =
-        even(a.columns, if b.is_read_once(a.rows) { SMALL_BLOCK } else { BLOCK }).next_multiple_of(chunk.unwrap_or(1));
+    let block = in_chunks_of(chunk, even(a.columns, if b.is_read_once(a.rows) { SMALL_BLOCK } else { BLOCK }));
     for rows in cuts(a.rows, group) {
         for block in cuts(a.columns, block) {
             let first = if block.start > 0 { First::Sums } else { first };
@@ -328,13 +328,24 @@ fn buffer_slice<const MOST: usize>(buffer: &mut Vec<Line>, count: usize) -> &mut
     &mut bytemuck::cast_slice_mut(buffer)[..count]
 }
 
-/// Splits 0..count into ranges of up to `each`.
+/// Splits 0..count into ranges of up to `each`. (A `step_by` would begin with a division, which takes as long as a
+/// small tile.)
 fn cuts(count: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..count).step_by(each).map(move |start| start..count.min(start + each))
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let range = start..count.min(start + each);
+        start = range.end;
+        (!range.is_empty()).then_some(range)
+    })
 }
 
 /// Returns the size of the parts if `count` is split into as few parts of about equal size as possible, each of at most
 /// `most`.
 fn even(count: usize, most: usize) -> usize {
-    count.div_ceil(count.div_ceil(most))
+    if count <= most { count } else { count.div_ceil(count.div_ceil(most)) }
+}
+
+/// Returns `terms`, rounded up to whole chunks.
+fn in_chunks_of(chunk: Option<usize>, terms: usize) -> usize {
+    chunk.map_or(terms, |chunk| terms.next_multiple_of(chunk))
 }

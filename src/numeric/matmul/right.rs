@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{BLOCK, Line, Matrix, PAGE_STRIDE, PANEL, PART, buffer_slice, cuts, even, pack, tile};
+use super::{BLOCK, Line, Matrix, PAGE_STRIDE, PANEL, PART, buffer_slice, cuts, even, in_chunks_of, pack, tile};
 
 /// Right operand of a matrix multiplication.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ impl<'a> Right<'a> {
             // If there are few columns, a part has more terms; otherwise loading and storing the sums would dominate.
             _ => (PART * PANEL / self.columns().min(PANEL)).min(BLOCK),
         };
-        let each = even(block.len(), most).next_multiple_of(chunk.unwrap_or(1));
+        let each = in_chunks_of(chunk, even(block.len(), most));
         cuts(self.columns(), PANEL).flat_map(move |columns| {
             let moved = move |part: Range<usize>| block.start + part.start..block.start + part.end;
             cuts(block.len(), each).map(move |part| Part { columns: columns.clone(), terms: moved(part) })

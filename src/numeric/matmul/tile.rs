@@ -236,31 +236,28 @@ impl Panel {
             }
             let mut prefetch =
                 if LAYOUT == ANY_LAYOUT { Prefetch::NOTHING } else { self.next_prefetch::<HIGH>(row, stripe.column) };
-            let (mut begin, mut first) = (self.begin, 0);
-            while first < self.terms {
-                let terms = first..self.terms.min(first + self.chunk.unwrap_or(self.terms));
-                first = terms.end;
-                let mut sums = [[simd.splat_f32s(0.0); WIDE]; HIGH];
-                for i in 0..HIGH {
-                    match begin {
-                        Begin::Bias(bias) => sums[i] = columns.load(bias.add(stripe.column)),
-                        Begin::Sums(before) if self.chunk.is_none() => {
-                            sums[i] = columns.load(before.at(row + i, stripe.column));
-                        }
-                        Begin::Zero | Begin::Sums(_) => {}
-                    }
-                }
-                sums = if LAYOUT == ANY_LAYOUT {
-                    self.add_matrix(columns, sums, row, stripe, terms)
-                } else {
-                    self.add_panel::<S, HIGH, WIDE, LAYOUT>(simd, sums, row, stripe, terms, &mut prefetch)
+            let Some(chunk) = self.chunk else {
+                let before = self.sums_before(columns, self.begin, row, stripe);
+                let sums =
+                    self.add_terms::<S, HIGH, WIDE, LAYOUT>(columns, before, row, stripe, 0..self.terms, &mut prefetch);
+                (0..HIGH).for_each(|i| columns.store(self.out.at(row + i, stripe.column), sums[i]));
+                return HIGH;
+            };
+            let mut begin = self.begin;
+            for first in (0..self.terms).step_by(chunk) {
+                let terms = first..self.terms.min(first + chunk);
+                // Sums of earlier chunks are added to the sum of this one; a bias is its first term.
+                let (first, before) = match begin {
+                    Begin::Sums(_) => (Begin::Zero, begin),
+                    Begin::Zero | Begin::Bias(_) => (begin, Begin::Zero),
                 };
-                if let Begin::Sums(before) = begin
-                    && self.chunk.is_some()
-                {
+                let first = self.sums_before(columns, first, row, stripe);
+                let mut sums =
+                    self.add_terms::<S, HIGH, WIDE, LAYOUT>(columns, first, row, stripe, terms, &mut prefetch);
+                if let Begin::Sums(_) = before {
+                    let before: [_; HIGH] = self.sums_before(columns, before, row, stripe);
                     for i in 0..HIGH {
-                        let before = columns.load(before.at(row + i, stripe.column));
-                        (0..WIDE).for_each(|v| sums[i][v] = simd.add_f32s(before[v], sums[i][v]));
+                        (0..WIDE).for_each(|v| sums[i][v] = simd.add_f32s(before[i][v], sums[i][v]));
                     }
                 }
                 (0..HIGH).for_each(|i| columns.store(self.out.at(row + i, stripe.column), sums[i]));
@@ -268,6 +265,56 @@ impl Panel {
             }
         }
         HIGH
+    }
+
+    /// Returns the initial values of a tile's sums.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn sums_before<S: Simd, const HIGH: usize, const WIDE: usize>(
+        &self,
+        columns: Columns<S, WIDE>,
+        begin: Begin,
+        row: usize,
+        stripe: Stripe,
+    ) -> [[S::f32s; WIDE]; HIGH] {
+        let mut sums = [[columns.simd.splat_f32s(0.0); WIDE]; HIGH];
+        for i in 0..HIGH {
+            // SAFETY: as the callers of `run` promise.
+            unsafe {
+                match begin {
+                    Begin::Zero => {}
+                    Begin::Bias(bias) => sums[i] = columns.load(bias.add(stripe.column)),
+                    Begin::Sums(before) => sums[i] = columns.load(before.at(row + i, stripe.column)),
+                }
+            }
+        }
+        sums
+    }
+
+    /// Adds terms to a tile's sums.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn add_terms<S: Simd, const HIGH: usize, const WIDE: usize, const LAYOUT: u8>(
+        &self,
+        columns: Columns<S, WIDE>,
+        sums: [[S::f32s; WIDE]; HIGH],
+        row: usize,
+        stripe: Stripe,
+        terms: Range<usize>,
+        prefetch: &mut Prefetch,
+    ) -> [[S::f32s; WIDE]; HIGH] {
+        // SAFETY: as the callers of `run` promise.
+        unsafe {
+            if LAYOUT == ANY_LAYOUT {
+                self.add_matrix(columns, sums, row, stripe, terms)
+            } else {
+                self.add_panel::<S, HIGH, WIDE, LAYOUT>(columns.simd, sums, row, stripe, terms, prefetch)
+            }
+        }
     }
 
     /// Prefetches the sums and outputs of the next tile, if it has as many rows as this one.
