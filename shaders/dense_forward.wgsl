@@ -54,12 +54,12 @@ fn b_at(i: u32) -> ElementB {
     return weight[i];
 }
 
-fn beside_at(i: u32) -> Element {
+fn second_at(i: u32) -> Element {
     return bias[i];
 }
 
 fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    let x = sums + four_beside(params, 0u, column);
+    let x = sums + four_of_second(params, 0u, column);
     keep_four(params, row * params.outputs, column, x);
     var values = params.scale * activate_four(FUNCTION, vec2(params.alpha, params.beta), x);
     if DROPS {

@@ -59,12 +59,12 @@ fn put(i: u32, values: Element) {
     grad_input[i] = values;
 }
 
-fn beside_at(i: u32) -> Element {
+fn second_at(i: u32) -> Element {
     return lower[i];
 }
 
 fn store(params: Params, part: u32, row: u32, column: u32, sums: vec4<f32>) {
-    let y = four_beside(params, row * params.inputs, column) * params.keep;
+    let y = four_of_second(params, row * params.inputs, column) * params.keep;
     var values = sums * params.scale * derivative_four(FUNCTION, vec2(params.alpha, params.beta), y);
     if DROPS {
         values = select(vec4(0.0), values, keeps_four(params.threshold, params.layer, row, column / 4u));

@@ -232,7 +232,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 ///
 /// # Errors
 /// Returns [`Error::Memory`] if the allocation fails.
-pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
+pub(crate) fn try_with_capacity<T>(what: &str, count: usize) -> Result<Vec<T>> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(count).map_err(|_| Error::Memory {
         what: what.into(),
@@ -247,7 +247,7 @@ pub(crate) fn room<T>(what: &str, count: usize) -> Result<Vec<T>> {
 /// # Errors
 /// Returns [`Error::Memory`] if the allocation fails.
 pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
-    let mut all = room(what, count)?;
+    let mut all = try_with_capacity(what, count)?;
     all.extend(elements);
     Ok(all)
 }
@@ -257,7 +257,7 @@ pub(crate) fn collected<T>(what: &str, count: usize, elements: impl IntoIterator
 /// # Errors
 /// Returns [`Error::Memory`] if the allocation fails.
 pub(crate) fn copied<T: Copy>(what: &str, values: &[T]) -> Result<Vec<T>> {
-    let mut copy = room(what, values.len())?;
+    let mut copy = try_with_capacity(what, values.len())?;
     copy.extend_from_slice(values);
     Ok(copy)
 }

@@ -353,7 +353,7 @@ fn kernels_by_columns_have_a_fast_kernel_and_no_other_output() {
         kernels::ALL.into_iter().filter(|kernel| kernel.bindings.iter().any(|b| b.by_columns)).collect();
     assert_eq!(kernels.len(), 5, "gathers, and dense layers forward (two kernels) and back");
     for kernel in kernels {
-        let sound = |b: &Binding| b.by_columns == b.access.writes() && (b.cut || !b.by_columns);
+        let sound = |b: &Binding| b.by_columns == b.access.writes() && (b.per_item || !b.by_columns);
         assert!(kernel.fast.is_some() && kernel.bindings.iter().all(sound), "{}", kernel.name);
     }
 }

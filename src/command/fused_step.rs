@@ -13,8 +13,8 @@ pub struct FusedStepOption {
     /// A fused step runs forward pass, loss and backward pass of a small network as one operation on the GPU; a second
     /// one adds up the gradients. The network may have at most 16 dense layers, all with biases, and must fit into the
     /// memory of one workgroup. The only other layers are activation functions, one after each hidden layer, such as
-    /// relu, tanh or sigmoid, but not gelu, silu or mish; those with parameters, such as elu(1), need the same ones
-    /// everywhere. The loss has no label_smoothing.
+    /// relu, tanh or sigmoid, but not gelu, silu or mish. If a function has parameters, as elu(1) does, they must be
+    /// the same after every layer. The loss must not use label_smoothing.
     ///
     /// `auto` uses it for at most 128 inputs and units per layer, where it is estimated to be faster. `always` uses it
     /// wherever it is possible, and else runs layer by layer, as `never` does. On the CPU, any value is an error,

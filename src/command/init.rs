@@ -59,8 +59,8 @@ pub fn run(arguments: &Arguments, command: &Command, output: &mut Output) -> Res
     }
     let text = text(command, path);
     replace(path, |file| file.write_all(text.as_bytes()))?;
-    output.tell(format!("{name}: options of `train`, set for {DATA}"));
-    output.tell_whole(format!("next: wgrad train {}", wgrad::data::quoted(path)));
+    output.print(format!("{name}: options of `train`, set for {DATA}"));
+    output.print_unwrapped(format!("next: wgrad train {}", wgrad::data::quoted(path)));
     Ok(())
 }
 

@@ -139,37 +139,37 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
         output.json(&Found { data: name, curve: &curve, picture });
         return Ok(());
     }
-    output.tell(format!("{name}: {} training rows; {network}; {settings}", train.len()));
-    tell_curve(output, &curve);
+    output.print(format!("{name}: {} training rows; {network}; {settings}", train.len()));
+    print_curve(output, &curve);
     output.line(wrapped("picture: ", "  ", &shown(&picture)));
     if let Some(rate) = curve.suggestion {
         let source = data::words(name, &columns.reading);
-        output.tell_whole(format!("next: wgrad train {source} --learning-rate {}", rounded(rate)));
+        output.print_unwrapped(format!("next: wgrad train {source} --learning-rate {}", rounded(rate)));
     }
     Ok(())
 }
 
 /// Prints a sparkline and a table of the smoothed losses, and the suggested learning rate.
-fn tell_curve(output: &mut Output, curve: &RateCurve) {
+fn print_curve(output: &mut Output, curve: &RateCurve) {
     let RateCurve { rates, smoothed, .. } = curve;
     let lowest = (0..rates.len()).min_by(|a, b| smoothed[*a].total_cmp(&smoothed[*b]));
     let (Some(lowest), [first, .., last]) = (lowest, &smoothed[..]) else {
         return output.line("the loss of the first step is not finite: give a smaller `--from`");
     };
     let (first, last) = (loss_text(*first), loss_text(*last));
-    output.tell_whole(format!("loss {first} {} {last}", sparkline(smoothed, SPARKLINE)));
+    output.print_unwrapped(format!("loss {first} {} {last}", sparkline(smoothed, SPARKLINE)));
     let header = ["learning rate", "loss"].map(String::from).to_vec();
     let count = ROWS.min(rates.len());
     let row = |row: usize| {
         let step = row * (rates.len() - 1) / (count - 1).max(1);
         vec![rounded(rates[step]), loss_text(smoothed[step])]
     };
-    output.tell_whole(table(&std::iter::once(header).chain((0..count).map(row)).collect::<Vec<_>>(), 0, 2));
+    output.print_unwrapped(table(&std::iter::once(header).chain((0..count).map(row)).collect::<Vec<_>>(), 0, 2));
     let end = match (curve.diverged, rates.last()) {
         (true, Some(rate)) => format!("; training diverged at {}", rounded(*rate)),
         _ => String::new(),
     };
-    output.tell(format!("lowest loss: {} at {}{end}", loss_text(smoothed[lowest]), rounded(rates[lowest])));
+    output.print(format!("lowest loss: {} at {}{end}", loss_text(smoothed[lowest]), rounded(rates[lowest])));
     output.line(match curve.suggestion {
         Some(rate) => format!("suggested learning rate: {}, where the loss decreases fastest", rounded(rate)),
         None => "no suggestion: the loss never decreases; give other `--from` and `--to`, or more `--steps`".into(),

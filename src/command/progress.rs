@@ -39,12 +39,12 @@ pub struct Reporter<'a> {
     throughput: Throughput,
     /// Text with the results of the last epoch.
     message: String,
-    resumed: Option<Continued>,
+    resumed: Option<Resumption>,
 }
 
 /// Continuation of a run from a checkpoint.
 #[derive(Clone)]
-pub struct Continued {
+pub struct Resumption {
     /// Number of steps before the checkpoint.
     pub step: u64,
     /// Settings that have changed since, with both values.
@@ -160,7 +160,7 @@ impl<'a> Reporter<'a> {
         let mut reporter =
             Self { output, bar, json, network, epochs, rows, batch_size, throughput, message, resumed: None };
         if let Some(Member { number, count }) = member.filter(|_| !json) {
-            reporter.tell(&format!("network {number} of {count}"));
+            reporter.print(&format!("network {number} of {count}"));
         }
         reporter
     }
@@ -183,7 +183,7 @@ impl<'a> Reporter<'a> {
     /// Reports that training continues from a checkpoint.
     pub fn resumed(&mut self, restored: &Restored) {
         let Restored { step, epochs, restored_tiles, skipped_checkpoints, differences, accepted, .. } = restored;
-        self.resumed = Some(Continued { step: *step, changed: accepted.clone() });
+        self.resumed = Some(Resumption { step: *step, changed: accepted.clone() });
         let steps_before = (*epochs as u64).saturating_mul(self.rows.div_ceil(self.batch_size.max(1)) as u64);
         let steps = step.saturating_sub(steps_before) as usize;
         self.throughput.restart(Instant::now(), self.rows_after(*epochs, steps));
@@ -214,21 +214,21 @@ impl<'a> Reporter<'a> {
         let text =
             format!("resumed after step {step}, with {} done{of}{tiles}{exact}{changed}", counted(*epochs, "epoch"));
         for text in skipped.chain([text]) {
-            self.tell(&text);
+            self.print(&text);
         }
     }
 
     /// Reports that training starts from the beginning, since there is no checkpoint of these settings. `others` has
     /// the checkpoint folders of other settings.
-    pub fn begun_anew(&mut self, others: &[String]) {
+    pub fn new_run(&mut self, others: &[String]) {
         if self.json {
-            return self.output.json(&NewRun { event: "begun_anew", other_checkpoints: others });
+            return self.output.json(&NewRun { event: "new_run", other_checkpoints: others });
         }
         let others = others.split_first().map_or(String::new(), |(first, rest)| {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} others)", rest.len()) };
             format!("; {first}{more}")
         });
-        self.tell(&format!("no checkpoint has these settings, so training starts from the beginning{others}"));
+        self.print(&format!("no checkpoint has these settings, so training starts from the beginning{others}"));
     }
 
     /// Reports a problem of the network after an epoch.
@@ -237,19 +237,19 @@ impl<'a> Reporter<'a> {
             let remedy = finding.kind.remedy();
             return self.output.json(&Found { event: "finding", epoch, finding, remedy });
         }
-        self.tell(&format!("health, epoch {epoch}: {finding}"));
+        self.print(&format!("health, epoch {epoch}: {finding}"));
     }
 
     /// Prints a text, above the bar if there is one.
-    fn tell(&mut self, text: &str) {
+    fn print(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(wrapped("", "  ", &shown(text))),
-            None => self.output.tell(text),
+            None => self.output.print(text),
         }
     }
 
     /// Returns the checkpoint from which the run continued; `None` if it began anew.
-    pub fn continued(&self) -> Option<Continued> {
+    pub fn continued(&self) -> Option<Resumption> {
         self.resumed.clone()
     }
 
@@ -265,7 +265,7 @@ impl<'a> Reporter<'a> {
                 let Self { network, epochs, .. } = *self;
                 self.output.json(&Event { event: "epoch", network, epochs, epoch, samples_per_second });
             }
-            None => self.output.tell_whole(fitting(&text)),
+            None => self.output.print_unwrapped(fitting(&text)),
         }
     }
 
@@ -309,18 +309,18 @@ fn fitting(line: &str) -> String {
 
 /// Prints a sparkline of the loss. If a progress bar was shown instead of a line per epoch, prints the lines of some
 /// epochs first.
-pub fn tell_history(output: &mut Output, history: &History, epochs: usize) {
+pub fn print_history(output: &mut Output, history: &History, epochs: usize) {
     if has_bar(output) {
         for place in chosen(history.epochs.len(), history.best.map(|best| best - 1)) {
             let epoch = &history.epochs[place];
             let best = if history.best == Some(epoch.epoch) { "  (best)" } else { "" };
-            output.tell_whole(fitting(&format!("{}{best}", line(epoch, epochs))));
+            output.print_unwrapped(fitting(&format!("{}{best}", line(epoch, epochs))));
         }
     }
     if let [first, .., last] = &history.epochs[..] {
         let losses: Vec<f64> = history.epochs.iter().map(|epoch| epoch.loss).collect();
         let (first, last) = (number(first.loss), number(last.loss));
-        output.tell_whole(format!("loss {first} {} {last}", sparkline(&losses, SPARKLINE)));
+        output.print_unwrapped(format!("loss {first} {} {last}", sparkline(&losses, SPARKLINE)));
     }
 }
 

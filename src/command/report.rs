@@ -43,19 +43,19 @@ impl Output {
     }
 
     /// Prints a text on the progress of a command, in lines of 80 columns, unless the output is quiet.
-    pub fn tell(&mut self, text: impl AsRef<str>) {
-        self.tell_whole(wrapped("", "  ", &shown(text.as_ref())));
+    pub fn print(&mut self, text: impl AsRef<str>) {
+        self.print_unwrapped(wrapped("", "  ", &shown(text.as_ref())));
     }
 
-    /// Like [`Output::tell`], but without wrapping lines, for tables and commands to copy.
-    pub fn tell_whole(&mut self, text: impl AsRef<str>) {
+    /// Like [`Output::print`], but without wrapping lines, for tables and commands to copy.
+    pub fn print_unwrapped(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
             self.line(text);
         }
     }
 
-    /// Like [`Output::tell`], in bold on a terminal with colors.
-    fn tell_result(&mut self, text: &str) {
+    /// Like [`Output::print`], in bold on a terminal with colors.
+    fn print_result(&mut self, text: &str) {
         let text = wrapped("", "  ", &shown(text));
         if self.quiet {
             return;
@@ -366,7 +366,7 @@ pub fn batch_size(batch: usize, accumulate: usize) -> String {
 }
 
 /// Prints the settings of a training run; `inspect` is the command that shows all warnings.
-pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
+pub fn print_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     // On standard error, since standard output may be a file that nobody looks at.
     if !output.is_quiet() {
         // The note `many_values` only states how the target is read by default. `inspect` prints it.
@@ -390,9 +390,9 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
         used if columns.is_empty() || used == *inputs => format!("{inputs} columns"),
         used => format!("{used} columns ({inputs} inputs)"),
     };
-    output.tell(format!("{data}: {} rows of {wide}, {sets}", train + validation + test));
-    start.split_note.iter().for_each(|note| output.tell(note));
-    output.tell(format!("network: {}, {} parameters", start.network, start.parameters));
+    output.print(format!("{data}: {} rows of {wide}, {sets}", train + validation + test));
+    start.split_note.iter().for_each(|note| output.print(note));
+    output.print(format!("network: {}, {} parameters", start.network, start.parameters));
     let (optimizer, rate, schedule) = (start.optimizer, start.learning_rate, start.schedule);
     let warmup = match start.warmup_steps {
         0 => String::new(),
@@ -405,24 +405,24 @@ pub fn tell_start(output: &mut Output, start: &Start<'_>, inspect: &str) {
     let clip = clip.into_iter().flatten().collect::<String>();
     let (batch, epochs) = (batch_size(start.batch, start.accumulate), start.epochs);
     let loss = start.loss;
-    output.tell(format!(
+    output.print(format!(
         "{loss}, {optimizer} at {rate} ({schedule}{warmup}{plateau}){clip}, {batch}, {}, seed {seed}",
         counted(epochs, "epoch")
     ));
     if start.networks > 1 {
-        output.tell(format!("{} networks with different seeds; the model is their mean", start.networks));
+        output.print(format!("{} networks with different seeds; the model is their mean", start.networks));
     }
     if let Some(average) = start.average {
-        output.tell(format!("average of the parameters: {average}"));
+        output.print(format!("average of the parameters: {average}"));
     }
     if let Some(mix) = &start.mix {
-        output.tell(format!("rows of a batch are mixed: {mix}"));
+        output.print(format!("rows of a batch are mixed: {mix}"));
     }
     if !start.groups.is_empty() {
-        output.tell(format!("parameters: {}", start.groups.join("; ")));
+        output.print(format!("parameters: {}", start.groups.join("; ")));
     }
-    output.tell(format!("device: {} ({})", start.device, start.reason));
-    start.tuning.iter().flat_map(TuningReport::lines).for_each(|line| output.tell(line));
+    output.print(format!("device: {} ({})", start.device, start.reason));
+    start.tuning.iter().flat_map(TuningReport::lines).for_each(|line| output.print(line));
 }
 
 /// Returns `the lowest validation loss`, or `the best validation roc_auc`.
@@ -431,16 +431,16 @@ pub fn best_by(metric: Option<Metric>) -> String {
 }
 
 /// Prints the results of a training run, and the next command to try.
-pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
+pub fn print_summary(output: &mut Output, data: &str, summary: &Summary) {
     let Summary { evaluation, epochs, steps, seconds, model, .. } = summary;
     let which = match summary.evaluated_on {
         "all" => "all rows, which it was trained on:",
         set => set,
     };
     let metric = summary.metric.map(|metric| metric.to_string());
-    output.tell_result(&format!("{which} {} on {} rows", score_with(evaluation, metric.as_deref()), evaluation.rows));
+    output.print_result(&format!("{which} {} on {} rows", score_with(evaluation, metric.as_deref()), evaluation.rows));
     if let Some(baseline) = &summary.baseline {
-        output.tell(baseline.line());
+        output.print(baseline.line());
         baseline.warn(evaluation, output);
     }
     let resumed = if summary.resumed { " since it was resumed" } else { "" };
@@ -449,21 +449,21 @@ pub fn tell_summary(output: &mut Output, data: &str, summary: &Summary) {
     let s = if *epochs == 1 { "" } else { "s" };
     let networks = if summary.networks > 1 { format!("{} networks, ", summary.networks) } else { String::new() };
     let epochs = format!("{networks}{epochs} epoch{s}");
-    output.tell(format!("{epochs}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
+    output.print(format!("{epochs}, {steps} steps in {seconds:.2} s{resumed}{}", best.unwrap_or_default()));
     if let Some(temperature) = summary.temperature {
-        output.tell(format!("probabilities calibrated on the validation set: temperature {}", number(temperature)));
+        output.print(format!("probabilities calibrated on the validation set: temperature {}", number(temperature)));
     }
     if let Some(threshold) = &summary.threshold {
-        output.tell(threshold.to_string());
+        output.print(threshold.to_string());
     }
     if let Some(confusion) = &summary.confusion {
-        output.tell_whole(format!("\n{}", confusion));
+        output.print_unwrapped(format!("\n{}", confusion));
     }
-    output.tell(format!("model: {model}"));
+    output.print(format!("model: {model}"));
     if let Some(plot) = &summary.plot {
-        output.tell(format!("curves: {plot}"));
+        output.print(format!("curves: {plot}"));
     }
-    output.tell_whole(format!("next: wgrad predict {} {data}", quoted(model)));
+    output.print_unwrapped(format!("next: wgrad predict {} {data}", quoted(model)));
 }
 
 #[cfg(test)]

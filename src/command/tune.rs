@@ -131,8 +131,8 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     if arguments.json {
         output.json(&start);
     } else {
-        output.tell(format!("{}, batch size {}, on {device}", start.network, start.batch));
-        output.tell("");
+        output.print(format!("{}, batch size {}, on {device}", start.network, start.batch));
+        output.print("");
     }
     let bar = bar(TEMPLATE, 0, output);
     let report = tune.run(&device, |event| match (event, &bar) {
@@ -191,8 +191,8 @@ impl Arguments {
         for (matmul, tile, problem) in report.refused() {
             output.line(wrapped("", "  ", &shown(&format!("refused: {}, {tile}: {problem}", matmul.choice))));
         }
-        kept.iter().for_each(|path| output.tell(format!("stored for this adapter, driver and version: {path}")));
-        out.iter().for_each(|path| output.tell(format!("next: wgrad train … --autotune {}", quoted(path))));
+        kept.iter().for_each(|path| output.print(format!("stored for this adapter, driver and version: {path}")));
+        out.iter().for_each(|path| output.print(format!("next: wgrad train … --autotune {}", quoted(path))));
         Ok(())
     }
 }

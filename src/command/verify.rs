@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<bool> {
     if let TuningSource::Unusable(problem) = &tuning
         && !arguments.json
     {
-        output.tell(format!("tuning not used: {problem}"));
+        output.print(format!("tuning not used: {problem}"));
     }
     if matches!(tuning, TuningSource::Pinned(..)) && arguments.recipe.hidden.is_none() && arguments.model.is_none() {
         let problem = "it is for the matrix multiplications of one network, but none is given";

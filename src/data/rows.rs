@@ -3,7 +3,7 @@
 use super::check::{numbered, place};
 use super::inputs::Inputs;
 use super::{Dataset, Targets};
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result, try_with_capacity};
 
 /// Name of a data set that was not given a name.
 const UNNAMED: &str = "rows";
@@ -150,7 +150,7 @@ impl Dataset {
         T: Copy + Into<f64>,
     {
         let rows = rows.into_iter();
-        let mut input: Vec<f64> = room("inputs", rows.size_hint().0)?;
+        let mut input: Vec<f64> = try_with_capacity("inputs", rows.size_hint().0)?;
         let mut columns = None;
         for (number, row) in rows.enumerate() {
             let row = row.as_ref();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Targets};
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result, try_with_capacity};
 
 /// Standardization: the mean (or median) and the scale of each column. A value x is scaled to (x − mean) / scale.
 ///
@@ -239,7 +239,7 @@ impl Standardization {
             let problem = format!("{} values are not a multiple of {} columns", rows.len(), self.columns());
             return Err(Error::data("standardization", problem, "pass whole rows of the columns it was fitted on"));
         }
-        let mut scaled = room("scaled rows", rows.len())?;
+        let mut scaled = try_with_capacity("scaled rows", rows.len())?;
         rows.chunks_exact(self.columns()).for_each(|row| scaled.extend(self.scaled_row(row)));
         Ok(scaled)
     }

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-use crate::error::{Result, copied, room};
+use crate::error::{Result, copied, try_with_capacity};
 use crate::exec::check;
 use crate::numeric::{Line, MatrixMut};
 use crate::plan::{
@@ -102,7 +102,7 @@ impl Memory {
         let own_columns = (op.kernel.item == WorkItem::Column && items.len() < op.items).then_some(&items);
         for ((binding, view), arg) in op.kernel.bindings.iter().zip(&op.views).zip(&mut call.args) {
             let view = plan.get(*view);
-            let columns = own_columns.filter(|_| binding.cut).or(columns.filter(|_| binding.by_columns));
+            let columns = own_columns.filter(|_| binding.per_item).or(columns.filter(|_| binding.by_columns));
             let (words, part) = (&self.words[view.allocation.0], part(view, binding, op, &items, batch_index));
             assert!(part.start <= part.end && part.end <= words.count, "a view is within its allocation");
             let len = part.len();
@@ -166,7 +166,7 @@ impl Words {
             Contents::Host | Contents::Computed | Contents::Constant(_) => POISON,
         };
         let count = allocation.elements;
-        let mut lines = room(&format!("allocation {}", allocation.name), count.div_ceil(Line::WORDS))?;
+        let mut lines = try_with_capacity(&format!("allocation {}", allocation.name), count.div_ceil(Line::WORDS))?;
         lines.resize_with(count.div_ceil(Line::WORDS), || UnsafeCell::new(Line::filled(fill)));
         let mut words = Self { lines: lines.into_boxed_slice(), count };
         if let Contents::Constant(constant) = &allocation.contents {
@@ -207,7 +207,7 @@ fn part(view: &View, binding: &Binding, op: &Op, items: &Range<usize>, batch_ind
     if *items == (0..op.items) {
         return whole;
     }
-    let each = match (binding.cut, op.kernel.item) {
+    let each = match (binding.per_item, op.kernel.item) {
         (true, WorkItem::Column) => return whole,
         (true, _) => view.shape.elements() / op.items,
         (false, WorkItem::Slice) => view.shape.columns * op.rows_per_item().unwrap_or(1),

@@ -33,7 +33,7 @@ use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 pub static KERNEL: Kernel = Kernel {
     name: "accumulate",
     bindings: &[
-        Binding::read("gradient", Dtype::F32).cut(),
+        Binding::read("gradient", Dtype::F32).per_item(),
         Binding::accumulate("sum", Dtype::F32),
         Binding::accumulate("compensation", Dtype::F32),
         Binding::atomic("flag"),
@@ -51,7 +51,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/accumulate.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[1].elements() / 4),
         rounds: None,

@@ -34,8 +34,8 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "activation_grad",
     bindings: &[
-        Binding::read("grad_output", Dtype::F32).cut(),
-        Binding::read("argument", Dtype::F32).cut(),
+        Binding::read("grad_output", Dtype::F32).per_item(),
+        Binding::read("argument", Dtype::F32).per_item(),
         Binding::write("grad_input", Dtype::F32),
     ],
     params: Params::FIELDS,
@@ -51,7 +51,14 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/activation_grad.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE, shared::ACTIVATION],
+        shared: &[
+            shared::STEP,
+            shared::LINEAR_INDEX,
+            shared::FINITE,
+            shared::FUNCTIONS,
+            shared::ABOVE,
+            shared::ACTIVATION,
+        ],
         prelude: |op| grid_1d_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

@@ -28,8 +28,8 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "add",
     bindings: &[
-        Binding::read("first", Dtype::F32).cut(),
-        Binding::read("second", Dtype::F32).cut(),
+        Binding::read("first", Dtype::F32).per_item(),
+        Binding::read("second", Dtype::F32).per_item(),
         Binding::write("output", Dtype::F32),
     ],
     params: Params::FIELDS,
@@ -45,7 +45,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/add.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

@@ -28,7 +28,7 @@ pub const NO_COLUMN: u32 = u32::MAX;
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "argmax",
-    bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("index", Dtype::U32)],
+    bindings: &[Binding::read("input", Dtype::F32).per_item(), Binding::write("index", Dtype::U32)],
     params: Params::FIELDS,
     step: StepUse::One,
     item: WorkItem::BatchRow,
@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: |_, _| vec![Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/argmax.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::TREE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::TREE],
         prelude: row_prelude,
         grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| along_row(shapes[0].columns)),

@@ -29,7 +29,7 @@ use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 pub static KERNEL: Kernel = Kernel {
     name: "average",
     bindings: &[
-        Binding::read("parameter", Dtype::F32).cut(),
+        Binding::read("parameter", Dtype::F32).per_item(),
         Binding::update("average", Dtype::F32),
         Binding::atomic("flag"),
     ],
@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/average.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::UPDATE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::UPDATE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

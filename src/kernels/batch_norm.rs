@@ -32,7 +32,7 @@ use std::ops::Range;
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::{EPSILON, moments, rounded_moments};
-use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, taking_turns};
+use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, iterations_per_workgroup};
 use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -68,16 +68,16 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/batch_norm.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::BLOCKS],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::TREE, shared::BLOCKS],
         prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[0].columns),
-        rounds: Some(|_, shapes| 2 * taking_turns(shapes[0].rows) + shapes[0].rows.div_ceil(GROUP) as u64),
+        rounds: Some(|_, shapes| 2 * iterations_per_workgroup(shapes[0].rows) + shapes[0].rows.div_ceil(GROUP) as u64),
         tiles: None,
     },
 };
 
 /// Weight of the old value in a running statistic: 1 − PyTorch's momentum of 0.1.
-pub const KEPT: f64 = 0.9;
+pub const DECAY: f64 = 0.9;
 
 /// output = input, normalized over the rows in use.
 pub fn op(plan: &Plan, views: [ViewId; 7]) -> Op {
@@ -129,8 +129,8 @@ pub fn reference(step: &Step, items: Range<usize>, mut views: Views<'_>) {
         views.statistics.row(0)[own] = mean as f32;
         views.statistics.row(1)[own] = scale as f32;
         views.statistics.row(2)[own] = (scale * f64::from(views.weight[c])) as f32;
-        for (pending, added) in views.pending.iter_mut().zip(pending(step, [mean, variance], 1.0 - KEPT)) {
-            let before = if step.first_row == 0 { 0.0 } else { KEPT * f64::from(pending.row(0)[own]) };
+        for (pending, added) in views.pending.iter_mut().zip(pending(step, [mean, variance], 1.0 - DECAY)) {
+            let before = if step.first_row == 0 { 0.0 } else { DECAY * f64::from(pending.row(0)[own]) };
             pending.row(0)[own] = (before + added) as f32;
         }
     }
@@ -175,10 +175,10 @@ fn columns<const N: usize>(step: &Step, items: &Range<usize>, mut first: usize, 
         views.statistics.row(2)[own..][..N]
             .copy_from_slice(&std::array::from_fn::<f32, N, _>(|c| scale[c] * weight[c]));
         for c in 0..N {
-            let added = pending(step, [mean[c].into(), variance[c]], 1.0 - KEPT);
+            let added = pending(step, [mean[c].into(), variance[c]], 1.0 - DECAY);
             for (pending, added) in views.pending.iter_mut().zip(added) {
                 let pending = &mut pending.row(0)[own + c];
-                let before = if step.first_row == 0 { 0.0 } else { KEPT * f64::from(*pending) };
+                let before = if step.first_row == 0 { 0.0 } else { DECAY * f64::from(*pending) };
                 *pending = (before + added) as f32;
             }
         }
@@ -208,9 +208,9 @@ fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
             let kept = if before.step.first_row == 0 {
                 Rounded::exact(0.0)
             } else {
-                Rounded::from(KEPT) * exact(before.f32(5 + which)[c])
+                Rounded::from(DECAY) * exact(before.f32(5 + which)[c])
             };
-            pending[which][c] = (kept + statistic * Rounded::from(1.0 - KEPT)).error();
+            pending[which][c] = (kept + statistic * Rounded::from(1.0 - DECAY)).error();
         }
     }
     [outputs, statistics].into_iter().chain(pending).map(Tolerance::Each).collect()

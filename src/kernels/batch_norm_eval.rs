@@ -34,7 +34,7 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "batch_norm_eval",
     bindings: &[
-        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("input", Dtype::F32).per_item(),
         Binding::read("weight", Dtype::F32),
         Binding::read("bias", Dtype::F32),
         Binding::read("running_mean", Dtype::F32),
@@ -59,7 +59,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/batch_norm_eval.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

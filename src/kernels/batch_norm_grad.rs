@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::batch_norm::Params;
 use crate::kernels::row_norm::total;
-use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, taking_turns};
+use crate::kernels::shared::{self, GROUP, grid_1d_prelude, groups, iterations_per_workgroup};
 use crate::numeric::{Matrix, MatrixMut, SUM_DEPTH, Sum, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -56,10 +56,12 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/batch_norm_grad.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS, shared::FINITE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::TREE, shared::BLOCKS, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[0].columns),
-        rounds: Some(|_, shapes| taking_turns(shapes[0].rows) + (GROUP + shapes[0].rows.div_ceil(GROUP)) as u64),
+        rounds: Some(|_, shapes| {
+            iterations_per_workgroup(shapes[0].rows) + (GROUP + shapes[0].rows.div_ceil(GROUP)) as u64
+        }),
         tiles: None,
     },
 };

@@ -28,7 +28,7 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "bias_add",
     bindings: &[
-        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("input", Dtype::F32).per_item(),
         Binding::read("bias", Dtype::F32),
         Binding::write("output", Dtype::F32),
     ],
@@ -45,7 +45,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/bias_add.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

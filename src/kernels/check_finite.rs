@@ -18,7 +18,7 @@ use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "check_finite",
-    bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::atomic("flag")],
+    bindings: &[Binding::read("gradient", Dtype::F32).per_item(), Binding::atomic("flag")],
     params: &[],
     step: StepUse::One,
     item: WorkItem::Block,
@@ -32,7 +32,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: |_, _| vec![crate::plan::Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/check_finite.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, groups, iterations_per_workgroup};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -41,10 +41,10 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/column_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::TREE, shared::BLOCKS],
         prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[1].elements()),
-        rounds: Some(|_, shapes| taking_turns(shapes[0].rows)),
+        rounds: Some(|_, shapes| iterations_per_workgroup(shapes[0].rows)),
         tiles: None,
     },
 };

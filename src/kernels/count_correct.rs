@@ -11,7 +11,7 @@
 //!
 //! Rounding: none, the result is exact.
 
-use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, iterations_per_workgroup};
 use crate::plan::{Binding, Kernel, Op, Plan, Shader, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
 
@@ -47,7 +47,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP],
         prelude: grid_1d_prelude,
         grid: |_, _| [1; 3],
-        rounds: Some(|_, shapes| taking_turns(shapes[0].elements())),
+        rounds: Some(|_, shapes| iterations_per_workgroup(shapes[0].elements())),
         tiles: None,
     },
 };

@@ -53,7 +53,7 @@ words! {
 }
 
 const BINDINGS: [Binding; 5] = [
-    Binding::read("input", Dtype::F32).cut(),
+    Binding::read("input", Dtype::F32).per_item(),
     Binding::read("weight", Dtype::F32),
     Binding::read("bias", Dtype::F32),
     Binding::write("output", Dtype::F32).by_columns(),
@@ -93,7 +93,7 @@ const fn kernel(name: &'static str, bindings: &'static [Binding], shared: &'stat
             rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
             tiles: Some(Tiles {
                 candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
-                core: tiles::core_beside,
+                core: tiles::core_with_second,
                 split: Some(split),
             }),
         },

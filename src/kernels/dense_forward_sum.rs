@@ -88,7 +88,7 @@ macro_rules! shared {
     ($kept:ident) => {
         &[
             shared::STEP,
-            shared::LINE,
+            shared::LINEAR_INDEX,
             shared::BLOCKS,
             shared::PARTS,
             shared::PHILOX,

@@ -55,9 +55,9 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "dense_grad_input",
     bindings: &[
-        Binding::read("grad_output", Dtype::F32).cut(),
+        Binding::read("grad_output", Dtype::F32).per_item(),
         Binding::read("weight", Dtype::F32),
-        Binding::read("lower", Dtype::F32).cut(),
+        Binding::read("lower", Dtype::F32).per_item(),
         Binding::write("grad_input", Dtype::F32).by_columns(),
     ],
     params: Params::FIELDS,
@@ -88,7 +88,7 @@ pub static KERNEL: Kernel = Kernel {
         rounds: Some(|op, shapes| tiles::rounds(&op.tile(), size(shapes))),
         tiles: Some(Tiles {
             candidates: |_, shapes, limits| tiles::candidates_with_parts(size(shapes), limits),
-            core: tiles::core_beside,
+            core: tiles::core_with_second,
             split: Some(split),
         }),
     },

@@ -53,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "dense_grad_input_sum",
     bindings: &[
         Binding::read("partial", Dtype::F32),
-        Binding::read("lower", Dtype::F32).cut(),
+        Binding::read("lower", Dtype::F32).per_item(),
         Binding::write("grad_input", Dtype::F32),
     ],
     params: Params::FIELDS,
@@ -71,7 +71,7 @@ pub static KERNEL: Kernel = Kernel {
         source: include_str!("../../shaders/dense_grad_input_sum.wgsl"),
         shared: &[
             shared::STEP,
-            shared::LINE,
+            shared::LINEAR_INDEX,
             shared::BLOCKS,
             shared::PARTS,
             shared::PHILOX,

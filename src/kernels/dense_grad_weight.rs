@@ -154,7 +154,7 @@ fn tolerance(before: &Call<'_>, after: &Call<'_>) -> Vec<Tolerance> {
     let p = before.params::<Params>();
     let (inputs, outputs, rows) = (p.inputs as usize, p.outputs as usize, before.step.rows as usize);
     let (grad_output, input) = (before.f32(0), before.f32(1));
-    let depth = tiles::depth(tiles::uncut_rows(outputs, inputs, rows));
+    let depth = tiles::depth(tiles::unsplit_terms(outputs, inputs, rows));
     let mut weights = vec![0.0; after.f32(2).len()];
     let mut biases = vec![0.0; outputs];
     for o in 0..outputs {

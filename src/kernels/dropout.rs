@@ -59,7 +59,7 @@ macro_rules! kernel {
     ($name:literal, $noise:ident, $random:ident, $shared:expr) => {
         Kernel {
             name: $name,
-            bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
+            bindings: &[Binding::read("input", Dtype::F32).per_item(), Binding::write("output", Dtype::F32)],
             params: Params::FIELDS,
             step: StepUse::One,
             item: WorkItem::BatchRow,
@@ -87,9 +87,17 @@ macro_rules! kernel {
     };
 }
 
-const MASKED: &[&str] = &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT, shared::ABOVE, shared::MASKED];
-const NORMAL: &[&str] =
-    &[shared::STEP, shared::LINE, shared::PHILOX, shared::DROPOUT, shared::FINITE, shared::FUNCTIONS, shared::NORMAL];
+const MASKED: &[&str] =
+    &[shared::STEP, shared::LINEAR_INDEX, shared::PHILOX, shared::DROPOUT, shared::ABOVE, shared::MASKED];
+const NORMAL: &[&str] = &[
+    shared::STEP,
+    shared::LINEAR_INDEX,
+    shared::PHILOX,
+    shared::DROPOUT,
+    shared::FINITE,
+    shared::FUNCTIONS,
+    shared::NORMAL,
+];
 
 /// Dropout; see the module documentation.
 pub static KERNEL: Kernel = kernel!("dropout", DROPOUT, masked, MASKED);

@@ -42,7 +42,7 @@ pub static KERNEL: Kernel = Kernel {
             include_str!("../../shaders/element_loss.wgsl"),
             &[
                 shared::STEP,
-                shared::LINE,
+                shared::LINEAR_INDEX,
                 shared::FINITE,
                 shared::FUNCTIONS,
                 shared::ABOVE,

@@ -33,7 +33,7 @@ words! {
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "gated",
-    bindings: &[Binding::read("input", Dtype::F32).cut(), Binding::write("output", Dtype::F32)],
+    bindings: &[Binding::read("input", Dtype::F32).per_item(), Binding::write("output", Dtype::F32)],
     params: Params::FIELDS,
     step: StepUse::One,
     item: WorkItem::BatchRow,
@@ -47,7 +47,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/gated.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::FUNCTIONS, shared::ABOVE],
         prelude: |op| grid_1d_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| grid_1d(shapes[1].elements()),
         rounds: None,

@@ -23,8 +23,8 @@ use crate::shape::Dtype;
 pub static KERNEL: Kernel = Kernel {
     name: "gated_grad",
     bindings: &[
-        Binding::read("grad_output", Dtype::F32).cut(),
-        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("grad_output", Dtype::F32).per_item(),
+        Binding::read("input", Dtype::F32).per_item(),
         Binding::write("grad_input", Dtype::F32),
     ],
     params: Params::FIELDS,
@@ -40,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/gated_grad.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::FUNCTIONS, shared::ABOVE],
         prelude: |op| {
             let keeps_input = op.params::<Params>().activation().keeps_input();
             format!("{}{}const KEEPS_INPUT = {keeps_input};\n", grid_1d_prelude(op), activation_prelude(op))

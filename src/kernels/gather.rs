@@ -62,7 +62,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: |_, _| vec![Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/gather.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[2].rows * shapes[1].columns * shapes[0].columns),
         rounds: None,
@@ -111,6 +111,6 @@ fn fast(call: Call<'_>) {
     let columns = window.columns();
     let first = step.epoch_batch as usize + p.first_item as usize + steps.start;
     for (s, batch) in index.chunks_exact(p.batch as usize).skip(first).take(steps.len()).enumerate() {
-        data.bring(batch, width, &columns, window.row(s), |row, from, to| to.copy_from_slice(&row[from]));
+        data.gather_batch(batch, width, &columns, window.row(s), |row, from, to| to.copy_from_slice(&row[from]));
     }
 }

@@ -68,7 +68,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance: |_, _| vec![Tolerance::Exact],
     shader: Shader {
         source: include_str!("../../shaders/gather_bytes.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: grid_1d_prelude,
         grid: |op, shapes| grid_1d(shapes[3].rows * shapes[1].columns * op.params::<Params>().width as usize),
         rounds: None,
@@ -149,7 +149,7 @@ fn fast(call: Call<'_>) {
     let columns = window.columns();
     let first = step.epoch_batch as usize + p.first_item as usize + steps.start;
     for (s, batch) in index.chunks_exact(p.batch as usize).skip(first).take(steps.len()).enumerate() {
-        data.bring(batch, width, &columns, window.row(s), |row, from, to| match table.try_into() {
+        data.gather_batch(batch, width, &columns, window.row(s), |row, from, to| match table.try_into() {
             Ok(table) => look_up(row, from.start, table, to),
             Err(_) => from.zip(to).for_each(|(w, to)| *to = table[w * 256 + byte(row, w)]),
         });

@@ -39,7 +39,7 @@ words! {
 }
 
 const CUT: [Binding; 3] =
-    [Binding::read("a", Dtype::F32).cut(), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
+    [Binding::read("a", Dtype::F32).per_item(), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
 const WHOLE: [Binding; 3] =
     [Binding::read("a", Dtype::F32), Binding::read("b", Dtype::F32), Binding::write("out", Dtype::F32)];
 
@@ -151,7 +151,7 @@ pub static TN: Kernel = Kernel {
         let p = *before.params::<Params>();
         let (a, b, n, m) = (before.f32(0), before.f32(1), p.n as usize, p.m as usize);
         let rows = before.step.rows as usize;
-        let depth = tiles::depth(tiles::uncut_rows(m, n, rows));
+        let depth = tiles::depth(tiles::unsplit_terms(m, n, rows));
         tolerance(m, n, after.f32(2).len(), rows, Some(depth), |i, j, l| (a[l * m + i], b[l * n + j]))
     },
     shader: shader(|op| tiles::prelude(op) + &tiles::along(false, false)),

@@ -102,7 +102,7 @@ macro_rules! kernel {
                 },
                 rounds: Some(|op, _| tiles::rounds(&op.tile(), size(op))),
                 tiles: Some(Tiles {
-                    candidates: |op, _, limits| tiles::uncut(size(op), limits),
+                    candidates: |op, _, limits| tiles::unsplit(size(op), limits),
                     core: tiles::core,
                     split: None,
                 }),

@@ -53,7 +53,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/max_norm.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::ROW, shared::SCALE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::TREE, shared::ROW, shared::SCALE],
         prelude: row_prelude,
         grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| 3 * along_row(shapes[0].columns)),

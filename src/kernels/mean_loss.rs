@@ -11,7 +11,7 @@
 //!
 //! Rounding: [`Sum`] in blocks, one term per row.
 
-use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, groups, iterations_per_workgroup};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -27,7 +27,7 @@ words! {
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "mean_loss",
-    bindings: &[Binding::read("row_loss", Dtype::F32).cut(), Binding::write("loss", Dtype::F32)],
+    bindings: &[Binding::read("row_loss", Dtype::F32).per_item(), Binding::write("loss", Dtype::F32)],
     params: Params::FIELDS,
     step: StepUse::All,
     item: WorkItem::Part,
@@ -41,10 +41,10 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/mean_loss.wgsl"),
-        shared: &[shared::STEPS, shared::LINE, shared::TREE, shared::BLOCKS],
+        shared: &[shared::STEPS, shared::LINEAR_INDEX, shared::TREE, shared::BLOCKS],
         prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[0].rows),
-        rounds: Some(|op, _| taking_turns(op.params::<Params>().stride as usize)),
+        rounds: Some(|op, _| iterations_per_workgroup(op.params::<Params>().stride as usize)),
         tiles: None,
     },
 };

@@ -56,7 +56,7 @@ impl Kind {
 pub static KERNEL: Kernel = Kernel {
     name: "mix_rows",
     bindings: &[
-        Binding::read("own", Dtype::F32).cut(),
+        Binding::read("own", Dtype::F32).per_item(),
         Binding::read("other", Dtype::F32),
         Binding::write("output", Dtype::F32),
     ],
@@ -69,7 +69,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/mix_rows.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: |op| format!("{}const KIND = {}u;\n", grid_1d_prelude(op), op.params[1]),
         grid: |_, shapes| grid_1d(shapes[2].elements()),
         rounds: None,

@@ -264,7 +264,7 @@ pub static KERNEL: Kernel = kernel(
     BINDINGS.split_at(6).0,
     &[
         shared::STEP,
-        shared::LINE,
+        shared::LINEAR_INDEX,
         shared::FINITE,
         shared::FUNCTIONS,
         shared::ABOVE,
@@ -277,7 +277,15 @@ pub static KERNEL: Kernel = kernel(
 pub static TRACED: Kernel = kernel(
     "mlp_step_fused_traced",
     &BINDINGS,
-    &[shared::STEP, shared::LINE, shared::FINITE, shared::FUNCTIONS, shared::ABOVE, shared::ACTIVATION, shared::TRACED],
+    &[
+        shared::STEP,
+        shared::LINEAR_INDEX,
+        shared::FINITE,
+        shared::FUNCTIONS,
+        shared::ABOVE,
+        shared::ACTIVATION,
+        shared::TRACED,
+    ],
 );
 
 /// Creates the op of the fused step. `views` are parameters, input, targets, partial, row_loss and flag, optionally

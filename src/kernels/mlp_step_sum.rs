@@ -44,7 +44,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/mlp_step_sum.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::BLOCKS, shared::PARTS, shared::FINITE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::BLOCKS, shared::PARTS, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[1].elements()),
         rounds: Some(|_, shapes| shapes[0].rows as u64),

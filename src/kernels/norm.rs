@@ -15,7 +15,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::{self, Rounded};
-use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, iterations_per_workgroup};
 use crate::numeric::{SUM_DEPTH, UNIT_ROUNDOFF};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -40,7 +40,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::FINITE, shared::TREE, shared::BLOCKS, shared::SCALE],
         prelude: grid_1d_prelude,
         grid: |_, _| [1; 3],
-        rounds: Some(|_, shapes| 2 * taking_turns(shapes[0].elements())),
+        rounds: Some(|_, shapes| 2 * iterations_per_workgroup(shapes[0].elements())),
         tiles: None,
     },
 };

@@ -37,7 +37,7 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "row_norm",
     bindings: &[
-        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("input", Dtype::F32).per_item(),
         Binding::read("weight", Dtype::F32),
         Binding::read("bias", Dtype::F32),
         Binding::write("output", Dtype::F32),
@@ -67,7 +67,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/row_norm.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::TREE, shared::ROW],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::TREE, shared::ROW],
         prelude: row_prelude,
         grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| 3 * along_row(shapes[0].columns)),

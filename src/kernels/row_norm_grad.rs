@@ -25,9 +25,9 @@ use crate::shape::Dtype;
 pub static KERNEL: Kernel = Kernel {
     name: "row_norm_grad",
     bindings: &[
-        Binding::read("grad_output", Dtype::F32).cut(),
-        Binding::read("input", Dtype::F32).cut(),
-        Binding::read("statistics", Dtype::F32).cut(),
+        Binding::read("grad_output", Dtype::F32).per_item(),
+        Binding::read("input", Dtype::F32).per_item(),
+        Binding::read("statistics", Dtype::F32).per_item(),
         Binding::read("weight", Dtype::F32),
         Binding::write("grad_input", Dtype::F32),
     ],
@@ -51,7 +51,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/row_norm_grad.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::ROW],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::TREE, shared::ROW],
         prelude: row_prelude,
         grid: |_, shapes| grid_1d(shapes[0].rows * per_row(shapes[0].columns)),
         rounds: Some(|_, shapes| 2 * along_row(shapes[0].columns)),

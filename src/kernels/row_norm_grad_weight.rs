@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
 use crate::kernels::row_norm::total;
-use crate::kernels::shared::{self, grid_1d_prelude, groups, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, groups, iterations_per_workgroup};
 use crate::numeric::{Matrix, SUM_DEPTH, Sum, all_finite, first_chunk, sums_over_rows, widest};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
 use crate::shape::Dtype;
@@ -67,10 +67,10 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/row_norm_grad_weight.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::TREE, shared::BLOCKS, shared::FINITE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::TREE, shared::BLOCKS, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| groups(shapes[3].elements()),
-        rounds: Some(|_, shapes| taking_turns(shapes[0].rows)),
+        rounds: Some(|_, shapes| iterations_per_workgroup(shapes[0].rows)),
         tiles: None,
     },
 };

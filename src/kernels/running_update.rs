@@ -16,7 +16,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elementwise::numbers::Rounded;
-use crate::kernels::batch_norm::KEPT;
+use crate::kernels::batch_norm::DECAY;
 use crate::kernels::shared::{self, grid_1d, grid_1d_prelude};
 use crate::kernels::update::{is_frozen, watch};
 use crate::plan::{Binding, Call, Kernel, Op, Plan, Shader, Step, StepUse, Tolerance, ViewId, WorkItem, words};
@@ -35,7 +35,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "running_update",
     bindings: &[
         Binding::update("running", Dtype::F32),
-        Binding::read("pending", Dtype::F32).cut(),
+        Binding::read("pending", Dtype::F32).per_item(),
         Binding::atomic("flag"),
     ],
     params: Params::FIELDS,
@@ -51,7 +51,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/running_update.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::UPDATE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::UPDATE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         // At most 1,024 micro-batches per step.
@@ -78,7 +78,7 @@ pub fn reference(p: &Params, step: &Step, running: &mut [f32], pending: &[f32], 
     }
     let mut kept = 1.0;
     for _ in 0..micro_batches(p, step) {
-        kept *= KEPT as f32;
+        kept *= DECAY as f32;
     }
     for i in 0..running.len() {
         running[i] = kept * running[i] + pending[i];
@@ -92,7 +92,7 @@ fn tolerance(before: &Call<'_>, _after: &Call<'_>) -> Vec<Tolerance> {
         return vec![Tolerance::Exact; 2];
     }
     let one = Rounded::exact(1.0);
-    let kept = (0..micro_batches(p, before.step)).fold(one, |kept, _| kept * Rounded::from(KEPT));
+    let kept = (0..micro_batches(p, before.step)).fold(one, |kept, _| kept * Rounded::from(DECAY));
     let [running, pending] = [0, 1].map(|binding| before.f32(binding));
     let after = |i: usize| kept * Rounded::exact_f32(running[i]) + Rounded::exact_f32(pending[i]);
     vec![Tolerance::Each((0..running.len()).map(|i| after(i).error()).collect()), Tolerance::Exact]

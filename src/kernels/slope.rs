@@ -52,7 +52,7 @@ impl Params {
 pub static KERNEL: Kernel = Kernel {
     name: "slope",
     bindings: &[
-        Binding::read("input", Dtype::F32).cut(),
+        Binding::read("input", Dtype::F32).per_item(),
         Binding::read("weight", Dtype::F32),
         Binding::write("output", Dtype::F32),
     ],
@@ -73,7 +73,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/slope.wgsl"),
-        shared: &[shared::STEP, shared::LINE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

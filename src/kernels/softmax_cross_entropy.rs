@@ -51,7 +51,7 @@ pub static KERNEL: Kernel = Kernel {
             include_str!("../../shaders/softmax_cross_entropy.wgsl"),
             &[
                 shared::STEP,
-                shared::LINE,
+                shared::LINEAR_INDEX,
                 shared::FINITE,
                 shared::FUNCTIONS,
                 shared::TREE,

@@ -19,7 +19,7 @@ use crate::shape::{Dtype, TENSOR_ALIGNMENT};
 /// Kernel definition; see the module documentation.
 pub static KERNEL: Kernel = Kernel {
     name: "square_sum",
-    bindings: &[Binding::read("gradient", Dtype::F32).cut(), Binding::write("partial", Dtype::F32)],
+    bindings: &[Binding::read("gradient", Dtype::F32).per_item(), Binding::write("partial", Dtype::F32)],
     params: &[],
     step: StepUse::One,
     item: WorkItem::Block,
@@ -32,7 +32,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/square_sum.wgsl"),
-        shared: &[shared::LINE, shared::SCALE],
+        shared: &[shared::LINEAR_INDEX, shared::SCALE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[1].elements()),
         rounds: None,

@@ -24,7 +24,7 @@ pub static KERNEL: Kernel = Kernel {
     name: "tensor_norm",
     bindings: &[
         Binding::read("partial", Dtype::F32),
-        Binding::read("tensors", Dtype::U32).cut(),
+        Binding::read("tensors", Dtype::U32).per_item(),
         Binding::write("norm", Dtype::F32),
     ],
     params: &[],
@@ -39,7 +39,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/tensor_norm.wgsl"),
-        shared: &[shared::LINE, shared::FINITE, shared::TREE, shared::BLOCKS, shared::SCALE],
+        shared: &[shared::LINEAR_INDEX, shared::FINITE, shared::TREE, shared::BLOCKS, shared::SCALE],
         prelude: grid_1d_prelude,
         grid: |op, _| groups(op.items),
         rounds: Some(|_, shapes| 2 * (shapes[0].elements().div_ceil(GROUP) + GROUP) as u64),

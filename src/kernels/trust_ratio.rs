@@ -37,10 +37,10 @@ pub static KERNEL: Kernel = Kernel {
     name: "trust_ratio",
     bindings: &[
         Binding::update("parameter", Dtype::F32),
-        Binding::read("direction", Dtype::F32).cut(),
+        Binding::read("direction", Dtype::F32).per_item(),
         Binding::read("parameter_norm", Dtype::F32),
         Binding::read("direction_norm", Dtype::F32),
-        Binding::read("groups", Dtype::F32).cut(),
+        Binding::read("groups", Dtype::F32).per_item(),
         Binding::atomic("flag"),
     ],
     params: &[],
@@ -52,7 +52,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/trust_ratio.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE, shared::UPDATE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE, shared::UPDATE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

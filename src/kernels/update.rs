@@ -214,7 +214,7 @@ impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
 
     const BINDINGS: [Binding; MOST_BINDINGS] = {
         let mut bindings = [Binding::update("parameter", Dtype::F32); MOST_BINDINGS];
-        bindings[1] = Binding::read("gradient", Dtype::F32).cut();
+        bindings[1] = Binding::read("gradient", Dtype::F32).per_item();
         bindings[2] = Binding::read("norm", Dtype::F32);
         bindings[3] = Binding::atomic("flag");
         let mut state = 0;
@@ -222,7 +222,7 @@ impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
             bindings[COMMON_BINDINGS + state] = Binding::update(Self::UPDATE.states[state], Dtype::F32);
             state += 1;
         }
-        bindings[COMMON_BINDINGS + state] = Binding::read("groups", Dtype::F32).cut();
+        bindings[COMMON_BINDINGS + state] = Binding::read("groups", Dtype::F32).per_item();
         bindings
     };
 
@@ -258,7 +258,7 @@ impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
             shared: if GROUPED {
                 &[
                     shared::STEP,
-                    shared::LINE,
+                    shared::LINEAR_INDEX,
                     shared::CLIP,
                     shared::FINITE,
                     shared::ABOVE,
@@ -268,7 +268,7 @@ impl<const PLACE: usize, const GROUPED: bool> Of<PLACE, GROUPED> {
             } else {
                 &[
                     shared::STEP,
-                    shared::LINE,
+                    shared::LINEAR_INDEX,
                     shared::CLIP,
                     shared::FINITE,
                     shared::ABOVE,

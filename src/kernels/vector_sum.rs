@@ -12,7 +12,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::kernels::shared::{self, grid_1d_prelude, taking_turns};
+use crate::kernels::shared::{self, grid_1d_prelude, iterations_per_workgroup};
 use crate::numeric::{SUM_DEPTH, Sum};
 use crate::plan::{Binding, Call, Kernel, Op, Shader, Step, StepUse, Tolerance, ViewId, WorkItem};
 use crate::shape::Dtype;
@@ -37,7 +37,7 @@ pub static KERNEL: Kernel = Kernel {
         shared: &[shared::STEP, shared::TREE, shared::BLOCKS, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, _| [1; 3],
-        rounds: Some(|_, shapes| taking_turns(shapes[0].elements())),
+        rounds: Some(|_, shapes| iterations_per_workgroup(shapes[0].elements())),
         tiles: None,
     },
 };

@@ -33,9 +33,9 @@ words! {
 pub static KERNEL: Kernel = Kernel {
     name: "weigh_rows",
     bindings: &[
-        Binding::read("weight", Dtype::F32).cut(),
-        Binding::read("loss", Dtype::F32).cut(),
-        Binding::read("unweighted", Dtype::F32).cut(),
+        Binding::read("weight", Dtype::F32).per_item(),
+        Binding::read("loss", Dtype::F32).per_item(),
+        Binding::read("unweighted", Dtype::F32).per_item(),
         Binding::write("row_loss", Dtype::F32),
         Binding::write("grad", Dtype::F32),
         Binding::atomic("flag"),
@@ -49,7 +49,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/weigh_rows.wgsl"),
-        shared: &[shared::STEP, shared::LINE, shared::FINITE],
+        shared: &[shared::STEP, shared::LINEAR_INDEX, shared::FINITE],
         prelude: grid_1d_prelude,
         grid: |_, shapes| grid_1d(shapes[2].elements()),
         rounds: None,

@@ -42,7 +42,7 @@ pub static NUMBERS: Kernel = Kernel {
             include_str!("../../shaders/whole_row_loss.wgsl"),
             &[
                 shared::STEP,
-                shared::LINE,
+                shared::LINEAR_INDEX,
                 shared::FINITE,
                 shared::FUNCTIONS,
                 shared::ABOVE,

@@ -1,6 +1,6 @@
 //! Predictions and actual values of rows: the input of metrics.
 
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result, try_with_capacity};
 use crate::metrics::labels::LabelScores;
 use crate::metrics::scorer::{Scorer, of_numbers};
 use crate::metrics::{Metric, Needs};
@@ -182,7 +182,7 @@ impl<'a> Predictions<'a> {
             }
             Data::Classes { count: Some(count), .. } => Scorer::new(&[metric], count, rows)?,
             Data::Classes { actual, predicted, count: None } => {
-                let mut labels = room("classes", 2 * rows)?;
+                let mut labels = try_with_capacity("classes", 2 * rows)?;
                 labels.extend(actual.iter().chain(predicted));
                 labels.sort_unstable();
                 labels.dedup();

@@ -1,6 +1,6 @@
 //! Computation of several metrics from rows that are added one after another.
 
-use crate::error::{Result, collected, room};
+use crate::error::{Result, collected, try_with_capacity};
 use crate::metrics::column::Column;
 use crate::metrics::counts::Counts;
 use crate::metrics::declare::Compute;
@@ -38,7 +38,7 @@ impl Scorer {
         let mut scorer = Self::with_labels(metrics, collected("classes", class_count, 0..class_count as u32)?)?;
         if let Some(kept) = &mut scorer.kept {
             let columns = if class_count == 2 { 1 } else { class_count };
-            kept.scores = room("scores of all rows", rows.saturating_mul(columns))?;
+            kept.scores = try_with_capacity("scores of all rows", rows.saturating_mul(columns))?;
         }
         Ok(scorer)
     }

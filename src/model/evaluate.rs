@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::data::{Dataset, Standardization};
 use crate::device::Device;
 use crate::elementwise::{Meaning, Range, Row, Targets as RowTargets};
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result, try_with_capacity};
 use crate::exec::Executor;
 use crate::loss::{Loss, TargetKind, Task};
 use crate::metrics::{LabelScores, Metric, Needs, Scorer, of_numbers};
@@ -352,7 +352,7 @@ impl ClassScorer {
         let Subject { data, loss, rule, columns, .. } = *subject;
         let class_count = scores.class_count(columns);
         let scorer = Scorer::new(metrics, class_count, data.len())?;
-        Ok(Self { loss, rule, scores, scorer, columns, row: room("scores", class_count)? })
+        Ok(Self { loss, rule, scores, scorer, columns, row: try_with_capacity("scores", class_count)? })
     }
 
     /// Adds the outputs of a batch.

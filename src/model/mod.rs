@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Preparation, Standardization};
 use crate::device::Device;
-use crate::error::{Error, Result, collected, room};
+use crate::error::{Error, Result, collected, try_with_capacity};
 use crate::exec::{Executor, Run, Ticket};
 use crate::fuse::fuse_keeping;
 use crate::loss::Loss;
@@ -411,7 +411,7 @@ impl Model {
     fn outputs_of(&self, device: &Device, data: &Dataset, what: &str) -> Result<Vec<f32>> {
         self.check()?;
         let input = InputRows::of(&self.metadata.network, self.metadata.preprocessing.as_ref(), data)?;
-        let mut outputs = room("outputs", data.len().saturating_mul(self.metadata.network.outputs()))?;
+        let mut outputs = try_with_capacity("outputs", data.len().saturating_mul(self.metadata.network.outputs()))?;
         let place = format!("{what} on data set `{}`", data.name());
         let mut executor = self.forward_executor(device, data.len())?;
         // Batch by batch: all inputs of an image set would take gigabytes.
@@ -476,7 +476,7 @@ pub(crate) fn forward(executor: &mut dyn Executor, input: &[f32]) -> Result<Vec<
     let columns = executor.plan().shape(executor.plan().named("evaluate.input")?).columns;
     let rows = input.len() / columns;
     let outputs = executor.plan().shape(executor.plan().named("evaluate.output")?).columns;
-    let mut result = room("predictions", rows.saturating_mul(outputs))?;
+    let mut result = try_with_capacity("predictions", rows.saturating_mul(outputs))?;
     let get = |rows: Range<usize>| Ok(Cow::Borrowed(&input[rows.start * columns..rows.end * columns]));
     forward_batches(executor, "predictions", rows, get, |outputs| {
         result.extend_from_slice(outputs);

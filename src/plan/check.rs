@@ -105,8 +105,8 @@ fn view_problem(plan: &Plan, op: &Op, b: &BoundView<'_>) -> Option<String> {
             allocation.elements
         ));
     }
-    if !b.binding.cut {
-        return b.binding.access.writes_parts().then(|| "is written, but not cut along the items".into());
+    if !b.binding.per_item {
+        return b.binding.access.writes_parts().then(|| "is written, but not split by item".into());
     }
     let counted = match op.kernel.item {
         WorkItem::BatchRow => Some(("rows", shape.rows)),

@@ -51,7 +51,7 @@ pub struct Binding {
     pub access: Access,
     /// `true` if the view is split along the work items: each item accesses only its part. If `false`, any item may
     /// access the whole view.
-    pub cut: bool,
+    pub per_item: bool,
     /// `true` if the view may be only a range of the rows of a larger matrix. The parameters `first_row` and `rows`
     /// give this range, and the op skips accesses to rows outside it.
     pub by_rows: bool,
@@ -78,11 +78,11 @@ pub enum Touches {
 }
 
 impl Binding {
-    const fn new(name: &'static str, dtype: Option<Dtype>, access: Access, cut: bool) -> Self {
-        Self { name, dtype, access, cut, by_rows: false, by_columns: false, trace: false, touches: Touches::All }
+    const fn new(name: &'static str, dtype: Option<Dtype>, access: Access, per_item: bool) -> Self {
+        Self { name, dtype, access, per_item, by_rows: false, by_columns: false, trace: false, touches: Touches::All }
     }
 
-    /// Creates a binding that is read. Each item may access the whole view, unless [`Binding::cut`] splits it.
+    /// Creates a binding that is read. Each item may access the whole view, unless [`Binding::per_item`] splits it.
     pub const fn read(name: &'static str, dtype: Dtype) -> Self {
         Self::new(name, Some(dtype), Access::Read, false)
     }
@@ -120,8 +120,8 @@ impl Binding {
     }
 
     /// Returns the same binding, split along the items.
-    pub const fn cut(mut self) -> Self {
-        self.cut = true;
+    pub const fn per_item(mut self) -> Self {
+        self.per_item = true;
         self
     }
 

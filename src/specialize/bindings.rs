@@ -45,7 +45,8 @@ fn by_rows(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
 /// Splits an op into one op per range of items, so that no view exceeds `most` elements. Returns the op alone if its
 /// items are not blocks, or if no split is needed.
 fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
-    let views = || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.cut).map(|(_, view)| *view);
+    let views =
+        || op.kernel.bindings.iter().zip(&op.views).filter(|(binding, _)| binding.per_item).map(|(_, view)| *view);
     let shapes: Vec<_> = views().map(|view| plan.shape(view)).collect();
     // An item is some columns of a single row, or whole rows.
     let even = |shape: &Shape| shape.rows == 1 || shape.rows.is_multiple_of(op.items);
@@ -56,7 +57,7 @@ fn by_items(plan: &mut Plan, op: Op, most: usize) -> Vec<Op> {
     let part = |range: Range<usize>| {
         let mut part = Op { items: range.len(), ..op.clone() };
         part.set("first_item", op.param("first_item").unwrap_or(0) + range.start as u32);
-        for (_, view) in op.kernel.bindings.iter().zip(&mut part.views).filter(|(binding, _)| binding.cut) {
+        for (_, view) in op.kernel.bindings.iter().zip(&mut part.views).filter(|(binding, _)| binding.per_item) {
             *view = items_of(plan, *view, op.items, range.clone());
         }
         part

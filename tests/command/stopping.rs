@@ -201,7 +201,7 @@ fn a_training_begins_anew_beside_checkpoints_of_other_settings_and_prints_so() {
     let said = "no checkpoint has these settings, so training starts from the beginning; moons.checkpoints: made with seed = 7, but now it is 4";
     assert!(told.contains(said) && !told.contains("resumed"), "{told}");
     let events = folder.events(&train);
-    assert_eq!(events[1]["event"], "begun_anew", "{events:?}");
+    assert_eq!(events[1]["event"], "new_run", "{events:?}");
     let others = events[1]["other_checkpoints"].as_array().expect("a list");
     assert!(others.len() == 1 && others[0].as_str().is_some_and(|text| text.contains("moons.checkpoints")));
     // A file in the way is no folder.

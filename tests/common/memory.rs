@@ -51,10 +51,11 @@ impl Memory {
             .collect();
         let bindings = case.op().kernel.bindings.iter();
         let columns = case.op().views.iter().map(|view| case.plan.shape(*view).columns);
-        let by_columns = |cut: bool| (cut && case.op().kernel.item == WorkItem::Column).then(|| items.clone());
+        let by_columns =
+            |per_item: bool| (per_item && case.op().kernel.item == WorkItem::Column).then(|| items.clone());
         let mut call = empty_call(case, items.clone());
         for (((part, arg), binding), columns) in parts.iter_mut().zip(&mut call.args).zip(bindings).zip(columns) {
-            *arg = part.lend(by_columns(binding.cut), columns);
+            *arg = part.lend(by_columns(binding.per_item), columns);
         }
         kernel(call);
         for (part, (allocation, range)) in parts.into_iter().zip(ranges) {
@@ -161,9 +162,9 @@ pub fn live_items(case: &Case) -> usize {
 /// Allocation and elements of each binding that a range of items uses.
 fn ranges(case: &Case, items: &Range<usize>) -> Vec<(usize, Range<usize>)> {
     let op = case.op();
-    let range = |cut: bool, view: &View| {
+    let range = |per_item: bool, view: &View| {
         let whole = view.range(case.batch_index);
-        let each = match (cut, op.kernel.item) {
+        let each = match (per_item, op.kernel.item) {
             (true, WorkItem::Column) => return whole,
             (true, _) => view.shape.elements() / op.items.max(1),
             (false, WorkItem::Slice) => op.param("chunk").expect("slices have a size") as usize * view.shape.columns,
@@ -172,7 +173,7 @@ fn ranges(case: &Case, items: &Range<usize>) -> Vec<(usize, Range<usize>)> {
         whole.start + items.start * each..whole.end.min(whole.start + items.end * each)
     };
     let views = op.views.iter().map(|v| case.plan.get(*v));
-    op.kernel.bindings.iter().zip(views).map(|(b, view)| (view.allocation.0, range(b.cut, view))).collect()
+    op.kernel.bindings.iter().zip(views).map(|(b, view)| (view.allocation.0, range(b.per_item, view))).collect()
 }
 
 fn empty_call(case: &Case, items: Range<usize>) -> Call<'_> {

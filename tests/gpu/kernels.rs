@@ -126,7 +126,7 @@ fn folded(op: &Op, shapes: &[Shape]) -> [u32; 3] {
 /// Returns the kernel with a folded grid, if its grid is one-dimensional.
 pub fn on_folded_grid(kernel: &Kernel) -> Option<&'static Kernel> {
     let on_folded = || Box::leak(Box::new(Kernel { shader: Shader { grid: folded, ..kernel.shader }, ..*kernel }));
-    kernel.shader.shared.contains(&shared::LINE).then(|| &*on_folded())
+    kernel.shader.shared.contains(&shared::LINEAR_INDEX).then(|| &*on_folded())
 }
 
 #[test]

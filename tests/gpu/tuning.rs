@@ -221,7 +221,7 @@ struct Wrong {
 fn wrong(mut plan: Plan, tile: Tile) -> Plan {
     let ops = plan.ops(Section::Gradients);
     if ops.iter().any(|op| op.kernel.name == "dense_forward" && op.tile == Some(tile)) {
-        let forgotten = tampered(&dense_forward::KERNEL, &tile, " + four_beside(params, 0u, column)", "");
+        let forgotten = tampered(&dense_forward::KERNEL, &tile, " + four_of_second(params, 0u, column)", "");
         plan.substitute(|kernel| if kernel.name == forgotten.name { forgotten } else { kernel });
     }
     plan

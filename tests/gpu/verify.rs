@@ -57,7 +57,7 @@ fn the_shaders_hash_is_that_of_what_is_compiled() {
 fn wrong_shaders_are_named() {
     let Some(gpu) = layered() else { return };
     let faults: [(&'static Kernel, &str, &str, &str); 2] = [
-        (&dense_forward::KERNEL, " + four_beside(params, 0u, column)", "", "gradients op 0 (dense_forward)"),
+        (&dense_forward::KERNEL, " + four_of_second(params, 0u, column)", "", "gradients op 0 (dense_forward)"),
         (
             &dense_grad_weight::KERNEL,
             "return step.rows;",

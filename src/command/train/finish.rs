@@ -7,14 +7,14 @@ use wgrad::{Checkpoints, Error, History, Model, Result, Targets};
 
 use super::job::Job;
 use super::networks::{Outcome, Trained};
-use super::watching::tell_health;
+use super::watching::print_health;
 use super::{numbered, profile};
 use crate::command::baseline::Baseline;
 use crate::command::data;
 use crate::command::plot::{Curves, theme, title};
-use crate::command::progress::Continued;
+use crate::command::progress::Resumption;
 use crate::command::recipe::Recipe;
-use crate::command::report::{Output, Summary, batch_size, confusion, decision, tell_summary};
+use crate::command::report::{Output, Summary, batch_size, confusion, decision, print_summary};
 
 /// Smallest gain of the total log loss for which a temperature is used: half of the chi-squared distribution's 95 %
 /// point (likelihood ratio test). With few rows or errors, the best temperature is mostly noise.
@@ -80,25 +80,26 @@ impl Job<'_> {
         if let Some((profile, path)) = self.trainer.profile().zip(self.trace.as_deref()) {
             replace(path, |file| profile.write_trace(file))?;
         }
-        let tell_health = |output: &mut Output| {
+        let print_health = |output: &mut Output| {
             let found = last.and_then(|last| Some((last.health.as_ref()?, &last.history.epochs)));
-            found.into_iter().for_each(|(health, epochs)| tell_health(output, health, epochs, self.arguments.json));
+            found.into_iter().for_each(|(health, epochs)| print_health(output, health, epochs, self.arguments.json));
         };
         if self.arguments.json {
-            self.trainer.profile().inspect(|profile| profile::tell_events(output, profile));
-            tell_health(output);
+            self.trainer.profile().inspect(|profile| profile::print_events(output, profile));
+            print_health(output);
             output.json(&summary);
         } else {
-            tell_health(output);
+            print_health(output);
             if outcome.is_limited() {
                 let (done, all) = (summary.epochs, self.epochs * summary.networks);
                 let command = self.arguments.stopping.command();
-                output
-                    .tell_whole(format!("time limit: stopped after epoch {done} of {all}; to continue:\n  {command}"));
+                output.print_unwrapped(format!(
+                    "time limit: stopped after epoch {done} of {all}; to continue:\n  {command}"
+                ));
             }
             let source = data::words(&self.arguments.data, &self.arguments.columns.reading);
-            tell_summary(output, &source, &summary);
-            self.trainer.profile().inspect(|profile| profile::tell_table(output, profile, &self.arguments.rates));
+            print_summary(output, &source, &summary);
+            self.trainer.profile().inspect(|profile| profile::print_table(output, profile, &self.arguments.rates));
         }
         conflict.map_or(Ok(()), Err)
     }
@@ -141,10 +142,10 @@ impl Job<'_> {
     /// Saves the model, and returns its path. An existing file is not replaced if another process wrote it since
     /// training began, or if there was no checkpoint to resume from. The model is then saved under a free name in the
     /// same folder. If `--out` named the existing file, an error is returned as well.
-    fn save(&self, model: &Model, continued: Option<&Continued>) -> Result<(PathBuf, Option<Error>)> {
+    fn save(&self, model: &Model, continued: Option<&Resumption>) -> Result<(PathBuf, Option<Error>)> {
         // A resumed run replaces the model that it saved before. The record of that model has as many steps as the
         // checkpoint.
-        let own = |from: &Continued| {
+        let own = |from: &Resumption| {
             let saved = Model::load(&self.model).ok().and_then(|model| model.metadata.record);
             self.arguments.out.is_some() || saved.is_some_and(|record| record.steps == from.step)
         };

@@ -19,7 +19,7 @@ use crate::command::autotune::TuningSource;
 use crate::command::data::{self, STANDARD, Source};
 use crate::command::plot::PictureFile;
 use crate::command::recipe::{Recipe, usual};
-use crate::command::report::{Output, Start, Stopped, tell_start};
+use crate::command::report::{Output, Start, Stopped, print_start};
 
 /// Training run that is ready to begin.
 pub struct Job<'a> {
@@ -146,7 +146,7 @@ impl<'a> Job<'a> {
     }
 
     /// Prints the settings of the run.
-    pub fn tell_start(&self, output: &mut Output) -> Result<()> {
+    pub fn print_start(&self, output: &mut Output) -> Result<()> {
         let Self { recipe, sets, trainer, arguments, .. } = self;
         let tuned = trainer.tuned()?;
         let start = Start {
@@ -184,14 +184,14 @@ impl<'a> Job<'a> {
             output.json(&start)
         } else {
             let inspect = data::inspect_command(&arguments.data, &arguments.columns);
-            tell_start(output, &start, &format!("`{inspect}`"))
+            print_start(output, &start, &format!("`{inspect}`"))
         }
         Ok(())
     }
 
     /// Prints the command that resumes a stopped training run. `folder` has the checkpoint of the network that was
     /// stopped.
-    pub fn tell_stopped(&self, folder: &Path, member: Option<Member>, output: &mut Output) {
+    pub fn print_stopped(&self, folder: &Path, member: Option<Member>, output: &mut Output) {
         let command = self.arguments.stopping.command();
         let (step, checkpoint) = (self.trainer.steps(), folder.display().to_string());
         if self.arguments.json {

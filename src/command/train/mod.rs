@@ -272,7 +272,7 @@ pub struct Arguments {
     rates: RateOptions,
     /// Prints JSON, one object per line: start, epoch …, summary
     ///
-    /// The field `event` has the kind of the object. --resume adds `resumed` or `begun_anew`, --profile `op` objects,
+    /// The field `event` has the kind of the object. --resume adds `resumed` or `new_run`, --profile `op` objects,
     /// and --health `finding` objects and `health`. After Ctrl-C, `stopped` replaces `summary`.
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -285,11 +285,11 @@ const RESUMABLE: [&str; 7] =
 /// Trains and saves the model. Returns the exit code.
 pub fn run(arguments: &Arguments, output: &mut Output) -> Result<u8> {
     let mut job = Job::prepare(arguments, output)?;
-    job.tell_start(output)?;
+    job.print_start(output)?;
     match job.train(output)? {
         End::Whole(outcome) => job.finish(outcome, output).map(|()| 0),
         End::Stopped(folder, member) => {
-            job.tell_stopped(&folder, member, output);
+            job.print_stopped(&folder, member, output);
             Ok(stopping::INTERRUPTED)
         }
     }

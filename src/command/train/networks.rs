@@ -9,7 +9,7 @@ use wgrad::{Fit, History, Model, Result};
 
 use super::job::{Job, batch_size_of, lock};
 use super::watching::HealthReport;
-use crate::command::progress::{Continued, Reporter, tell_history};
+use crate::command::progress::{Reporter, Resumption, print_history};
 use crate::command::report::Output;
 
 /// End of a training run.
@@ -32,7 +32,7 @@ pub struct Trained {
     pub model: Model,
     pub history: History,
     pub steps: u64,
-    pub continued: Option<Continued>,
+    pub continued: Option<Resumption>,
     pub health: Option<Health>,
     /// Folder with its checkpoints, if there are any.
     pub folder: Option<PathBuf>,
@@ -74,10 +74,10 @@ impl Outcome {
 
     /// Returns the step from which the run continued, summed over networks, with the settings that changed. `None` if
     /// all networks began anew.
-    pub fn continued(&self) -> Option<Continued> {
-        let all: Vec<&Continued> = self.networks.iter().filter_map(|network| network.continued.as_ref()).collect();
+    pub fn continued(&self) -> Option<Resumption> {
+        let all: Vec<&Resumption> = self.networks.iter().filter_map(|network| network.continued.as_ref()).collect();
         let first = all.first()?;
-        Some(Continued { step: all.iter().map(|from| from.step).sum(), changed: first.changed.clone() })
+        Some(Resumption { step: all.iter().map(|from| from.step).sum(), changed: first.changed.clone() })
     }
 
     /// Returns `true` if the time limit stopped the training of a network.
@@ -105,7 +105,7 @@ impl Job<'_> {
                 return Ok(End::Stopped(folder, member));
             }
             if !self.arguments.json {
-                tell_history(output, &trained.history, self.epochs);
+                print_history(output, &trained.history, self.epochs);
             }
             outcome.networks.push(trained);
         }
@@ -124,7 +124,7 @@ impl Job<'_> {
         let mut fit = Fit::epochs(self.epochs)
             .checkpoints(arguments.stopping.checkpoints(&self.wanted, member)?)
             .on_resume(|restored| lock(&reporter).resumed(restored))
-            .on_new_run(|others| lock(&reporter).begun_anew(others))
+            .on_new_run(|others| lock(&reporter).new_run(others))
             .on_submission(|progress| {
                 lock(&reporter).submitted(progress);
                 interrupt.flow()

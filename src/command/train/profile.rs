@@ -53,13 +53,13 @@ impl Arguments {
 }
 
 /// Prints the time of each op as a table.
-pub fn tell_table(output: &mut Output, profile: &Profile, rates: &RateOptions) {
+pub fn print_table(output: &mut Output, profile: &Profile, rates: &RateOptions) {
     output.line("");
     output.folded(&profile.table(rates.rates()), "kernel");
 }
 
 /// Prints the time of each op as a JSON object.
-pub fn tell_events(output: &mut Output, profile: &Profile) {
+pub fn print_events(output: &mut Output, profile: &Profile) {
     profile.ops().iter().for_each(|op| output.json(&event(op)));
 }
 

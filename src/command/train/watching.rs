@@ -149,7 +149,7 @@ impl Callback for HealthReport<'_, '_> {
 
 /// Prints the health of each layer after the last epoch. The update is the largest of all epochs, since with most
 /// schedules the last updates are tiny.
-pub fn tell_health(output: &mut Output, health: &Health, epochs: &[Epoch], json: bool) {
+pub fn print_health(output: &mut Output, health: &Health, epochs: &[Epoch], json: bool) {
     let layers = health.layers();
     if json {
         return output.json(&Event { event: "health", layers, findings: health.findings() });
@@ -169,8 +169,8 @@ pub fn tell_health(output: &mut Output, health: &Health, epochs: &[Epoch], json:
         |layer: &&LayerHealth| layer.gradient_norm.is_some() || layer.dead_units.or(layer.saturated_units).is_some();
     let rows: Vec<Vec<String>> =
         std::iter::once(header.to_vec()).chain(layers.iter().filter(has_numbers).map(row)).collect();
-    output.tell_whole(format!("\n{}", table(&rows, 2, 2)));
+    output.print_unwrapped(format!("\n{}", table(&rows, 2, 2)));
     if health.findings().is_empty() {
-        output.tell("health: no problems after the last epoch");
+        output.print("health: no problems after the last epoch");
     }
 }

@@ -15,7 +15,7 @@ use crate::data::text::Text;
 use crate::data::text_format::CellReader;
 use crate::data::values::{Collector, Unread, Values};
 use crate::data::{ColumnKind, CsvOptions, Dataset, Table, bytes};
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result, try_with_capacity};
 
 /// Values of a column for all rows of a table: numbers, or indices into a list of levels.
 enum Source<'a> {
@@ -48,7 +48,7 @@ impl Preparation {
         if !lacking.is_empty() {
             return Err(Table::lacks(&table.place, &lacking));
         }
-        let mut inputs = room("inputs", rows.len().saturating_mul(self.width()))?;
+        let mut inputs = try_with_capacity("inputs", rows.len().saturating_mul(self.width()))?;
         for &row in rows {
             for (encoding, source) in &sources {
                 match source {

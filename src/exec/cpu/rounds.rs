@@ -28,7 +28,7 @@ struct Touch {
 
 impl Touch {
     fn new(op: &Op, by_rows: bool, binding: &Binding, view: &View) -> Self {
-        let own_rows = by_rows && (binding.cut || op.kernel.item == WorkItem::Slice);
+        let own_rows = by_rows && (binding.per_item || op.kernel.item == WorkItem::Slice);
         let matrix = own_rows.then_some((view.offset, view.shape, view.batch_stride));
         Self { access: binding.access, by_rows, matrix }
     }
@@ -115,7 +115,7 @@ mod tests {
         };
         let depends = |op: &usize, earlier: &usize| shared(op, earlier, &|_, _, _, _| false);
         let mixes = |op: &usize, earlier: &usize| {
-            let own_rows = |op: &usize, binding: &Binding| binding.cut || ops[*op].kernel.item == WorkItem::Slice;
+            let own_rows = |op: &usize, binding: &Binding| binding.per_item || ops[*op].kernel.item == WorkItem::Slice;
             let same = |a: &View, b: &View| (a.offset, a.shape, a.batch_stride) == (b.offset, b.shape, b.batch_stride);
             let slices = [op, earlier].map(|op| ops[*op].rows_per_item().filter(|rows| *rows > 1));
             shared(op, earlier, &|binding, view, before, other| {
@@ -146,10 +146,10 @@ mod tests {
 
     const F: Dtype = Dtype::F32;
     static ROWS: Kernel =
-        kernel(WorkItem::BatchRow, &[Binding::read("a", F).cut(), Binding::read("b", F), Binding::write("c", F)]);
+        kernel(WorkItem::BatchRow, &[Binding::read("a", F).per_item(), Binding::read("b", F), Binding::write("c", F)]);
     static PART: Kernel =
         kernel(WorkItem::Part, &[Binding::read("a", F), Binding::write("c", F), Binding::atomic("flag")]);
-    static LOWERS: Kernel = kernel(WorkItem::BatchRow, &[Binding::read("a", F).cut(), Binding::atomic("flag")]);
+    static LOWERS: Kernel = kernel(WorkItem::BatchRow, &[Binding::read("a", F).per_item(), Binding::atomic("flag")]);
 
     /// Tests ops on random views, parts of views, and windows. `Plan::push` would reject them, but all kinds of overlap
     /// occur.

@@ -178,7 +178,7 @@ fn row_tasks(plan: &Plan, ops: &[Op], rows: &[usize], threads: usize) -> Vec<(Ta
 /// only its part of the weights.
 fn goes_by_columns(plan: &Plan, op: &Op, threads: usize) -> bool {
     let elements = |by_rows: bool| -> usize {
-        bound(plan, op).filter(|(binding, _)| binding.cut == by_rows).map(|(_, view)| view.shape.elements()).sum()
+        bound(plan, op).filter(|(binding, _)| binding.per_item == by_rows).map(|(_, view)| view.shape.elements()).sum()
     };
     columns(plan, op).is_some() && threads > 1 && op.items < threads * ROWS.start() && elements(false) >= elements(true)
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_intrusive::channel::shared::oneshot_channel;
 
-use crate::error::{Result, room};
+use crate::error::{Result, try_with_capacity};
 use crate::exec::Pending;
 use crate::exec::gpu::buffers;
 use crate::exec::gpu::device::GpuDevice;
@@ -125,7 +125,7 @@ impl Reading {
             None => return Err(failed("the device does not respond".into())),
         }
         let mapped = mapping.staging.get_mapped_range(..bytes).map_err(|error| failed(error.to_string()))?;
-        let mut words = room("a reading", mapped.len() / 4)?;
+        let mut words = try_with_capacity("a reading", mapped.len() / 4)?;
         words.resize(mapped.len() / 4, 0u32);
         bytemuck::cast_slice_mut(&mut words).copy_from_slice(&mapped);
         Ok(Some(words))

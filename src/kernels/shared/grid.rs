@@ -37,7 +37,7 @@ pub fn row_prelude(op: &Op) -> String {
 
 /// Returns the maximum number of loop iterations of one invocation if a workgroup processes `count` elements together,
 /// four per iteration. It includes the reduction tree.
-pub fn taking_turns(count: usize) -> u64 {
+pub fn iterations_per_workgroup(count: usize) -> u64 {
     (count.div_ceil(4 * GROUP) + GROUP) as u64
 }
 

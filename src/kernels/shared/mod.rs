@@ -8,8 +8,8 @@ pub mod rows;
 pub mod tiles;
 
 pub use grid::{
-    GROUP, GROUP_BYTES, activation_prelude, along_row, grid_1d, grid_1d_prelude, groups, per_row, row_prelude,
-    taking_turns,
+    GROUP, GROUP_BYTES, activation_prelude, along_row, grid_1d, grid_1d_prelude, groups, iterations_per_workgroup,
+    per_row, row_prelude,
 };
 
 /// Operand a of a matrix multiplication: scalar loads, and vec4 loads.
@@ -22,9 +22,9 @@ pub const B: [&str; 2] =
 pub const OUT: [&str; 2] =
     [include_str!("../../../shaders/shared/out_scalar.wgsl"), include_str!("../../../shaders/shared/out_vector.wgsl")];
 /// Second input with the same layout as the output: scalar loads, and vec4 loads.
-pub const BESIDE: [&str; 2] = [
-    include_str!("../../../shaders/shared/beside_scalar.wgsl"),
-    include_str!("../../../shaders/shared/beside_vector.wgsl"),
+pub const SECOND: [&str; 2] = [
+    include_str!("../../../shaders/shared/second_scalar.wgsl"),
+    include_str!("../../../shaders/shared/second_vector.wgsl"),
 ];
 /// The function `above`, a choice by sign, which bodies of declared functions call.
 pub const ABOVE: &str = include_str!("../../../shaders/shared/above.wgsl");
@@ -49,7 +49,7 @@ pub const GROUPED: &str = include_str!("../../../shaders/shared/grouped.wgsl");
 /// Settings of an update that are the same for all parameters. Needs [`STEP`] and [`CLIP`].
 pub const UNGROUPED: &str = include_str!("../../../shaders/shared/ungrouped.wgsl");
 /// Linear invocation index in a 1-D grid that may be folded into rows.
-pub const LINE: &str = include_str!("../../../shaders/shared/linear_index.wgsl");
+pub const LINEAR_INDEX: &str = include_str!("../../../shaders/shared/linear_index.wgsl");
 /// Sums over the parts of split matrix multiplications.
 pub const PARTS: &str = include_str!("../../../shaders/shared/parts.wgsl");
 /// Stores of a forward pass that also writes the argument of the activation.

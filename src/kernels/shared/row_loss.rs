@@ -57,8 +57,8 @@ pub const CLASSES: &[Binding] = &bindings(Dtype::U32);
 
 const fn bindings(targets: Dtype) -> [Binding; 5] {
     [
-        Binding::read("output", Dtype::F32).cut(),
-        Binding::read("targets", targets).cut(),
+        Binding::read("output", Dtype::F32).per_item(),
+        Binding::read("targets", targets).per_item(),
         Binding::write("row_loss", Dtype::F32),
         Binding::write("grad", Dtype::F32),
         Binding::atomic("flag"),

@@ -30,7 +30,7 @@ impl<'a, T> Rows<'a, T> {
     /// Calls `copy` for each row of `batch` that is in the range. Each row has `width` numbers. `columns` is the wanted
     /// range among the numbers of the whole batch, and `to` is the destination of this range. `copy` gets a row, the
     /// wanted range of its numbers, and their destination.
-    pub fn bring(
+    pub fn gather_batch(
         &self,
         batch: &[u32],
         width: usize,

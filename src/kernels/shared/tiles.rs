@@ -67,7 +67,7 @@ const WORKGROUPS: usize = 96;
 /// enough workgroups to fill a GPU. The other tiles follow from small to large. The result depends on shape and limits
 /// alone, never on timing. Each tile has at least as many parts as its sums need.
 pub fn candidates(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
-    in_parts(uncut(matmul, limits), matmul, limits)
+    in_parts(unsplit(matmul, limits), matmul, limits)
 }
 
 /// Splits the terms of each tile into as many parts as tolerances and the limit of loop iterations require. Removes
@@ -105,7 +105,7 @@ fn fitting(matmul: Matmul, limits: &Limits) -> usize {
 /// `ROWS_OF_A_PART` terms stay in one part only if the results of two parts, 2·rows·(columns + 1) numbers, do not fit
 /// into one binding. The larger operand, of terms·max(rows, columns) numbers, does fit, so `terms` is then at most
 /// 2·(min(rows, columns) + 1).
-pub fn uncut_rows(rows: usize, columns: usize, terms: usize) -> usize {
+pub fn unsplit_terms(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }
 
@@ -134,12 +134,12 @@ pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
         None => terms.div_ceil(4) + blocks + high + wide,
         Some(staged) => {
             let fours = (tile.rows + tile.columns) as usize / 4 * (staged / 4);
-            let bringing = fours / tile.invocations() as usize + 2;
+            let loading = fours / tile.invocations() as usize + 2;
             let (high, wide) = (high / 4, wide / 4);
             // Four rows of a batch at a time.
             let steps = if matmul.over_rows { staged / 4 } else { staged };
             let adding = steps * (1 + wide + high * (1 + wide));
-            terms.div_ceil(staged) * (1 + bringing + adding) + blocks * (1 + high * (5 + 4 * wide))
+            terms.div_ceil(staged) * (1 + loading + adding) + blocks * (1 + high * (5 + 4 * wide))
         }
     };
     let drawing = if matmul.may_drop { high * wide.div_ceil(4) * PHILOX_ROUNDS } else { 0 };
@@ -148,7 +148,7 @@ pub fn rounds(tile: &Tile, matmul: Matmul) -> u64 {
 
 /// Returns the tiles that fit the device, the default first, without the parts that long sums require. The ops that
 /// compute single parts use them.
-pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
+pub fn unsplit(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
     let fits = |tile: &&Tile| {
         tile.invocations() <= limits.invocations
             && tile.workgroup_bytes() <= limits.workgroup_bytes
@@ -181,7 +181,7 @@ pub fn uncut(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
 /// Returns [`candidates`], and for matmuls with enough terms also the best tile with split terms. The split tile comes
 /// first if the unsplit tile would leave a GPU idle. The sums of all parts must fit one binding.
 pub fn candidates_with_parts(matmul: Matmul, limits: &Limits) -> Vec<Tile> {
-    let mut tiles = uncut(matmul, limits);
+    let mut tiles = unsplit(matmul, limits);
     let fitting = fitting(matmul, limits);
     let (best, parts) = (tiles[0], fitting.min(matmul.terms / TERMS_OF_A_PART));
     let idle = WORKGROUPS / workgroups(&best, matmul).iter().product::<usize>().max(1);
@@ -240,8 +240,8 @@ pub fn core(tile: &Tile) -> Vec<&'static str> {
 }
 
 /// Returns [`core()`] for kernels that also read an input with the layout of the output.
-pub fn core_beside(tile: &Tile) -> Vec<&'static str> {
-    [core(tile), vec![shared::BESIDE[usize::from(tile.vector[2])]]].concat()
+pub fn core_with_second(tile: &Tile) -> Vec<&'static str> {
+    [core(tile), vec![shared::SECOND[usize::from(tile.vector[2])]]].concat()
 }
 
 #[cfg(test)]
@@ -304,7 +304,7 @@ mod tests {
     }
 
     /// A part has more than 2,048 rows only if a binding holds no more parts. Even then, it has at most `STEP` rows
-    /// more than `uncut_rows` returns. Tolerances rely on it.
+    /// more than `unsplit_terms` returns. Tolerances rely on it.
     #[test]
     fn parts_have_as_many_rows_as_tolerances_say() {
         let mut long = 0;
@@ -323,9 +323,9 @@ mod tests {
                         let of_a_part = chunk(terms, tile.parts as usize);
                         let sums = 4 * rows * (columns + 1) * tile.parts as usize;
                         assert!(tile.parts == 1 || sums <= binding_bytes as usize, "{matmul:?} by {tile}");
-                        assert!(tile.parts > 1 || terms <= uncut_rows(rows, columns, terms), "{matmul:?} by {tile}");
+                        assert!(tile.parts > 1 || terms <= unsplit_terms(rows, columns, terms), "{matmul:?} by {tile}");
                         assert!(
-                            of_a_part <= terms.min(uncut_rows(rows, columns, of_a_part)) + STEP,
+                            of_a_part <= terms.min(unsplit_terms(rows, columns, of_a_part)) + STEP,
                             "{matmul:?} by {tile}"
                         );
                         long += usize::from(of_a_part > ROWS_OF_A_PART);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Confusion;
 use crate::data::{Dataset, Targets};
 use crate::device::Device;
-use crate::error::{Error, Result, room};
+use crate::error::{Error, Result, try_with_capacity};
 use crate::loss::Loss;
 use crate::model::{InputRows, Metadata, Model, class_of, forward_batches, target_of};
 
@@ -60,7 +60,7 @@ impl Model {
         };
         let actual = actual(loss, data, &target_of(network, loss, None, data)?)?;
         let input = InputRows::of(network, self.metadata.preprocessing.as_ref(), data)?;
-        let mut predicted = room("predictions", data.len())?;
+        let mut predicted = try_with_capacity("predictions", data.len())?;
         // Batch by batch: all inputs of an image set, or all outputs of many classes, would take gigabytes.
         let get = |rows| input.get(rows).map(Cow::Owned);
         let place = format!("confusion matrix on data set `{}`", data.name());

@@ -24,7 +24,7 @@ pub(super) fn panels(b: Matrix<'_>, out: &mut [f32]) {
 /// Panics if the matrices have different sizes, or `b` is larger than its memory.
 pub fn copy(b: Matrix<'_>, mut out: MatrixMut<'_>) {
     assert!(b.is_whole(), "a matrix is larger than its memory");
-    assert_eq!([b.rows, b.columns], [out.rows, out.columns().len()], "the room has another size");
+    assert_eq!([b.rows, b.columns], [out.rows, out.columns().len()], "the output has another size");
     if b.column_stride == 1 {
         (0..b.rows).for_each(|r| out.row(r).copy_from_slice(b.row(r)));
     } else if b.row_stride == 1 {

@@ -22,7 +22,7 @@ pub(super) const PLAIN: &[Sabotage] = &[
         "let start = line * (width + 1u);",
     ),
     ("dense_forward", "only the last block of terms counts", "sums += b", "sums = b"),
-    ("dense_forward", "the bias is forgotten", " + four_beside(params, 0u, column)", ""),
+    ("dense_forward", "the bias is forgotten", " + four_of_second(params, 0u, column)", ""),
     (
         "dense_forward",
         "the mask is that of the next row",

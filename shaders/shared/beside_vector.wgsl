@@ -1,6 +1,0 @@
-// Second input with the same layout as the output, with vec4 loads. The kernel defines `beside_at`.
-
-// Returns four elements, starting at element `start + column`.
-fn four_beside(params: Params, start: u32, column: u32) -> vec4<f32> {
-    return beside_at((start + column) / 4u);
-}
