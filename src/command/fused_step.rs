@@ -17,8 +17,8 @@ pub struct FusedStepOption {
     /// the same after every layer. The loss must not use label_smoothing.
     ///
     /// `auto` uses it for at most 128 inputs and units per layer, where it is estimated to be faster. `always` uses it
-    /// wherever it is possible, and else runs layer by layer, as `never` does. On the CPU, any value is an error,
-    /// except in `bench`.
+    /// wherever it is possible, and else runs layer by layer, as `never` does. On the CPU, this option is an
+    /// error, except in `bench`.
     #[arg(long, alias = "whole-step", value_name = "WHEN", value_parser = names::<FusedStep>(&FusedStep::NAMES))]
     #[arg(hide_possible_values = true, hide_short_help = true, help_heading = "Device")]
     fused_step: Option<FusedStep>,

@@ -1,4 +1,5 @@
-//! The macro that declares the noise of layers; see [`noises!`].
+//! Noise that layers add in training, such as dropout: [`noises!`] makes the CPU code, the WGSL code and the tolerance of
+//! each kind from one formula.
 
 use super::numbers::Rounded;
 

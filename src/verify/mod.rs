@@ -106,8 +106,9 @@ impl Verify {
         })
     }
 
-    /// Creates the verification of all ops for training and evaluating a model with this optimizer and batch size. The
-    /// pass on real numbers begins with the parameters of the model.
+    /// Creates the verification of all ops for training and evaluating a model with this optimizer and batch size. Ops
+    /// are checked twice: on small whole numbers, for which matrix multiplications must be exact, and on real numbers.
+    /// The check on real numbers begins with the parameters of the model.
     ///
     /// # Errors
     /// As [`Model::check`] and [`TrainingSpec::check`].

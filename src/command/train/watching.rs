@@ -32,8 +32,8 @@ pub struct Watching {
     /// Reduces the learning rate on a plateau: for example 5
     ///
     /// With 5, the learning rate is multiplied by 0.1 once the validation loss, or the chosen metric, has not improved
-    /// for more than 5 epochs (the patience). Without a validation set, the training loss counts. All options, with
-    /// their defaults except that of patience: "patience=5, factor=0.1, threshold=0.0001, absolute=false, cooldown=0,
+    /// for more than 5 epochs (the patience). Without a validation set, the training loss counts. The other options,
+    /// with their defaults, can follow: "patience=5, factor=0.1, threshold=0.0001, absolute=false, cooldown=0,
     /// least=0". They are those of PyTorch's ReduceLROnPlateau: least is its min_lr, and absolute=true its
     /// threshold_mode="abs". By default, the learning rate follows --schedule alone.
     #[arg(

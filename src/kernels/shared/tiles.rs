@@ -101,10 +101,10 @@ fn fitting(matmul: Matmul, limits: &Limits) -> usize {
     (bytes / (4 * sums).max(1)).max(1)
 }
 
-/// Returns an upper bound of the number of terms that an invocation adds for sums of `terms` terms. More than
-/// `ROWS_OF_A_PART` terms stay in one part only if the results of two parts, 2·rows·(columns + 1) numbers, do not fit
-/// into one binding. The larger operand, of terms·max(rows, columns) numbers, does fit, so `terms` is then at most
-/// 2·(min(rows, columns) + 1).
+/// Returns an upper bound of the number of terms that an invocation adds, for sums of `terms` terms with a result of
+/// rows×columns. A longer sum is split into parts of at most `ROWS_OF_A_PART` terms, unless the results of two parts
+/// with their bias gradients, 2·rows·(columns + 1) numbers, do not fit into one binding. The larger operand, of
+/// terms·max(rows, columns) numbers, does fit, so `terms` is then at most 2·(min(rows, columns) + 1).
 pub fn unsplit_terms(rows: usize, columns: usize, terms: usize) -> usize {
     terms.min(ROWS_OF_A_PART.max(2 * (rows.min(columns) + 1)))
 }

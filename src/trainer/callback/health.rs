@@ -68,11 +68,11 @@ pub struct LayerHealth {
     pub layer: usize,
     /// Text of the layer, such as `dense(64)`.
     pub name: String,
-    /// Norm of the gradients of all its trained parameters; `None` if it has none.
+    /// Norm of the gradients of all trained parameters of the layer; `None` if the layer has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f64>,
-    /// Norm of a step's change of the trained parameters, divided by their norm; `None` if there are none, or all are
-    /// 0.
+    /// Norm of the change of the layer's trained parameters in one step, divided by the norm of the parameters; `None`
+    /// if there are none, or all are 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_ratio: Option<f64>,
     /// Number of units: outputs of the layer per row.
