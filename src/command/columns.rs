@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use csv::{ReaderBuilder, Trim};
-use wgrad::data::{CsvOptions, KindChoice, ReadAs, quoted};
+use wgrad::Result;
+use wgrad::data::{CsvOptions, KindChoice, Preparation, ReadAs, Table, quoted};
 
 /// Options for finding the data, and for the text format of a table.
 #[derive(Args)]
@@ -44,6 +45,15 @@ pub enum YesNo {
     Yes,
     No,
 }
+
+/// Default number of bins per column of numbers.
+const BINS: usize = 16;
+
+/// Default number of bins of all columns together.
+const MOST_BINS: usize = 512;
+
+/// Number of rows of the training set from which columns have bins by default.
+const FEWEST_ROWS_FOR_BINS: usize = 1000;
 
 /// Column names in one `--drop` or `--keep` option.
 #[derive(Clone)]
@@ -91,6 +101,15 @@ pub struct Columns {
     /// the cells. error: a table with missing cells is refused. Rows without a target are never used.
     #[arg(long, value_name = "HOW", value_enum, ignore_case = true, help_heading = "Data", hide_short_help = true)]
     pub missing: Option<Missing>,
+    /// Bins per column of numbers [default: 0, or 16 from 1,000 rows]
+    ///
+    /// Only for a table. Each bin of a column becomes one more input of the network: 0 for numbers below the bin, 1 for
+    /// numbers above it, and the position in the bin for the others (piecewise linear encoding). The bins have equally
+    /// many rows of the training set. They help with targets that change at thresholds, and need many rows. With more
+    /// than 32 columns of numbers, the default is 512 divided by their number. 0: no bins.
+    #[arg(long, value_name = "N", value_parser = bins, allow_negative_numbers = true)]
+    #[arg(help_heading = "Data", hide_short_help = true)]
+    pub bins: Option<usize>,
     #[command(flatten)]
     pub reading: Reading,
 }
@@ -131,17 +150,28 @@ impl Columns {
         let task = self.task.map(|_| "--task");
         let missing = self.missing.map(|_| "--missing");
         let weights = self.weights.as_ref().map(|_| "--weights");
+        let bins = self.bins.map(|_| "--bins");
         let columns = self.target.as_ref().map(|_| "--target").or(dropped).or(weights).or(kind);
-        columns.or(task).or(missing).or(self.reading.given())
+        columns.or(task).or(missing).or(bins).or(self.reading.given())
     }
 
-    /// Returns the settings `columns`, `task` and `missing`, which are stored in the model. A default is an empty text.
-    pub fn settings(&self) -> [(&'static str, String); 3] {
+    /// Returns the preparation of a table, fitted on rows of the training set.
+    pub fn preparation(&self, table: &Table, rows: &[usize]) -> Result<Preparation> {
+        let preparation = Preparation::fit(table, rows)?;
+        let numbers = preparation.formats().count();
+        let usual = if rows.len() < FEWEST_ROWS_FOR_BINS { 0 } else { BINS.min(MOST_BINS / numbers.max(1)) };
+        Ok(preparation.with_bins(table, rows, self.bins.unwrap_or(usual)))
+    }
+
+    /// Returns the settings `columns`, `task`, `missing` and `bins`, which are stored in the model. A default is an
+    /// empty text.
+    pub fn settings(&self) -> [(&'static str, String); 4] {
         let missing = self.missing.filter(|missing| *missing != Missing::Fill);
         [
             ("columns", self.kinds().join(", ")),
             ("task", self.task.map_or(String::new(), |task| format!("{task:?}").to_lowercase())),
             ("missing", missing.map_or(String::new(), |missing| format!("{missing:?}").to_lowercase())),
+            ("bins", self.bins.map_or(String::new(), |bins| bins.to_string())),
         ]
     }
 
@@ -179,7 +209,7 @@ pub fn listed(names: &[Names]) -> Vec<String> {
 }
 
 /// Parses column names like the header of a CSV table. A quoted name may contain commas.
-pub fn names(text: &str) -> Result<Names, String> {
+pub fn names(text: &str) -> std::result::Result<Names, String> {
     let reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(text.as_bytes());
     let mut records = reader.into_records();
     match (records.next(), records.next()) {
@@ -189,7 +219,7 @@ pub fn names(text: &str) -> Result<Names, String> {
 }
 
 /// Parses `NAME=KIND`. The name may contain `=`, too.
-fn column_kind(text: &str) -> Result<(String, KindChoice), String> {
+fn column_kind(text: &str) -> std::result::Result<(String, KindChoice), String> {
     let names = || KindChoice::ALL.map(|(name, _)| name).join(", ");
     let (column, kind) = text.rsplit_once('=').ok_or_else(|| format!("it must be COLUMN=KIND; kinds: {}", names()))?;
     let found = KindChoice::ALL.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
@@ -197,10 +227,17 @@ fn column_kind(text: &str) -> Result<(String, KindChoice), String> {
     Ok((column.into(), kind))
 }
 
-fn delimiter(text: &str) -> Result<u8, String> {
+fn delimiter(text: &str) -> std::result::Result<u8, String> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         [byte] => Ok(*byte),
         _ => Err("it must be one ASCII character, or `tab`".into()),
+    }
+}
+
+fn bins(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(bins) if bins <= MOST_BINS && bins != 1 => Ok(bins),
+        _ => Err(format!("it must be 0, or a whole number from 2 to {MOST_BINS}")),
     }
 }

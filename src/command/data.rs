@@ -146,7 +146,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
         Ok((table, mut found)) => {
             let notes = table.notes().iter().map(|note| Warning::new("note", note));
             found.warnings.extend(notes);
-            Ok((found, Preparation::fit(&table, &table.rows())?.summary(&table)))
+            Ok((found, columns.preparation(&table, &table.rows())?.summary(&table)))
         }
         Err(problem) => {
             let Ok(mut found) = Inspection::of_csv(path, options) else { return Err(problem) };
@@ -160,7 +160,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
 pub fn load_whole(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Dataset> {
     match load(source, columns, loss)? {
         Source::Data { rows, .. } => Ok(rows),
-        Source::Table { table, rows, .. } => Preparation::fit(&table, &rows)?.dataset(&table, &rows),
+        Source::Table { table, rows, .. } => columns.preparation(&table, &rows)?.dataset(&table, &rows),
     }
 }
 

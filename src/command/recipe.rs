@@ -53,7 +53,7 @@ pub struct Options {
     pub learning_rate: Option<f64>,
     /// Weight decay [default: adamw 0.01, others 0]
     ///
-    /// Without --optimizer, the default is 0.1 for tables of fewer than 2,000 rows.
+    /// For a table, without --optimizer and without `--preset fast`, the default is 0.1.
     ///
     /// adamw, adamw_schedule_free, adan, lamb and lion shrink the parameters directly (decoupled). Others add X times
     /// the parameter to its gradient (L2); nadam and radam have an option `decoupled`. It applies to weights and
@@ -220,7 +220,7 @@ impl Usual {
     }
 }
 
-/// Number of rows below which a table gets more dropout and weight decay, and more epochs.
+/// Number of rows below which a table gets more dropout and more epochs.
 const SMALL: usize = 2000;
 
 /// Defaults of a data set by name, and of tables by their number of rows. They were chosen on the validation set alone,
@@ -251,7 +251,7 @@ pub fn usual(source: &str, rows: usize, preset: Option<Preset>) -> Usual {
         _ if is_fast && is_small => ("64 tanh dropout(0.5)", 2e-2, 0.01, 100, 16),
         _ if is_fast => ("64 relu 64 relu", 2e-3, 0.01, 60, 32),
         _ if is_small => ("scaling 128 mish dropout(0.4) 128 mish dropout(0.4)", 6e-3, 0.1, 70, 64),
-        _ => ("scaling 128 mish dropout(0.2) 128 mish dropout(0.2)", 4e-3, 0.01, 60, 64),
+        _ => ("scaling 128 mish dropout(0.2) 128 mish dropout(0.2)", 4e-3, 0.1, 40, 64),
     };
     Usual { hidden, learning_rate, weight_decay, epochs, batch }
 }

@@ -155,12 +155,26 @@ fn many_classes_and_rows_are_cut_to_what_can_be_seen() {
     let folder = Folder::new();
     let row = |n: u32| format!("{},{},class & {}\n", n % 20, n / 20 % 9, n % 20);
     folder.write("many.csv", format!("a < b,b,kind\n{}", (0..2500).map(row).collect::<String>()));
-    folder.succeed(&["train", "many.csv", "--epochs", "1"]);
+    folder.succeed(&["train", "many.csv", "--epochs", "1", "--bins", "0"]);
     folder.succeed(&["plot", "boundary", "many.safetensors", "many.csv"]);
     let svg = folder.read("boundary.svg");
     expect(&svg_texts(&svg), &["a &lt; b", "class &amp; 15", "and 4 more"]);
     expect(&svg_texts(&svg), &["the stronger a color, the more probable its class; 834 of 2500 rows"]);
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
+}
+
+/// The plane has the numbers, whatever inputs they become: here 5 of `a` with 4 bins, and 6 of `b` with 4 bins
+/// and missing cells.
+#[test]
+fn a_plane_shows_columns_of_numbers_with_bins_and_missing_cells() {
+    let folder = Folder::new();
+    let b = |n: usize| if n == 5 { String::new() } else { (n / 10 * 100).to_string() };
+    let row = |n: usize| format!("{},{},{}\n", n % 10, b(n), if n % 10 > 4 { "high" } else { "low" });
+    folder.write("t.csv", format!("a,b,y\n{}", (0..200).map(row).collect::<String>()));
+    let start = &folder.events(&["train", "t.csv", "--bins", "4", "--epochs", "1"])[0];
+    assert_eq!(start["inputs"], 5 + 6);
+    folder.succeed(&["plot", "boundary", "t.safetensors", "t.csv"]);
+    expect(&svg_texts(&folder.read("boundary.svg")), &["a", "b", "high", "low", "500", "1000"]);
 }
 
 #[test]

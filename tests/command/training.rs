@@ -315,6 +315,7 @@ fn a_column_of_weights_is_no_input_and_weighs_training_and_evaluation() {
     assert_ne!(start("balanced"), start("setosa=20,virginica=0.5"));
 }
 
+/// The column has 17 values, and so 16 bins beside the number.
 #[test]
 fn tables_are_trained_by_their_number_of_rows_and_the_preset() {
     let folder = Folder::new();
@@ -323,10 +324,10 @@ fn tables_are_trained_by_their_number_of_rows_and_the_preset() {
     folder.write("small.csv", table(1999));
     folder.write("large.csv", table(2000));
     for (data, preset, network) in [
-        ("small.csv", None, "1 → scaling dense(128) mish dropout(0.4) dense(128) mish dropout(0.4) dense(5)"),
-        ("large.csv", None, "1 → scaling dense(128) mish dropout(0.2) dense(128) mish dropout(0.2) dense(5)"),
-        ("small.csv", Some("fast"), "1 → dense(64) tanh dropout(0.5) dense(5)"),
-        ("large.csv", Some("fast"), "1 → dense(64) relu dense(64) relu dense(5)"),
+        ("small.csv", None, "17 → scaling dense(128) mish dropout(0.4) dense(128) mish dropout(0.4) dense(5)"),
+        ("large.csv", None, "17 → scaling dense(128) mish dropout(0.2) dense(128) mish dropout(0.2) dense(5)"),
+        ("small.csv", Some("fast"), "17 → dense(64) tanh dropout(0.5) dense(5)"),
+        ("large.csv", Some("fast"), "17 → dense(64) relu dense(64) relu dense(5)"),
         ("iris", Some("fast"), "4 → dense(16) tanh dense(3)"),
     ] {
         let preset: Vec<&str> = preset.into_iter().flat_map(|preset| ["--preset", preset]).collect();

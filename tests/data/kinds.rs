@@ -117,6 +117,27 @@ fn missing_numbers_become_the_median_and_an_input_says_so() -> Result<()> {
     Ok(())
 }
 
+/// Bins from 0 to 10 and from 10 to 20 have one row each inside, so 15 fills the first and half of the second.
+#[test]
+fn bins_are_a_piecewise_linear_encoding_between_quantiles_of_the_given_rows() -> Result<()> {
+    let text = "a,b,y\n0,1,0.5\n10,1,1.5\n20,1,2.5\n900,2,3.5\n,2,4.5\n";
+    let table = table(text, &CsvOptions::default())?;
+    let fitted = Preparation::fit(&table, &[0, 1, 2, 4])?;
+    let preparation = fitted.clone().with_bins(&table, &[0, 1, 2, 4], 2);
+    // `b` has two values, so its median equals one of them, and only one bin is left.
+    assert_eq!(preparation.inputs(), ["a", "a from 0 to 10", "a from 10 to 20", "a is missing", "b"]);
+    assert_eq!(preparation.row(&["15", "1"])?, [15.0, 1.0, 0.5, 0.0, 1.0]);
+    assert_eq!(preparation.row(&["-7", "1"])?, [-7.0, 0.0, 0.0, 0.0, 1.0], "below all bins");
+    assert_eq!(preparation.row(&["900", "1"])?, [900.0, 1.0, 1.0, 0.0, 1.0], "above all bins");
+    assert_eq!(preparation.row(&["", "1"])?, [10.0, 1.0, 0.0, 1.0, 1.0], "the median");
+    assert_eq!(preparation.values(&table, &[0])?, preparation.row(&["0", "1"])?);
+    assert_eq!(preparation.summary(&table)[0].becomes, "number, 2 bins (median if missing), is missing");
+    for bins in [0, 1] {
+        assert_eq!(fitted.clone().with_bins(&table, &[0, 1, 2, 4], bins), fitted, "{bins} bins");
+    }
+    Ok(())
+}
+
 /// Medians, levels and the earliest day are those of the given rows.
 #[test]
 fn a_preparation_knows_only_the_rows_that_it_is_fitted_on() -> Result<()> {

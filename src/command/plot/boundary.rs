@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use wgrad::data::{Preparation, shown};
 use wgrad::elementwise::Meaning;
+use wgrad::model::Metadata;
 use wgrad::{Dataset, Device, Error, Model, Result, Targets};
 
 use super::axis::Axis;
@@ -91,14 +92,14 @@ pub fn run(arguments: &Arguments, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a picture can show the model: two inputs, and one class or number per row.
+/// Checks that a picture can show the model: two columns of numbers, and one class or number per row.
 fn check_plane(place: &str, model: &Model) -> Result<()> {
     let (inputs, outputs) = (model.metadata.network.inputs(), model.metadata.network.outputs());
     let wrong = |what: &str, found, wanted_what: &str, wanted, remedy: &str| {
         let (found_what, wanted_what, remedy) = (format!("its {what} are"), wanted_what.into(), remedy.into());
         Err(Error::Shape { place: place.into(), found_what, found, wanted_what, wanted, remedy })
     };
-    if inputs != 2 {
+    if on_plane(&model.metadata, &[0.0; 2]).is_none() {
         let wide = model.metadata.preparation.iter().flat_map(Preparation::widths).find(|(_, inputs)| *inputs > 1);
         let wide = wide.map(|(column, inputs)| format!("; `{column}` became {inputs} inputs")).unwrap_or_default();
         let remedy = format!("train on a table of two columns of numbers and the target{wide}");
@@ -110,20 +111,35 @@ fn check_plane(place: &str, model: &Model) -> Result<()> {
     Ok(())
 }
 
+/// Returns the inputs of the network at points of the plane, given as pairs of x and y; `None` if the model does not
+/// have two columns of numbers.
+fn on_plane(head: &Metadata, points: &[f64]) -> Option<Vec<f64>> {
+    match &head.preparation {
+        None => (head.network.inputs() == 2).then(|| points.to_vec()),
+        Some(preparation) => {
+            let rows: Option<Vec<Vec<f64>>> = points.chunks(2).map(|point| preparation.numbers(point)).collect();
+            rows.map(|rows| rows.concat())
+        }
+    }
+}
+
 impl Arguments {
     fn plane(&self, model: &Model, data: &Dataset, device: &Device, scale: usize) -> Result<Plane> {
         let (head, rows) = (&model.metadata, data.len());
         let known = head.targets.first().map(String::as_str);
         let shown: Vec<usize> = (0..rows).step_by(rows.div_ceil(MOST_POINTS)).collect();
-        let points: Vec<(f64, f64)> = shown.iter().map(|row| (data.value(*row, 0), data.value(*row, 1))).collect();
+        // The first input of a column of numbers is the number itself.
+        let second = head.preparation.iter().flat_map(Preparation::widths).next().map_or(1, |(_, inputs)| inputs);
+        let points: Vec<(f64, f64)> = shown.iter().map(|row| (data.value(*row, 0), data.value(*row, second))).collect();
         let [x, y] = [axis(points.iter().map(|at| at.0)), axis(points.iter().map(|at| at.1))];
         let size = (CELLS.0 * scale, CELLS.1 * scale);
-        let outputs = outputs(model, device, &cells(&x, &y, size))?;
+        let columns = [head.columns[0].clone(), head.columns[second].clone()];
+        let outputs = outputs(model, device, &cells(&x, &y, size), &columns)?;
         let name = Path::new(&self.data).file_stem().unwrap_or_default().to_string_lossy();
         Ok(Plane {
             title: title(&name, &head.network),
             rows: if shown.len() < rows { format!("{} of {rows} rows", shown.len()) } else { format!("{rows} rows") },
-            columns: [head.columns[0].clone(), head.columns[1].clone()],
+            columns,
             targets: shown.iter().map(|row| target(data.targets(), *row)).collect(),
             points,
             x,
@@ -157,12 +173,14 @@ fn cells(x: &Axis, y: &Axis, (columns, rows): (usize, usize)) -> Vec<f64> {
     (0..rows).flat_map(row).collect()
 }
 
-fn outputs(model: &Model, device: &Device, cells: &[f64]) -> Result<Vec<f32>> {
-    model.outputs_on(device, cells).map_err(|error| match error {
+/// Returns the outputs at the centers of cells. `names` has the names of the two columns, for error messages.
+fn outputs(model: &Model, device: &Device, cells: &[f64], names: &[String; 2]) -> Result<Vec<f32>> {
+    let inputs = on_plane(&model.metadata, cells).unwrap_or_default();
+    model.outputs_on(device, &inputs).map_err(|error| match error {
         // The error's row is a cell of the plane, which the user does not know. The new error gives the cell's inputs
         // instead.
         Error::Output { row, output, value, .. } => {
-            let (names, cell) = (&model.metadata.columns, &cells[2 * row..]);
+            let cell = &cells[2 * row..];
             let place = format!("the plane, `{}` {} and `{}` {}", names[0], cell[0], names[1], cell[1]);
             let problem = format!("output {output} of the network is {value}, not a finite number");
             Error::data(place, problem, "draw it over data nearer to those trained on")

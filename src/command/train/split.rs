@@ -194,7 +194,7 @@ impl Sets {
             }
         };
         let split_note = keys.map(|keys| options.note(keys, [&train, &validation, &test]));
-        let preparation = Preparation::fit(table, &train)?;
+        let preparation = columns.preparation(table, &train)?;
         let set = |numbers: Vec<usize>| -> Result<Set> {
             Ok(Set { rows: preparation.dataset(table, &numbers)?, origin: Origin::Source(numbers) })
         };

@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// One input: the number.
+    /// One input: the number. Further inputs, one per bin, are a piecewise linear encoding of the number x: the bin from
+    /// a to b gives (x − a) / (b − a), at least 0 and at most 1. (Gorishniy et al., 2022, "On Embeddings for Numerical
+    /// Features in Tabular Deep Learning"; there, the first and the last bin have no limit.)
     Number {
         /// Number format of the cells.
         format: NumberFormat,
@@ -26,6 +28,9 @@ pub enum Encoding {
         fill: f64,
         /// True if numbers are missing in the training set.
         has_missing: bool,
+        /// Edges of the bins, ascending; empty if there are no bins.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        edges: Vec<f64>,
     },
     /// One input: 1 for yes, 0 for no.
     Boolean {
@@ -142,7 +147,8 @@ impl Encoding {
     /// Number of inputs of the column.
     pub(super) fn width(&self) -> usize {
         match self {
-            Self::Number { has_missing, .. } | Self::Boolean { has_missing, .. } => 1 + usize::from(*has_missing),
+            Self::Number { has_missing, edges, .. } => edges.len().max(1) + usize::from(*has_missing),
+            Self::Boolean { has_missing, .. } => 1 + usize::from(*has_missing),
             Self::Date { parts, has_missing, .. } => {
                 parts.iter().map(|part| part.width()).sum::<usize>() + usize::from(*has_missing)
             }
@@ -157,7 +163,11 @@ impl Encoding {
     pub(super) fn names(&self, column: &str) -> Vec<String> {
         let missing = |has: &bool| has.then(|| format!("{column} is missing"));
         match self {
-            Self::Number { has_missing, .. } | Self::Boolean { has_missing, .. } => {
+            Self::Number { has_missing, edges, .. } => {
+                let bins = edges.windows(2).map(|bin| format!("{column} from {} to {}", bin[0], bin[1]));
+                std::iter::once(column.to_string()).chain(bins).chain(missing(has_missing)).collect()
+            }
+            Self::Boolean { has_missing, .. } => {
                 std::iter::once(column.to_string()).chain(missing(has_missing)).collect()
             }
             Self::Date { parts, has_missing, .. } => {
@@ -198,7 +208,11 @@ impl Encoding {
                     }
                 }
             }
-            _ => inputs.push(number),
+            Self::Number { edges, .. } => {
+                inputs.push(number);
+                inputs.extend(edges.windows(2).map(|bin| ((number - bin[0]) / (bin[1] - bin[0])).clamp(0.0, 1.0)));
+            }
+            Self::Boolean { .. } | Self::Category { .. } | Self::LeftOut { .. } => inputs.push(number),
         }
         inputs.extend(has_missing.then_some(f64::from(u8::from(is_missing))));
     }
@@ -257,9 +271,17 @@ impl Encoding {
         };
         let twice = |what: &str| Err(Error::conflict(place, format!("it has a {what} twice"), "keep one of them"));
         match self {
-            Self::Number { format, fill, .. } => {
+            Self::Number { format, fill, edges, .. } => {
                 format.check(place)?;
-                finite("fill", *fill)
+                edges.iter().try_for_each(|edge| finite("edge", *edge))?;
+                if let Some(bin) = edges.windows(2).find(|bin| !(bin[0] < bin[1])) {
+                    let problem = format!("the edge {} is followed by {}", bin[0], bin[1]);
+                    return Err(Error::conflict(place, problem, "let edges of bins ascend"));
+                }
+                match edges.len() {
+                    1 => Err(Error::value(place, "edges of bins", 1, "0, or 2 and more")),
+                    _ => finite("fill", *fill),
+                }
             }
             Self::Boolean { fill, .. } => finite("fill", *fill),
             Self::Date { origin, parts, fill, .. } => {

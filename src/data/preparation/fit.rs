@@ -30,6 +30,38 @@ impl Preparation {
     }
 }
 
+impl Preparation {
+    /// Adds up to `bins` bins to each column of numbers; see [`Encoding::Number`]. The edges are quantiles of the rows
+    /// with these indices, usually the training set. Equal quantiles count once. A column with fewer than two bins gets
+    /// none.
+    ///
+    /// # Panics
+    /// If a row is not below [`len`](Table::len) of the table.
+    pub fn with_bins(mut self, table: &Table, rows: &[usize], bins: usize) -> Self {
+        for column in &mut self.columns {
+            let found = table.columns.iter().find(|found| found.name == column.name);
+            if let (Encoding::Number { edges, .. }, Some(Values::Numbers(values))) =
+                (&mut column.encoding, found.map(|found| &found.values))
+            {
+                *edges = quantiles(rows.iter().map(|row| values[*row]), bins);
+            }
+        }
+        self
+    }
+}
+
+/// Returns the different quantiles 0, 1/bins, …, 1 of the values that are not NaN, ascending. Empty if they do not
+/// bound two bins.
+fn quantiles(values: impl Iterator<Item = f64>, bins: usize) -> Vec<f64> {
+    let mut present: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
+    if bins < 2 || present.is_empty() {
+        return vec![];
+    }
+    let mut edges: Vec<f64> = (0..=bins).map(|bin| quantile(&mut present, bin as f64 / bins as f64)).collect();
+    edges.dedup();
+    if edges.len() < 3 { vec![] } else { edges }
+}
+
 fn encoding(column: &TableColumn, rows: &[usize]) -> Encoding {
     match &column.values {
         Values::None => Encoding::LeftOut { because: column.kind },
@@ -41,9 +73,9 @@ fn encoding(column: &TableColumn, rows: &[usize]) -> Encoding {
             match &column.reader {
                 CellReader::Boolean => Encoding::Boolean { fill: fill.round(), has_missing },
                 CellReader::Time(format) => date(*format, &present, fill, has_missing),
-                CellReader::Number(format) => Encoding::Number { format: *format, fill, has_missing },
+                CellReader::Number(format) => Encoding::Number { format: *format, fill, has_missing, edges: vec![] },
                 CellReader::Level | CellReader::UnclearDate(_) => {
-                    Encoding::Number { format: NumberFormat::PLAIN, fill, has_missing }
+                    Encoding::Number { format: NumberFormat::PLAIN, fill, has_missing, edges: vec![] }
                 }
             }
         }

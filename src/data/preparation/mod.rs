@@ -70,7 +70,7 @@ impl Preparation {
     pub fn of_numbers(columns: &[impl AsRef<str>], fill: &[f64]) -> Self {
         let fill = fill.iter().copied().chain(std::iter::repeat(0.0));
         let column = |(name, fill): (&_, f64)| {
-            let encoding = Encoding::Number { format: NumberFormat::PLAIN, fill, has_missing: false };
+            let encoding = Encoding::Number { format: NumberFormat::PLAIN, fill, has_missing: false, edges: vec![] };
             Prepared { name: AsRef::<str>::as_ref(name).into(), encoding }
         };
         Self { columns: columns.iter().zip(fill).map(column).collect() }
@@ -181,6 +181,27 @@ impl Preparation {
         let mut inputs = Vec::with_capacity(self.width());
         self.used().zip(cells).for_each(|(column, cell)| column.encoding.write_cell(cell.trim(), &mut inputs));
         Ok(inputs)
+    }
+}
+
+impl Preparation {
+    /// Returns the inputs of one row whose columns are all numbers, given in the order of [`Preparation::columns`].
+    /// `None` if there are more or fewer columns, or a column has other values.
+    ///
+    /// # Examples
+    /// ```
+    /// use wgrad::data::Preparation;
+    /// let preparation = Preparation::of_numbers(&["width", "height"], &[]);
+    /// assert_eq!(preparation.numbers(&[1.5, 3.0]), Some(vec![1.5, 3.0]));
+    /// assert_eq!(preparation.numbers(&[1.5]), None);
+    /// ```
+    pub fn numbers(&self, row: &[f64]) -> Option<Vec<f64>> {
+        let are_numbers = self.used().all(|column| matches!(column.encoding, Encoding::Number { .. }));
+        (are_numbers && self.used().count() == row.len()).then(|| {
+            let mut inputs = Vec::with_capacity(self.width());
+            self.used().zip(row).for_each(|(column, number)| column.encoding.write_number(*number, &mut inputs));
+            inputs
+        })
     }
 }
 

@@ -70,8 +70,10 @@ impl Encoding {
 
     fn describe(&self) -> String {
         match self {
-            Self::Number { has_missing: false, .. } => "number".into(),
-            Self::Number { has_missing: true, .. } => "number (median if missing), is missing".into(),
+            Self::Number { has_missing, edges, .. } => {
+                let bins = if edges.is_empty() { String::new() } else { format!(", {} bins", edges.len() - 1) };
+                format!("number{bins}{}", if *has_missing { " (median if missing), is missing" } else { "" })
+            }
             Self::Boolean { has_missing: false, .. } => "0 or 1".into(),
             Self::Boolean { has_missing: true, .. } => "0 or 1 (median if missing), is missing".into(),
             Self::Date { parts, has_missing, .. } => {
