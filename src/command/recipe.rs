@@ -236,7 +236,8 @@ const SMALL: usize = 2000;
 /// | blobs, which overlap | 5 | 92.3 % | 92.1 % with relu, 91.6 % with moons' network |
 /// | sine | 5 | R² 0.980 | R² 0.966 with 16 tanh; 0.979 with two layers of tanh |
 ///
-/// Other tables: benches/results/2026-11-30-tables-recipe.md has the figures. [`Preset::Fast`] is the former default.
+/// Other tables: benches/results/2026-11-30-tables-recipe.md and 2026-12-01-tables-bins.md have the figures.
+/// [`Preset::Fast`] is the former default, with bins.
 pub fn usual(source: &str, rows: usize, preset: Option<Preset>) -> Usual {
     let (is_fast, is_small) = (preset == Some(Preset::Fast), rows < SMALL);
     let (hidden, learning_rate, weight_decay, epochs, batch) = match source {
