@@ -30,10 +30,10 @@ pub struct Reading {
     pub delimiter: Option<u8>,
     /// First row of a table has names: yes, no [default: auto]
     ///
-    /// With `yes`, the first row has the names of the columns; with `no`, it has values. By default, the cells of the
-    /// first row are compared with the rows below. If they look alike, such as numbers above numbers, the first row has
-    /// values; otherwise it has names. `predict`, `evaluate` and `plot` instead read it as in training. Columns without
-    /// names are column1, column2, …
+    /// With `yes`, the first row has the names of the columns; with `no`, it has values. Without this option, commands
+    /// that take a model read the first row as in training. Other commands compare its cells with the rows below: if
+    /// they look alike, such as numbers above numbers, the first row has values; otherwise it has names. Columns
+    /// without names are column1, column2, …
     #[arg(long, value_name = "YES|NO", value_enum, ignore_case = true, hide_possible_values = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub header: Option<YesNo>,
@@ -104,9 +104,10 @@ pub struct Columns {
     /// Bins per column of numbers [default: 0, or 16 from 1,000 rows]
     ///
     /// Only for a table. Each bin of a column becomes one more input of the network: 0 for numbers below the bin, 1 for
-    /// numbers above it, and the position in the bin for the others (piecewise linear encoding). The bins have equally
-    /// many rows of the training set. They help with targets that change at thresholds, and need many rows. With more
-    /// than 32 columns of numbers, the default is 512 divided by their number. 0: no bins.
+    /// numbers above it, and the position in the bin for the others (piecewise linear encoding). Each bin has about as
+    /// many rows of the training set as the others. Bins help if the target changes at thresholds, and need many rows:
+    /// by default, there are none if the training set has fewer than 1,000. With more than 32 columns of numbers, the
+    /// default is 512 divided by their number. 0: no bins.
     #[arg(long, value_name = "N", value_parser = bins, allow_negative_numbers = true)]
     #[arg(help_heading = "Data", hide_short_help = true)]
     pub bins: Option<usize>,
@@ -155,11 +156,12 @@ impl Columns {
         columns.or(task).or(missing).or(bins).or(self.reading.given())
     }
 
-    /// Returns the preparation of a table, fitted on rows of the training set.
-    pub fn preparation(&self, table: &Table, rows: &[usize]) -> Result<Preparation> {
+    /// Returns the preparation of a table, fitted on these rows. `trained` is the number of rows of the training set, on
+    /// which the default of `--bins` depends.
+    pub fn preparation(&self, table: &Table, rows: &[usize], trained: usize) -> Result<Preparation> {
         let preparation = Preparation::fit(table, rows)?;
         let numbers = preparation.formats().count();
-        let usual = if rows.len() < FEWEST_ROWS_FOR_BINS { 0 } else { BINS.min(MOST_BINS / numbers.max(1)) };
+        let usual = if trained < FEWEST_ROWS_FOR_BINS { 0 } else { BINS.min(MOST_BINS / numbers.max(1)) };
         Ok(preparation.with_bins(table, rows, self.bins.unwrap_or(usual)))
     }
 
@@ -175,11 +177,12 @@ impl Columns {
         ]
     }
 
-    /// Returns the given options `--column` and `--task` as text, quoted for a shell. Each begins with a blank.
+    /// Returns the given options `--column`, `--task` and `--bins` as text, quoted for a shell. Each begins with a blank.
     pub fn words(&self) -> String {
         let columns = self.kinds().into_iter().map(|kind| format!(" --column={}", quoted(kind)));
         let task = self.task.map(|task| format!(" --task {}", format!("{task:?}").to_lowercase()));
-        columns.chain(task).collect()
+        let bins = self.bins.map(|bins| format!(" --bins {bins}"));
+        columns.chain(task).chain(bins).collect()
     }
 
     /// Values of all `--column` options, such as `zip=category`.

@@ -12,6 +12,7 @@ use wgrad::{Dataset, Error, Loss, Model, Result, Targets};
 
 use super::columns::{Columns, Missing, Reading, YesNo};
 use super::report::Output;
+use super::train::split::usual_training_rows;
 
 /// Name of the only data set that comes with a test set.
 pub const MNIST: &str = "mnist";
@@ -146,7 +147,7 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
         Ok((table, mut found)) => {
             let notes = table.notes().iter().map(|note| Warning::new("note", note));
             found.warnings.extend(notes);
-            Ok((found, columns.preparation(&table, &table.rows())?.summary(&table)))
+            Ok((found, preparation(&table, &table.rows(), columns)?.summary(&table)))
         }
         Err(problem) => {
             let Ok(mut found) = Inspection::of_csv(path, options) else { return Err(problem) };
@@ -156,11 +157,17 @@ pub fn inspect(source: &str, columns: &Columns) -> Result<(Inspection, Vec<Prepa
     }
 }
 
+/// Fits a preparation on all used rows of a table. By default, numbers have bins if they have some in `train`, with its
+/// default split.
+fn preparation(table: &Table, rows: &[usize], columns: &Columns) -> Result<Preparation> {
+    columns.preparation(table, rows, usual_training_rows(rows.len()))
+}
+
 /// Loads all used rows as one data set. The preparation of a table is fitted on all these rows.
 pub fn load_whole(source: &str, columns: &Columns, loss: Option<Loss>) -> Result<Dataset> {
     match load(source, columns, loss)? {
         Source::Data { rows, .. } => Ok(rows),
-        Source::Table { table, rows, .. } => columns.preparation(&table, &rows)?.dataset(&table, &rows),
+        Source::Table { table, rows, .. } => preparation(&table, &rows, columns)?.dataset(&table, &rows),
     }
 }
 

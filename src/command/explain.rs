@@ -63,8 +63,8 @@ pub struct Arguments {
     reading: Reading,
     /// Metric of importance [default: accuracy or R²]
     ///
-    /// A column is as important as this metric gets worse when the column's values are permuted. `wgrad list metrics`
-    /// prints the names. If neither accuracy nor R² applies to the model, the default is the loss.
+    /// The importance of a column is how much worse this metric gets when the column's values are permuted. `wgrad list
+    /// metrics` prints the names. If neither accuracy nor R² applies to the model, the default is the loss.
     #[arg(long, value_name = "METRIC", help_heading = "Importance")]
     #[arg(value_parser = names::<Metric>(&Metric::NAMES), hide_possible_values = true)]
     metric: Option<Metric>,

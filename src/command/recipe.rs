@@ -187,7 +187,7 @@ impl Defaults {
 /// Value of `--preset`: a trade-off between training time and score.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum Preset {
-    /// Small network, in a quarter to a half of the default's time.
+    /// Small network, in about half of the default's time.
     Fast,
     /// Mean of several networks of the default recipe, which differ in their seeds.
     Best,

@@ -53,14 +53,7 @@ pub static KERNEL: Kernel = Kernel {
     tolerance,
     shader: Shader {
         source: include_str!("../../shaders/activation.wgsl"),
-        shared: &[
-            shared::STEP,
-            shared::LINEAR_INDEX,
-            shared::FINITE,
-            shared::FUNCTIONS,
-            shared::ABOVE,
-            shared::ACTIVATION,
-        ],
+        shared: &shared::FOR_ACTIVATIONS,
         prelude: |op| grid_1d_prelude(op) + &activation_prelude(op),
         grid: |_, shapes| grid_1d(shapes[0].elements()),
         rounds: None,

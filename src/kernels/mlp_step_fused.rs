@@ -258,35 +258,17 @@ const BINDINGS: [Binding; 7] = [
     Binding::trace("trace", Dtype::F32),
 ];
 
+/// Returns the shared files of a fused step. `trace` has the function that stores the trace, or an empty one.
+const fn with_activations(trace: &'static str) -> [&'static str; 7] {
+    let [step, linear_index, finite, functions, above, activation] = shared::FOR_ACTIVATIONS;
+    [step, linear_index, finite, functions, above, activation, trace]
+}
+
 /// Fused step without a trace; see the module documentation.
-pub static KERNEL: Kernel = kernel(
-    "mlp_step_fused",
-    BINDINGS.split_at(6).0,
-    &[
-        shared::STEP,
-        shared::LINEAR_INDEX,
-        shared::FINITE,
-        shared::FUNCTIONS,
-        shared::ABOVE,
-        shared::ACTIVATION,
-        shared::UNTRACED,
-    ],
-);
+pub static KERNEL: Kernel = kernel("mlp_step_fused", BINDINGS.split_at(6).0, &with_activations(shared::UNTRACED));
 
 /// Fused step that writes a trace; see the module documentation.
-pub static TRACED: Kernel = kernel(
-    "mlp_step_fused_traced",
-    &BINDINGS,
-    &[
-        shared::STEP,
-        shared::LINEAR_INDEX,
-        shared::FINITE,
-        shared::FUNCTIONS,
-        shared::ABOVE,
-        shared::ACTIVATION,
-        shared::TRACED,
-    ],
-);
+pub static TRACED: Kernel = kernel("mlp_step_fused_traced", &BINDINGS, &with_activations(shared::TRACED));
 
 /// Creates the op of the fused step. `views` are parameters, input, targets, partial, row_loss and flag, optionally
 /// followed by the trace.

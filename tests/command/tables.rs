@@ -278,7 +278,12 @@ fn columns_of_numbers_have_bins_in_larger_tables() {
     let folder = Folder::new();
     let row =
         |n: usize| format!("{},{},{}\n", n * 7919 % 1500, n % 2, if n * 7919 % 1500 > 500 { "high" } else { "low" });
-    folder.write("t.csv", format!("a,b,y\n{}", (0..1500).map(row).collect::<String>()));
+    let table = |rows: usize| format!("a,b,y\n{}", (0..rows).map(row).collect::<String>());
+    folder.write("t.csv", table(1500));
+    folder.write("small.csv", table(1300));
+    assert!(folder.succeed(&["inspect", "t.csv"]).contains("number, 16 bins"));
+    assert!(!folder.succeed(&["inspect", "small.csv"]).contains("bins"), "910 rows are trained on");
+    assert_eq!(folder.events(&["train", "small.csv", "--epochs", "1"])[0]["inputs"], 2);
     let train = |options: &[&str]| {
         folder.events(&[&["train", "t.csv", "--epochs", "1", "--force"], options].concat())[0]["inputs"].clone()
     };

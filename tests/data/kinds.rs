@@ -3,7 +3,7 @@
 use std::fs;
 
 use wgrad::data::{ColumnKind, CsvOptions, Encoding, KindChoice, NumberFormat, Preparation, Table, TimeFormat, Wanted};
-use wgrad::{Dataset, Result, Targets};
+use wgrad::{Dataset, Device, Loss, Network, Result, Targets, Trainer};
 
 use crate::message;
 
@@ -134,6 +134,30 @@ fn bins_are_a_piecewise_linear_encoding_between_quantiles_of_the_given_rows() ->
     assert_eq!(preparation.summary(&table)[0].becomes, "number, 2 bins (median if missing), is missing");
     for bins in [0, 1] {
         assert_eq!(fitted.clone().with_bins(&table, &[0, 1, 2, 4], bins), fitted, "{bins} bins");
+    }
+    Ok(())
+}
+
+#[test]
+fn edges_that_fitting_cannot_produce_are_refused() -> Result<()> {
+    let table = table("a,y\n0,0.5\n10,1.5\n20,2.5\n", &CsvOptions::default())?;
+    let fitted = Preparation::fit(&table, &table.rows())?.with_bins(&table, &table.rows(), 2);
+    let text = serde_json::to_string(&fitted).expect("it has text for keys");
+    for (edges, said) in [
+        ("[0.0,10.0,20.0]", None),
+        ("[0.0,10.0,10.0]", Some("the edge 10 is followed by 10")),
+        ("[0.0,20.0,10.0]", Some("the edge 20 is followed by 10")),
+        ("[0.0,10.0,1e39]", Some("edge is 1000000000000000000000000000000000000000")),
+        ("[0.0]", Some("edges of bins is 1, ")),
+    ] {
+        let text = text.replace("[0.0,10.0,20.0]", edges);
+        let preparation: Preparation = serde_json::from_str(&text).expect("it is a preparation");
+        let builder = Trainer::builder(Network::input(preparation.width()).dense(1)).loss(Loss::mean_squared_error());
+        let mut model = builder.build(&Device::reference())?.into_model()?;
+        model.metadata.prepare_with(preparation);
+        let error = model.check().err().map(|error| error.to_string());
+        assert_eq!(error.is_some(), said.is_some(), "{edges}: {error:?}");
+        assert!(said.is_none_or(|said| error.is_some_and(|error| error.contains(said))), "{edges}");
     }
     Ok(())
 }

@@ -122,7 +122,7 @@ pub struct Arguments {
     groups: GroupOptions,
     /// Preset: fast, or best (mean of 4 networks)
     ///
-    /// fast is for tables: a smaller network, which takes a quarter to a half of the default's time. Its learning rate
+    /// fast is for tables: a smaller network, which takes about half of the default's time. Its learning rate
     /// is 0.02 for tables of fewer than 2,000 rows, and 0.002 for larger ones. Built-in data sets have one recipe, so
     /// that fast changes nothing.
     ///

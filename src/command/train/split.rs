@@ -12,8 +12,18 @@ use crate::command::data::{STANDARD, Source, like};
 use crate::command::numbers::Amount;
 use crate::command::report::Rows;
 
-/// Default size of the validation set, and of the test set.
+/// Default size of the validation set, and of the test set, of data with enough rows.
 const HELD_OUT: Amount = Amount::Fraction(0.15);
+
+/// Returns the number of rows that `train` trains on by default, of all used rows of a table.
+pub fn usual_training_rows(rows: usize) -> usize {
+    rows - 2 * default_held_out(rows).of(rows)
+}
+
+/// Returns the default size of the validation set, and of the test set.
+fn default_held_out(rows: usize) -> Amount {
+    if rows < FEWEST_TO_SPLIT { Amount::Count(0) } else { HELD_OUT }
+}
 
 /// Default size of the validation set if the data have their own test set: 5,000 of MNIST's 60,000 rows.
 const BESIDE_OWN_TEST: Amount = Amount::Fraction(1.0 / 12.0);
@@ -181,8 +191,7 @@ impl Sets {
         columns: &Columns,
         seed: u64,
     ) -> Result<Self> {
-        let default = if rows.len() < FEWEST_TO_SPLIT { Amount::Count(0) } else { HELD_OUT };
-        let amounts = options.amounts([default; 2]);
+        let amounts = options.amounts([default_held_out(rows.len()); 2]);
         let Some(targets) = table.targets(rows) else {
             return Err(Error::data(table.name(), "it has no target", "name one with `--target`"));
         };
@@ -194,7 +203,7 @@ impl Sets {
             }
         };
         let split_note = keys.map(|keys| options.note(keys, [&train, &validation, &test]));
-        let preparation = columns.preparation(table, &train)?;
+        let preparation = columns.preparation(table, &train, train.len())?;
         let set = |numbers: Vec<usize>| -> Result<Set> {
             Ok(Set { rows: preparation.dataset(table, &numbers)?, origin: Origin::Source(numbers) })
         };
@@ -217,8 +226,7 @@ impl Sets {
     ) -> Result<Self> {
         let default = match own {
             Some(_) => [BESIDE_OWN_TEST, Amount::Count(0)],
-            None if rows.len() < FEWEST_TO_SPLIT => [Amount::Count(0); 2],
-            None => [HELD_OUT; 2],
+            None => [default_held_out(rows.len()); 2],
         };
         let amounts = options.amounts(default);
         let [train, validation, test] = split(rows.name(), rows.len(), rows.targets(), amounts, seed)?;

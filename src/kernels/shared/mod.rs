@@ -30,6 +30,8 @@ pub const SECOND: [&str; 2] = [
 pub const ABOVE: &str = include_str!("../../../shaders/shared/above.wgsl");
 /// Activation functions and their derivatives. Needs [`FUNCTIONS`] and [`ABOVE`].
 pub const ACTIVATION: &str = include_str!("../../../shaders/shared/activation.wgsl");
+/// Files of a kernel that applies activation functions element by element.
+pub const FOR_ACTIVATIONS: [&str; 6] = [STEP, LINEAR_INDEX, FINITE, FUNCTIONS, ABOVE, ACTIVATION];
 /// Sums of many numbers in blocks of fixed size.
 pub const BLOCKS: &str = include_str!("../../../shaders/shared/blocks.wgsl");
 /// Factor of gradient clipping for a given norm.
