@@ -113,7 +113,7 @@ enum Command {
     Predict(predict::Arguments),
     /// Shows a model's layers, columns and training
     Show(show::Arguments),
-    /// Draws the predictions of a model with two inputs
+    /// Draws the predictions of a model with two columns
     Plot(plot::Arguments),
     /// Suggests a learning rate by a short training, with a picture
     LrFind(Box<lr_find::Arguments>),

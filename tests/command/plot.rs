@@ -159,7 +159,7 @@ fn many_classes_and_rows_are_cut_to_what_can_be_seen() {
     folder.succeed(&["plot", "boundary", "many.safetensors", "many.csv"]);
     let svg = folder.read("boundary.svg");
     expect(&svg_texts(&svg), &["a &lt; b", "class &amp; 15", "and 4 more"]);
-    expect(&svg_texts(&svg), &["the stronger a color, the more probable its class; 834 of 2500 rows"]);
+    expect(&svg_texts(&svg), &["the stronger a color, the more probable its class; 1000 of 2500 rows"]);
     assert!(svg.len() < 1_000_000, "{} bytes", svg.len());
 }
 
@@ -175,6 +175,21 @@ fn a_plane_shows_columns_of_numbers_with_bins_and_missing_cells() {
     assert_eq!(start["inputs"], 5 + 6);
     folder.succeed(&["plot", "boundary", "t.safetensors", "t.csv"]);
     expect(&svg_texts(&folder.read("boundary.svg")), &["a", "b", "high", "low", "500", "1000"]);
+}
+
+/// Of 2,000 rows, every second one has the `b` 1.
+#[test]
+fn a_sample_of_rows_is_drawn_that_no_period_of_the_table_hides() {
+    let folder = Folder::new();
+    let row = |n: usize| format!("{},{},{}\n", n / 2, n % 2, if n % 2 == 1 { "high" } else { "low" });
+    folder.write("t.csv", format!("a,b,y\n{}", (0..2000).map(row).collect::<String>()));
+    folder.succeed(&["train", "t.csv", "--column", "b=number", "--epochs", "1", "--bins", "0"]);
+    folder.succeed(&["plot", "boundary", "t.safetensors", "t.csv"]);
+    // The axis of `b` is from 0 to 1.
+    expect(
+        &svg_texts(&folder.read("boundary.svg")),
+        &["0.2", "1.0", "the stronger a color, the more probable its class; 1000 of 2000 rows"],
+    );
 }
 
 #[test]

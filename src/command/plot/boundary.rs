@@ -1,10 +1,11 @@
-//! `wgrad plot boundary`: the plane of a model's two inputs, colored by its predictions.
+//! `wgrad plot boundary`: the plane of a model's two columns of numbers, colored by its predictions.
 
 use std::path::{Path, PathBuf};
 
 use wgrad::data::{Preparation, shown};
 use wgrad::elementwise::Meaning;
 use wgrad::model::Metadata;
+use wgrad::rng::{Philox, Stream};
 use wgrad::{Dataset, Device, Error, Model, Result, Targets};
 
 use super::axis::Axis;
@@ -21,7 +22,7 @@ use crate::command::report::Output;
 /// Number of colored cells across and down the plane, for an SVG; a PNG has twice as many each way. SVG files stay well
 /// below a megabyte.
 const CELLS: (usize, usize) = (220, 180);
-/// Largest number of points. If there are more rows, every n-th is drawn.
+/// Largest number of points. Of more rows, a random sample is shown.
 const MOST_POINTS: usize = 1000;
 
 const EXAMPLES: &str = "\
@@ -31,21 +32,21 @@ EXAMPLES
   wgrad train points.csv --target class       a table with two other columns
   wgrad plot boundary points.safetensors points.csv
 
-The axes are the two inputs of the model. Each position has the color of the
-class that the model predicts there: the more probable the class, the stronger
-the color. A predicted number (regression), or a probability
+The axes are the two columns of numbers that the model was trained on. Each
+position has the color of the class that the model predicts there: the more
+probable the class, the stronger the color. A predicted number (regression), or a probability
 (binary_cross_entropy), takes its color from a scale. Points are the rows of
 DATA, with the color of their true class or number; of more than 1,000 rows,
-every n-th is drawn.
+a random sample is drawn.
 ";
 
 /// Options of `wgrad plot boundary`.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Model file that wgrad wrote, with two inputs
+    /// Model file that wgrad wrote, with two columns of numbers
     ///
-    /// Two columns of numbers are two inputs; a category has an input for each level.
+    /// The numbers may have bins and missing cells. Other columns, such as categories, cannot be drawn.
     #[arg(value_hint = clap::ValueHint::FilePath)]
     #[arg(value_parser = on_disk())]
     model: PathBuf,
@@ -127,7 +128,7 @@ impl Arguments {
     fn plane(&self, model: &Model, data: &Dataset, device: &Device, scale: usize) -> Result<Plane> {
         let (head, rows) = (&model.metadata, data.len());
         let known = head.targets.first().map(String::as_str);
-        let shown: Vec<usize> = (0..rows).step_by(rows.div_ceil(MOST_POINTS)).collect();
+        let shown = shown_rows(rows);
         // The first input of a column of numbers is the number itself.
         let second = head.preparation.iter().flat_map(Preparation::widths).next().map_or(1, |(_, inputs)| inputs);
         let points: Vec<(f64, f64)> = shown.iter().map(|row| (data.value(*row, 0), data.value(*row, second))).collect();
@@ -148,6 +149,17 @@ impl Arguments {
             values: values(model, data, outputs, self.target.as_deref().or(known).unwrap_or("the target"))?,
         })
     }
+}
+
+/// Returns the rows that are shown, ascending. Every n-th row would hide some rows of a table with a period.
+fn shown_rows(rows: usize) -> Vec<usize> {
+    let mut shown: Vec<usize> = (0..rows).collect();
+    if rows > MOST_POINTS {
+        Philox::new(0, Stream::Shuffle, 0).shuffle(&mut shown);
+        shown.truncate(MOST_POINTS);
+        shown.sort_unstable();
+    }
+    shown
 }
 
 /// Returns the target of a row: the index of its class, or a number.

@@ -33,7 +33,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Kind {
-    /// Draws the predictions of a model with two inputs as colors
+    /// Draws the predictions of a model with two columns of numbers as colors
     Boundary(boundary::Arguments),
 }
 
